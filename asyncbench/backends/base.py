@@ -1,0 +1,182 @@
+"""What a backend promises: an engine per model and device, lanes over it, credits into a lane, stamps out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from asyncbench.measurement.stamps import Completions, InferenceStamps
+from asyncbench.sweep.cell import Precision
+
+AnyArray = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a network.
+
+    Attributes:
+        item_shape: The shape without the leading batch axis, such as `(3, 224, 224)`.
+        dtype: numpy's name, such as `float32`.
+    """
+
+    name: str
+    item_shape: tuple[int, ...]
+    dtype: str
+
+    def item_bytes(self) -> int:
+        """Return the bytes of one item of a batch."""
+        return int(np.prod(self.item_shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRequest:
+    """What to make an engine of, and what it must be able to run.
+
+    Attributes:
+        model_path: An ONNX file.
+        batches: Every batch that the sweep will ask of this engine, ascending.
+        max_concurrency: The most lanes that the sweep will ask for at once.
+    """
+
+    model_name: str
+    model_path: Path
+    precision: Precision
+    device: str
+    batches: tuple[int, ...]
+    max_concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """What is true of an engine for as long as it is open. All of it goes into the header.
+
+    Attributes:
+        engine_hash: SHA-256 of what was loaded: the plan, or the model where there is no plan.
+        load_ns: What opening took: deserialization, or session creation.
+        extra: Whatever else the backend wants in the header: thread pools, graph, flags.
+    """
+
+    backend: str
+    backend_version: str
+    device: str
+    device_name: str
+    engine_hash: str
+    load_ns: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    extra: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryForecast:
+    """What a cell is expected to take beside what the open engine takes already."""
+
+    device_bytes: int
+    host_bytes: int
+
+
+class Lane(Protocol):
+    """What one inference in flight needs. One worker drives it; no two tasks call it at once.
+
+    A credit is the right to start one inference. While it has credits a lane starts the next inference by itself as
+    soon as the last one has completed; completions queue up, bounded by `max_credits`, until they are taken.
+    """
+
+    @property
+    def index(self) -> int:
+        """Position of the lane among its siblings, from 0."""
+
+    @property
+    def max_credits(self) -> int:
+        """The most inferences that may be granted and not yet taken as completions."""
+
+    def give_credits(self, count: int) -> None:
+        """Allow `count` more inferences; the first starts at once if the lane is idle.
+
+        Raises:
+            ValueError: More than `max_credits` would be outstanding.
+        """
+
+    def take_credits_back(self) -> int:
+        """Withdraw the credits of inferences that have not started, and return how many those were."""
+
+    async def wait_completions(self) -> Completions:
+        """Return at least one inference that has ended. Cancelling loses none.
+
+        Raises:
+            LaneError: An inference failed; the lane is stopped.
+        """
+
+    def completions_nowait(self) -> Completions:
+        """Return what has ended and was not taken yet, perhaps nothing.
+
+        Raises:
+            LaneError: An inference failed; the lane is stopped.
+        """
+
+    async def infer(self) -> InferenceStamps:
+        """Run one inference and return its stamps. The lane must have no credits. Cancelling leaves it running.
+
+        Raises:
+            LaneError: The inference failed; the lane is stopped.
+        """
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is in flight. Never starts anything; callable while cancelled, inside a shield."""
+
+    def read_outputs(self) -> Mapping[str, AnyArray]:
+        """Return copies of the outputs of the last inference, each `(batch, …)`. Only while idle."""
+
+    def abandon(self, reason: str) -> None:
+        """Give up on a lane that does not become idle: its memory is leaked on purpose, and said so in the log."""
+
+
+class Engine(Protocol):
+    """A model, ready to run on one device; shared by all lanes."""
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What is true of this engine."""
+
+    def now_ns(self) -> int:
+        """Return the clock that the lanes stamp with."""
+
+    def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:
+        """Predict what `lanes` lanes at `batch` take."""
+
+    def open_lanes(
+        self, *, batch: int, count: int, inputs: Mapping[str, AnyArray]
+    ) -> AbstractAsyncContextManager[Sequence[Lane]]:
+        """Build `count` lanes, each with its own copy of `inputs`, each array `(batch, *item_shape)`.
+
+        Leaving the context drains every lane before anything of it is freed.
+
+        Raises:
+            DoesNotFitError: Memory was refused; nothing is held.
+        """
+
+    def open_empty_lane(self) -> AbstractAsyncContextManager[Lane]:
+        """Build a lane whose inference does nothing: what is left is the runner's own cost."""
+
+
+class Backend(Protocol):
+    """A runtime."""
+
+    @property
+    def name(self) -> str:
+        """The name on the command line, such as `onnxruntime`."""
+
+    def open_engine(self, request: EngineRequest) -> AbstractAsyncContextManager[Engine]:
+        """Load or build the engine; leaving the context frees it.
+
+        Raises:
+            BadInputError: The model cannot be used.
+            BackendUnavailableError: This machine cannot run it at that precision.
+        """

@@ -1,0 +1,16 @@
+"""The one clock: CLOCK_MONOTONIC in integer nanoseconds, the same that the native pump stamps with."""
+
+from __future__ import annotations
+
+import time
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+now_ns = time.monotonic_ns
+
+
+def utc_now_text() -> str:
+    """Return the wall-clock time as `2026-01-31T12:00:00Z`, for people and file headers only."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

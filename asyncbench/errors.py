@@ -1,0 +1,75 @@
+"""Every error a user can meet. Each one says what happened, where, and what to do about it.
+
+A class exists where the user does something different, not per call site.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+Fact = str | int | float | bool | None
+
+
+class ExitCode(IntEnum):
+    """What the process tells the shell. Listed in README and in `--help`."""
+
+    OK = 0
+    INTERNAL = 1
+    BAD_INPUT = 2
+    CELLS_FAILED = 3
+    INTERRUPTED = 130
+
+
+class AsyncbenchError(Exception):
+    """Base of all errors that are meant for people.
+
+    Args:
+        message: What happened and where, on one line, with numbers.
+        remedy: One imperative sentence that names the flag or the file to change.
+        facts: Plain values that go into the record, units in their names.
+    """
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, message: str, *, remedy: str = "", **facts: Fact) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.facts: dict[str, Fact] = facts
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.remedy}" if self.remedy else self.message
+
+
+class BadInputError(AsyncbenchError):
+    """An option, a configuration file, a model or a results file cannot be used. Nothing was written."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class OutputError(AsyncbenchError):
+    """The results file cannot be written, or not any more. What was written before it is whole."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class BackendUnavailableError(AsyncbenchError):
+    """The backend cannot run on this machine; another one may."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class DoesNotFitError(AsyncbenchError):
+    """Memory for a cell was refused. The cell is recorded as `does_not_fit` and the sweep goes on."""
+
+
+class LaneError(AsyncbenchError):
+    """An inference failed on a lane. The cell is recorded as `error` and the sweep goes on."""
+
+
+class DeviceLostError(LaneError):
+    """The device or its driver cannot be used any more by this process; a new bench process is needed."""
+
+
+class BenchProcessDiedError(AsyncbenchError):
+    """The bench process ended in the middle of a cell, by a signal or by itself."""

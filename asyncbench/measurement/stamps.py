@@ -1,0 +1,45 @@
+"""Instants of inferences, as whoever ran them saw them. CLOCK_MONOTONIC (or the simulated clock), integer ns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceStamps:
+    """One inference."""
+
+    issued_at_ns: int
+    completed_at_ns: int
+
+    @property
+    def service_ns(self) -> int:
+        """What the inference took from its issue to its completion."""
+        return self.completed_at_ns - self.issued_at_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completions:
+    """Inferences of one lane that have ended, in the order of their completion. All arrays have one length.
+
+    The arrays may be views of a ring that the lane reuses: read them before the lane is asked for more.
+
+    Attributes:
+        issued_at_ns: `(n,)` int64.
+        completed_at_ns: `(n,)` int64.
+        enqueue_ns: `(n,)` int64, host time inside the launch calls; None where the lane does not stamp it.
+        gpu_ns: `(n,)` int64, device time by event pairs; None unless it was asked for.
+    """
+
+    issued_at_ns: Int64Array
+    completed_at_ns: Int64Array
+    enqueue_ns: Int64Array | None = None
+    gpu_ns: Int64Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.completed_at_ns)

@@ -1,0 +1,60 @@
+"""A cell: one point of the sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Precision(str, Enum):
+    """The arithmetic an engine is compiled for."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    INT8 = "int8"
+    FP8 = "fp8"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Driver(str, Enum):
+    """How the loop around an inference is closed: by the lane itself while credits last, or by Trio each time."""
+
+    PUMP = "pump"
+    AWAIT = "await"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class InputKind(str, Enum):
+    """What the network is fed with. It changes the time: zeros are faster than pictures."""
+
+    IMAGES = "images"
+    RANDOM = "random"
+    ZEROS = "zeros"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One point of the sweep. Two cells with equal fields are the same cell, whatever the order they run in.
+
+    Attributes:
+        model: Name of the model, as the records show it.
+        batch: Items of one inference.
+        concurrency: Inferences in flight that the load keeps up.
+    """
+
+    model: str
+    precision: Precision
+    batch: int
+    concurrency: int
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.precision} batch={self.batch} concurrency={self.concurrency} on {self.device}"

@@ -1,0 +1,82 @@
+"""Quantities as people write them, to integers with a unit in their name, and back."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from asyncbench.errors import BadInputError
+
+_DURATION_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "min": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_SIZE_BYTES = {
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-zµ]*)\s*")
+
+
+def parse_duration_ns(text: str) -> int:
+    """Return nanoseconds of `20ms`, `1.5s`, `250us`, `2m`. A number without a unit is refused.
+
+    Raises:
+        BadInputError: The text is not a duration.
+    """
+    return _parse(text, _DURATION_NS, what="a duration", example="20ms, 1.5s or 2m")
+
+
+def parse_size_bytes(text: str) -> int:
+    """Return bytes of `8GiB`, `256MiB`, `1.5GB`, `4096B`. A number without a unit is refused.
+
+    Raises:
+        BadInputError: The text is not a size.
+    """
+    return _parse(text, _SIZE_BYTES, what="a size", example="8GiB, 256MiB or 4096B")
+
+
+def _parse(text: str, factors: dict[str, int], *, what: str, example: str) -> int:
+    match = _QUANTITY.fullmatch(text)
+    unit = match.group(2).lower() if match else ""
+    if match is None or unit not in factors:
+        raise BadInputError(f"{text!r} is not {what}", remedy=f"write it with its unit, such as {example}")
+    return int(Decimal(match.group(1)) * factors[unit])
+
+
+def format_duration(duration_ns: float) -> str:
+    """Return a duration with three significant digits: `812 ns`, `20.5 ms`, `1.20 s`, `3m 20s`."""
+    if duration_ns >= 120 * 10**9:
+        minutes, seconds = divmod(round(duration_ns / 10**9), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {seconds:02d}s"
+    for unit, factor in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
+        if duration_ns >= factor:
+            return f"{_three_digits(duration_ns / factor)} {unit}"
+    return f"{duration_ns:.0f} ns"
+
+
+def format_size(size_bytes: float) -> str:
+    """Return a size with three significant digits in binary units: `512 B`, `1.50 GiB`."""
+    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if abs(size_bytes) >= factor:
+            return f"{_three_digits(size_bytes / factor)} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+def _three_digits(value: float) -> str:
+    decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:.{decimals}f}"
