@@ -14,3 +14,8 @@ now_ns = time.monotonic_ns
 def utc_now_text() -> str:
     """Return the wall-clock time as `2026-01-31T12:00:00Z`, for people and file headers only."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def utc_file_text() -> str:
+    """Return the wall-clock time as `20260131-120000`, for file names."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime())

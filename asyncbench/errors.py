@@ -73,3 +73,7 @@ class DeviceLostError(LaneError):
 
 class BenchProcessDiedError(AsyncbenchError):
     """The bench process ended in the middle of a cell, by a signal or by itself."""
+
+
+class EngineBuildError(AsyncbenchError):
+    """The engine builder refused, failed or was killed. No engine was stored; the model itself may be fine."""

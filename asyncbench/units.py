@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 from asyncbench.errors import BadInputError
@@ -10,7 +11,8 @@ from asyncbench.errors import BadInputError
 _DURATION_NS = {
     "ns": 1,
     "us": 1_000,
-    "µs": 1_000,
+    "µs": 1_000,  # micro sign, U+00B5
+    "μs": 1_000,  # Greek mu, U+03BC: what some keyboards type
     "ms": 1_000_000,
     "s": 1_000_000_000,
     "m": 60_000_000_000,
@@ -28,7 +30,10 @@ _SIZE_BYTES = {
     "gib": 2**30,
     "tib": 2**40,
 }
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-zµ]*)\s*")
+_RATIO = {"%": Decimal("0.01")}
+_SHOWN_CHARACTERS = 40
+_LARGEST = 2**63 - 1  # what numpy's int64 and the record readers of other languages hold
+_QUANTITY = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-zµμ]*|%)\s*")
 
 
 def parse_duration_ns(text: str) -> int:
@@ -37,7 +42,7 @@ def parse_duration_ns(text: str) -> int:
     Raises:
         BadInputError: The text is not a duration.
     """
-    return _parse(text, _DURATION_NS, what="a duration", example="20ms, 1.5s or 2m")
+    return int(_parse(text, _DURATION_NS, what="a duration", example="20ms, 1.5s or 2m"))
 
 
 def parse_size_bytes(text: str) -> int:
@@ -46,37 +51,55 @@ def parse_size_bytes(text: str) -> int:
     Raises:
         BadInputError: The text is not a size.
     """
-    return _parse(text, _SIZE_BYTES, what="a size", example="8GiB, 256MiB or 4096B")
+    return int(_parse(text, _SIZE_BYTES, what="a size", example="8GiB, 256MiB or 4096B"))
 
 
-def _parse(text: str, factors: dict[str, int], *, what: str, example: str) -> int:
+def parse_ratio(text: str) -> float:
+    """Return 0.05 of `5%`. A number without the sign is refused.
+
+    Raises:
+        BadInputError: The text is not a percentage.
+    """
+    return float(_parse(text, _RATIO, what="a percentage", example="5% or 0.5%"))
+
+
+def _parse(text: str, factors: Mapping[str, int | Decimal], *, what: str, example: str) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     unit = match.group(2).lower() if match else ""
     if match is None or unit not in factors:
-        raise BadInputError(f"{text!r} is not {what}", remedy=f"write it with its unit, such as {example}")
-    return int(Decimal(match.group(1)) * factors[unit])
+        raise BadInputError(f"{_shortened(text)!r} is not {what}", remedy=f"write it with its unit, such as {example}")
+    value = Decimal(match.group(1)) * factors[unit]
+    if value > _LARGEST:
+        raise BadInputError(f"{_shortened(text)!r} is too large", remedy=f"write less, such as {example}")
+    return value
 
 
 def format_duration(duration_ns: float) -> str:
     """Return a duration with three significant digits: `812 ns`, `20.5 ms`, `1.20 s`, `3m 20s`."""
+    if duration_ns < 0:
+        return f"-{format_duration(-duration_ns)}"
     if duration_ns >= 120 * 10**9:
         minutes, seconds = divmod(round(duration_ns / 10**9), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {seconds:02d}s"
     for unit, factor in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
-        if duration_ns >= factor:
+        if duration_ns >= factor * 0.9995:  # from here on three digits round up to 1.00 of this unit
             return f"{_three_digits(duration_ns / factor)} {unit}"
     return f"{duration_ns:.0f} ns"
 
 
 def format_size(size_bytes: float) -> str:
-    """Return a size with three significant digits in binary units: `512 B`, `1.50 GiB`."""
+    """Return a size with three significant digits (four from 1000 to 1023) in binary units: `512 B`, `1.50 GiB`."""
     for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if abs(size_bytes) >= factor:
+        if abs(size_bytes) >= factor - factor / 2048:  # from here on 1024 of the smaller unit would be shown
             return f"{_three_digits(size_bytes / factor)} {unit}"
     return f"{size_bytes:.0f} B"
 
 
 def _three_digits(value: float) -> str:
-    decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0  # noqa: PLR2004 - rounding adds a digit there
     return f"{value:.{decimals}f}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,0 +1,47 @@
+"""`python -m asyncbench.cli.bench`: the bench process. The supervisor starts it; people do not."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import structlog
+import trio
+
+from asyncbench.cli.compose import make_backend
+from asyncbench.cli.places import cache_folder
+from asyncbench.runner.bench_process import BenchProcess
+
+STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
+
+
+def main() -> None:
+    """Serve requests from stdin until it closes."""
+    _log_to_stderr()
+    # Native libraries print to stdout as they like. The events' pipe gets a number of its own, and what is printed
+    # goes to stderr, so that no library can spoil an event.
+    events_fd = os.dup(STDOUT_FD)
+    os.dup2(STDERR_FD, STDOUT_FD)
+    trio.run(_serve, events_fd)
+
+
+async def _serve(events_fd: int) -> None:
+    async with trio.lowlevel.FdStream(events_fd) as events, trio.lowlevel.FdStream(os.dup(STDIN_FD)) as requests:
+        bench = BenchProcess(make_backend=make_backend, model_folder=cache_folder() / "models", events=events)
+        await bench.serve(requests)
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    main()

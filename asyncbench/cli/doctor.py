@@ -1,0 +1,96 @@
+"""`asyncbench doctor`: what this machine can run, and why not more."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+
+from asyncbench.cli.places import cache_folder
+from asyncbench.errors import ExitCode
+from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
+from asyncbench.units import format_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        works: None where it is a fact and not a question.
+        remedy: What to do where it does not work.
+    """
+
+    what: str
+    works: bool | None
+    found: str
+    remedy: str = ""
+
+    def lines(self) -> list[str]:
+        """Return the finding for people, the remedy on a line of its own."""
+        mark = {True: "yes", False: "no", None: ""}[self.works]
+        remedy = [f"{'':<27}-> {self.remedy}"] if self.remedy and not self.works else []
+        return [f"{mark:<4} {self.what + ':':<21} {self.found}", *remedy]
+
+
+def doctor() -> int:
+    """Say what this machine can run, and what is missing for more."""
+    console = Console()
+    for check in CHECKS:
+        for line in check().lines():
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return ExitCode.OK
+
+
+def _host() -> Finding:
+    memory = host_facts()["memory_bytes"]
+    size = format_size(memory) if isinstance(memory, int) else "?"
+    return Finding(what="host", works=None, found=f"{cpu_name()}, {cpus_allowed()} processors allowed, {size}")
+
+
+def _cache() -> Finding:
+    return Finding(what="cache", works=None, found=str(cache_folder()))
+
+
+def _onnxruntime() -> Finding:
+    return _package("onnxruntime backend", "onnxruntime", remedy="reinstall asyncbench: it is a core dependency")
+
+
+def _simulated() -> Finding:
+    return Finding(what="simulated backend", works=True, found="part of asyncbench")
+
+
+def _package(what: str, name: str, *, remedy: str) -> Finding:
+    try:
+        return Finding(what=what, works=True, found=f"{name} {version(name)}")
+    except PackageNotFoundError:
+        return Finding(what=what, works=False, found=f"{name} is not installed", remedy=remedy)
+
+
+def _driver() -> Finding:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Finding(
+            what="NVIDIA driver",
+            works=False,
+            found="libcuda.so.1 was not found",
+            remedy="install NVIDIA's driver, or run the container with --gpus all",
+        )
+    return Finding(what="NVIDIA driver", works=True, found="libcuda.so.1")
+
+
+def _native_pump() -> Finding:
+    try:
+        importlib.import_module("asyncbench._pump")
+    except ImportError as error:
+        remedy = "run scripts/setup, or reinstall with a C++20 compiler present"
+        return Finding(what="native pump", works=False, found=str(error), remedy=remedy)
+    return Finding(what="native pump", works=True, found="built")
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (_host, _cache, _onnxruntime, _simulated, _native_pump, _driver)

@@ -1,0 +1,66 @@
+"""The entry point: commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from asyncbench import __version__
+from asyncbench.cli.doctor import doctor
+from asyncbench.cli.models import models
+from asyncbench.cli.schema import schema
+from asyncbench.cli.sweep import sweep
+from asyncbench.errors import AsyncbenchError, ExitCode
+
+EXIT_CODES = """\
+Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input, nothing was written; \
+3 cells ended as error or invalid; 130 interrupted, the results file is valid and --resume goes on."""
+
+# Typer brings a click of its own or uses the installed one, by version. Its public error leads to the right base.
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="asyncbench",
+    help="How many inferences in flight, at which batch, does this device really take? At what latency?",
+    epilog=EXIT_CODES,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command(epilog=EXIT_CODES)(sweep)
+app.command()(models)
+app.command()(doctor)
+app.command()(schema)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"asyncbench {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command line and exit with its code; a known error is one line on stderr."""
+    try:
+        code = app(standalone_mode=False)
+    except AsyncbenchError as error:
+        _complain(str(error))
+        code = error.exit_code
+    except typer.Abort:
+        code = ExitCode.INTERRUPTED
+    except USAGE_ERROR as error:
+        _complain(getattr(error, "format_message", error.__str__)())
+        code = ExitCode.BAD_INPUT
+    sys.exit(int(code or 0))
+
+
+def _complain(text: str) -> None:
+    typer.echo("asyncbench: " + " ".join(text.split()), err=True)

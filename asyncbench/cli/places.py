@@ -1,0 +1,17 @@
+"""Where things are: the cache, and the program of a bench process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+BENCH_COMMAND = (sys.executable, "-m", "asyncbench.cli.bench")
+
+
+def cache_folder() -> Path:
+    """Return where models and engines are kept: `$ASYNCBENCH_CACHE`, else the user's cache folder."""
+    if named := os.environ.get("ASYNCBENCH_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "asyncbench"

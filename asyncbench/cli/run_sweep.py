@@ -1,0 +1,145 @@
+"""Running a sweep: where the records go, who shows them, what a signal does."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+import trio
+from pydantic import JsonValue
+from rich.console import Console
+
+from asyncbench import __version__
+from asyncbench.cli.log import logging_to
+from asyncbench.cli.places import BENCH_COMMAND
+from asyncbench.cli.show.live import LiveListener
+from asyncbench.cli.show.plain import PlainListener
+from asyncbench.clock import utc_now_text
+from asyncbench.errors import ExitCode
+from asyncbench.results.reader import ResultsRead, final_cells
+from asyncbench.results.record import CellRecord, HeaderRecord
+from asyncbench.results.results_file import ResultsFile
+from asyncbench.results.stdout import StdoutResults
+from asyncbench.results.writer import RecordSink, ResultsWriter
+from asyncbench.runner.engine_group import EngineGroup
+from asyncbench.runner.error_group import own_error_alone
+from asyncbench.runner.supervisor import Supervisor, SweepRun
+from asyncbench.sweep.config import SweepConfig
+from asyncbench.telemetry.host import host_facts
+from asyncbench.telemetry.versions import library_versions
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """What the command line asked for, checked.
+
+    Attributes:
+        output: The results file; None for stdout.
+    """
+
+    configs: tuple[SweepConfig, ...]
+    groups: tuple[EngineGroup, ...]
+    output: Path | None
+    resume: bool
+    log: Path | None
+    verbose: bool
+
+
+def run_sweep(plan: Invocation, console: Console) -> int:
+    """Run a sweep to its end and return the exit code."""
+    with ExitStack() as stack:
+        sink, read = _open_sink(plan)
+        stack.enter_context(closing(sink))
+        sweep_id = read.header.sweep_id if read else uuid4().hex
+        stack.enter_context(logging_to(plan.log, verbose=plan.verbose, sweep_id=sweep_id))
+        done = {index: read.cells[index] for index in final_cells(read)} if read else {}
+        listener = _listener(plan, console, done, stack)
+        if read:
+            listener.notice(_resume_text(plan, read, len(done)))
+        run = SweepRun(
+            sweep_id=sweep_id,
+            groups=plan.groups,
+            bench_command=BENCH_COMMAND,
+            header=_header(plan, sweep_id, resumed=read is not None),
+            latency_limit_ns=plan.configs[0].latency_limit_ns,
+            done=done,
+        )
+        with own_error_alone():
+            code = trio.run(_supervise, run, ResultsWriter(sink), listener)
+    if plan.output is not None:
+        console.print(f"records: {plan.output}", highlight=False, markup=False, soft_wrap=True)
+    return code
+
+
+async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener | LiveListener) -> ExitCode:
+    stop_requested, abort_requested = trio.Event(), trio.Event()
+    supervisor = Supervisor(
+        run, sink=sink, listener=listener, stop_requested=stop_requested, abort_requested=abort_requested
+    )
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def stop_on_signals() -> None:
+                async for number in signals:
+                    _log.info("signal", signal=signal.Signals(number).name)
+                    (abort_requested if stop_requested.is_set() else stop_requested).set()
+                    listener.notice("stopping: what is in flight drains (once more: kill it)")
+
+            nursery.start_soon(stop_on_signals)
+            code = await supervisor.run()
+            nursery.cancel_scope.cancel()
+    return code
+
+
+def _open_sink(plan: Invocation) -> tuple[RecordSink, ResultsRead | None]:
+    if plan.output is None:
+        return StdoutResults(), None
+    if plan.resume:
+        return ResultsFile.resume(plan.output, configs=_config_facts(plan.configs))
+    return ResultsFile.create(plan.output), None
+
+
+def _listener(
+    plan: Invocation, console: Console, done: dict[int, CellRecord], stack: ExitStack
+) -> PlainListener | LiveListener:
+    cells = {index: cell for group in plan.groups for index, cell in group.cells}
+    if console.is_terminal and not plan.verbose:
+        live = LiveListener(console, cells=cells, done=done)
+        stack.enter_context(live.shown())
+        return live
+    return PlainListener(total=len(cells), done=done, write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 # for people
+
+
+def _resume_text(plan: Invocation, read: ResultsRead, done: int) -> str:
+    torn = f"; a torn last line of {read.torn_bytes} bytes was dropped" if read.torn_bytes else ""
+    return f"going on with {plan.output}: {done} cells are there{torn}"
+
+
+def _header(plan: Invocation, sweep_id: str, *, resumed: bool) -> HeaderRecord:
+    return HeaderRecord(
+        sweep_id=sweep_id,
+        created_at=utc_now_text(),
+        asyncbench_version=__version__,
+        command=sys.argv,
+        config=_config_facts(plan.configs),
+        cells=sum(len(group.cells) for group in plan.groups),
+        versions=library_versions(),
+        host=dict(host_facts()),
+        devices=[],
+        engines=[],
+        runner_cost_ns={},
+        seed=plan.configs[0].seed,
+        resumed=resumed,
+    )
+
+
+def _config_facts(configs: Sequence[SweepConfig]) -> list[dict[str, JsonValue]]:
+    return [config.model_dump(mode="json") for config in configs]

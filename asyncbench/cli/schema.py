@@ -1,0 +1,27 @@
+"""`asyncbench schema`: the published JSON schemas."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from asyncbench.results.schema import record_schema
+from asyncbench.sweep.schema import config_schema
+
+
+class SchemaName(str, Enum):
+    """What a schema exists for."""
+
+    CONFIG = "config"
+    RECORD = "record"
+
+
+def schema(
+    name: Annotated[SchemaName, typer.Argument(help="A sweep's configuration file, or a line of results.")],
+) -> None:
+    """Print the JSON schema of a configuration file or of a results line."""
+    found = config_schema() if name is SchemaName.CONFIG else record_schema()
+    typer.echo(json.dumps(found, indent=2))

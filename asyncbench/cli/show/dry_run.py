@@ -1,0 +1,32 @@
+"""What a sweep would do, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asyncbench.runner.engine_group import EngineGroup
+from asyncbench.sweep.axis import format_axis
+from asyncbench.units import format_duration
+
+
+def dry_run_lines(groups: Sequence[EngineGroup]) -> list[str]:
+    """Return a line per engine, and the whole."""
+    total = sum(len(group.cells) for group in groups)
+    longest_ns = sum(len(group.cells) * _longest_cell_ns(group) for group in groups)
+    at_most = f", windows at most {format_duration(longest_ns)}" if longest_ns else ""
+    return [*map(_group_line, groups), f"{total} cells, {len(groups)} engines{at_most}; nothing was measured"]
+
+
+def _group_line(group: EngineGroup) -> str:
+    cell = group.cells[0][1]
+    axes = f"batch {format_axis(group.config.batch)} x concurrency {format_axis(group.config.concurrency)}"
+    load = f"driver {group.config.driver}, input {group.config.input}"
+    where = f"{group.config.backend} on {cell.device}"
+    return f"{cell.model} {cell.precision} with {where}: {axes} = {len(group.cells)} cells; {load}"
+
+
+def _longest_cell_ns(group: EngineGroup) -> int:
+    """Return the longest window of a cell; 0 where iterations decide."""
+    if group.config.iterations is not None:
+        return 0
+    return group.config.duration_ns or group.config.stop.max_window_ns

@@ -1,0 +1,71 @@
+"""A sweep as plain lines, one per cell: for logs, CI and pipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asyncbench.cli.show.pace import Pace
+from asyncbench.cli.show.summary import failure_lines, summary_lines
+from asyncbench.cli.show.text import cell_line
+from asyncbench.clock import now_ns
+from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.runner.messages import CellProgress
+from asyncbench.sweep.cell import Cell
+from asyncbench.units import format_duration
+
+
+class PlainListener:
+    """Prints a line for every cell that ends.
+
+    Args:
+        done: Records of a resumed file.
+        write: Takes a line without its newline.
+    """
+
+    def __init__(self, *, total: int, done: dict[int, CellRecord], write: Callable[[str], None]) -> None:
+        self._total = total
+        self._resumed = len(done)
+        self._records = dict(done)
+        self._write = write
+        self._header: HeaderRecord | None = None
+        self._started_at_ns = 0
+
+    def engine_opening(self, cell: Cell) -> None:
+        """See SweepListener."""
+        self._write(f"opening {cell.model} {cell.precision} on {cell.device} ...")
+
+    def sweep_started(self, header: HeaderRecord) -> None:
+        """See SweepListener."""
+        self._header = header
+        self._started_at_ns = now_ns()
+        names = ", ".join(f"{device['device_name']} ({device['backend']})" for device in header.devices)
+        self._write(f"{self._total} cells on {names}")
+
+    def cell_started(self, index: int, cell: Cell) -> None:
+        """See SweepListener."""
+
+    def cell_progress(self, progress: CellProgress) -> None:
+        """See SweepListener."""
+
+    def cell_ended(self, record: CellRecord) -> None:
+        """See SweepListener."""
+        self._records[record.index] = record
+        pace = Pace(
+            total=self._total,
+            resumed=self._resumed,
+            ended=len(self._records) - self._resumed,
+            elapsed_ns=now_ns() - self._started_at_ns,
+        )
+        left = f"  ({format_duration(pace.left_ns)} left)" if pace.left_ns else ""
+        self._write(cell_line(record, self._total) + left)
+
+    def notice(self, text: str) -> None:
+        """See SweepListener."""
+        self._write(text)
+
+    def sweep_ended(self, trailer: TrailerRecord) -> None:
+        """See SweepListener."""
+        if self._header is None:
+            return
+        for line in [*failure_lines(self._records), *summary_lines(self._header, self._records, trailer)]:
+            self._write(line)

@@ -1,0 +1,39 @@
+"""Records as short texts. Pure."""
+
+from __future__ import annotations
+
+from asyncbench.results.latency import LatencyBlock
+from asyncbench.results.record import CellRecord
+from asyncbench.units import format_duration
+
+
+def throughput_text(items_s: float | None) -> str:
+    """Return `25,825` or `164` or `7.31`, items per second; `-` where there is none."""
+    if items_s is None:
+        return "-"
+    return f"{items_s:,.0f}" if items_s >= 100 else f"{items_s:.3g}"  # noqa: PLR2004 # three digits are enough
+
+
+def percentile_text(block: LatencyBlock | None, name: str) -> str:
+    """Return a percentile, or how many inferences it lacks."""
+    if block is None:
+        return "-"
+    if found := block.percentiles.get(name):
+        return format_duration(found.value_ns)
+    missing = block.missing.get(name)
+    return f"(needs {missing.needs_more:,} more)" if missing else "-"
+
+
+def cell_line(record: CellRecord, total: int) -> str:
+    """Return one line for people about a cell that ended."""
+    service = record.latency.service
+    name = f"{record.precision} b={record.batch} c={record.concurrency}"
+    parts = [
+        f"[{record.index + 1}/{total}] {name:<16} {throughput_text(record.throughput_items_s):>8} items/s",
+        f"p50 {percentile_text(service, 'p50')}",
+        f"p99 {percentile_text(service, 'p99')}",
+        str(record.status),
+    ]
+    if record.reasons:
+        parts.append(record.reasons[0].text)
+    return "  ".join(parts)

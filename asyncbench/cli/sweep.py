@@ -1,0 +1,127 @@
+"""`asyncbench sweep`: its options, checked before anything is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from asyncbench.cli.run_sweep import Invocation, run_sweep
+from asyncbench.cli.show.dry_run import dry_run_lines
+from asyncbench.clock import utc_file_text
+from asyncbench.errors import BadInputError, ExitCode
+from asyncbench.runner.engine_group import engine_groups
+from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.loading import load_config, merge_config, read_flags
+
+STDOUT = "-"
+RESULTS_FOLDER = Path("results")
+
+
+def sweep(
+    model: Annotated[str | None, typer.Argument(help="A built-in network; `asyncbench models` lists them.")] = None,
+    *,
+    model_file: Annotated[
+        str | None, typer.Option("--model", help="An ONNX file: any network, or other weights for MODEL.")
+    ] = None,
+    concurrency: Annotated[
+        str | None, typer.Option(help="Inferences in flight: 4 or 1,2,4 or 1..8 or 1..64:x2 or 1..32:+4.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Items of one inference, written like --concurrency.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, fp16, bf16, int8, fp8; several with commas.")] = None,
+    backend: Annotated[str | None, typer.Option(help="auto, onnxruntime, tensorrt or simulated.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0; several with commas, one by one.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Measure each cell for this long, such as 10s.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Measure exactly this many inferences per cell.")] = None,
+    warmup: Annotated[str | None, typer.Option(help="auto (until steady), none, or a time such as 2s.")] = None,
+    driver: Annotated[str | None, typer.Option(help="pump: lanes run by themselves; await: Trio each time.")] = None,
+    input_kind: Annotated[str | None, typer.Option("--input", help="images, random or zeros.")] = None,
+    images: Annotated[str | None, typer.Option(help="A folder of images in place of the packaged ones.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and random input.")] = None,
+    intra_op_threads: Annotated[int | None, typer.Option(help="Threads of one inference on the CPU.")] = None,
+    latency_limit: Annotated[
+        str | None, typer.Option(help="Also name the best cell below this latency, such as 20ms.")
+    ] = None,
+    cell_timeout: Annotated[
+        str | None, typer.Option(help="A cell in which nothing completes for so long has failed.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A sweep, several, or the predecessor's tasks, as JSON.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Where the records go; - for stdout. Default: results/<time>-<model>.jsonl.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file that --output names.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
+    log: Annotated[Path | None, typer.Option(help="Write events to this file as JSON lines.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the events on stderr.")] = False,
+) -> int:
+    """Measure every concurrency x batch of a network on a device, one record a cell."""
+    flags = read_flags(
+        {
+            "model": model,
+            "model_file": model_file,
+            "concurrency": concurrency,
+            "batch": batch,
+            "precision": precision,
+            "backend": backend,
+            "device": device,
+            "duration": duration,
+            "iterations": iterations,
+            "warmup": warmup,
+            "driver": driver,
+            "input": input_kind,
+            "images": images,
+            "seed": seed,
+            "intra_op_threads": intra_op_threads,
+            "latency_limit": latency_limit,
+            "cell_timeout": cell_timeout,
+        }
+    )
+    configs = read_configs(config, flags)
+    plan = Invocation(
+        configs=configs,
+        groups=engine_groups(configs),
+        output=output_path(output, configs[0], resume=resume),
+        resume=resume,
+        log=log,
+        verbose=verbose,
+    )
+    console = Console(stderr=True)
+    if dry_run:
+        for line in dry_run_lines(plan.groups):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        return ExitCode.OK
+    return run_sweep(plan, console)
+
+
+def read_configs(path: Path | None, flags: SweepConfig) -> tuple[SweepConfig, ...]:
+    """Return the sweeps of a file with the flags over them, or the one that the flags describe.
+
+    Raises:
+        BadInputError: The file cannot be read, or says something that cannot be used.
+    """
+    if path is None:
+        return (flags,)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BadInputError(f"--config {path}: {reason}", remedy="name a JSON file") from error
+    loaded = load_config(text, source=str(path), base_folder=str(path.parent))
+    return tuple(merge_config(one, flags, source=str(path)) for one in loaded)
+
+
+def output_path(output: str | None, config: SweepConfig, *, resume: bool) -> Path | None:
+    """Return the results file, or None for stdout.
+
+    Raises:
+        BadInputError: A resumed sweep does not say which file.
+    """
+    if resume and output in (None, STDOUT):
+        raise BadInputError("--resume goes on with a file", remedy="name that file with --output")
+    if output is None:
+        return RESULTS_FOLDER / f"{utc_file_text()}-{config.model_label}.jsonl"
+    return None if output == STDOUT else Path(output)

@@ -1,0 +1,82 @@
+"""SSD on MobileNet v1, 300 x 300, COCO: Liu et al., "SSD", 2016, with the heads of TensorFlow's detection API."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from asyncbench.models.graphs.anchors import anchors_per_place, make_anchors
+from asyncbench.models.graphs.graph_writer import LINEAR_GAIN, FeatureMap, GraphWriter
+from asyncbench.models.graphs.mobilenet import write_separable_blocks
+
+_CLASSES = 91  # index 0 is the background, the others are COCO's category ids
+# Of each extra layer: channels of its 1x1 convolution, of its 3x3 one with stride 2.
+_EXTRA_LAYERS = ((256, 512), (128, 256), (128, 256), (64, 128))
+
+
+def build_ssdmobilenet(*, seed: int) -> onnx.ModelProto:
+    """Return the network: `input` (N, 3, 300, 300) to `boxes` (N, 1917, 4), decoded, and `scores` (N, 1917, 90).
+
+    A box is ymin, xmin, ymax, xmax as shares of the picture; column k of `scores` is COCO's category k + 1. What is
+    left to the caller is non-maximum suppression.
+    """
+    graph = GraphWriter(name="ssd_mobilenet_v1_coco_300", seed=seed)
+    maps = _write_feature_maps(graph)
+    codes = _write_heads(graph, maps, name="box", values=4)
+    logits = _write_heads(graph, maps, name="class", values=_CLASSES)
+    anchors = make_anchors(tuple(each.size for each in maps))
+    _write_scores(graph, logits)
+    _write_boxes(graph, codes, anchors)
+    return graph.model({"boxes": (len(anchors), 4), "scores": (len(anchors), _CLASSES - 1)})
+
+
+def _write_feature_maps(graph: GraphWriter) -> tuple[FeatureMap, ...]:
+    blocks = write_separable_blocks(graph, graph.image(size=300))
+    maps = [blocks[10], blocks[12]]
+    for number, (narrow, wide) in enumerate(_EXTRA_LAYERS, start=2):
+        squeezed = graph.conv_relu6(maps[-1], name=f"extra{number}_1x1", channels=narrow)
+        maps.append(graph.conv_relu6(squeezed, name=f"extra{number}_3x3", channels=wide, kernel=3, stride=2))
+    return tuple(maps)
+
+
+def _write_heads(graph: GraphWriter, maps: tuple[FeatureMap, ...], *, name: str, values: int) -> str:
+    """Write one 1x1 convolution for each map and return `(N, 1917, values)`."""
+    heads = []
+    shape = graph.constant(f"{name}.shape", np.array([0, -1, values], dtype=np.int64))
+    for level, features in enumerate(maps):
+        channels = anchors_per_place(level) * values
+        head = graph.conv(features, name=f"{name}{level}", channels=channels, gain=LINEAR_GAIN)
+        by_place = graph.node("Transpose", (head.name,), output=f"{name}{level}.nhwc", perm=(0, 2, 3, 1))
+        heads.append(graph.node("Reshape", (by_place, shape), output=f"{name}{level}.flat"))
+    return graph.node("Concat", tuple(heads), output=f"{name}.all", axis=1)
+
+
+def _write_scores(graph: GraphWriter, logits: str) -> None:
+    all_scores = graph.node("Sigmoid", (logits,), output="all_scores")
+    _write_columns(graph, all_scores, begin=1, end=_CLASSES, output="scores")
+
+
+def _write_boxes(graph: GraphWriter, codes: str, anchors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+    """Write the decoding: centre + code / 10 x side, side x exp(code / 5), as the published box coder does."""
+    centres, sides = anchors[None, :, :2], anchors[None, :, 2:]
+    offset = graph.node(
+        "Mul",
+        (_write_columns(graph, codes, begin=0, end=2, output="code_yx"), graph.constant("side_tenth", sides / 10)),
+        output="offset_yx",
+    )
+    centre = graph.node("Add", (offset, graph.constant("anchor_yx", centres)), output="centre_yx")
+    code_hw = _write_columns(graph, codes, begin=2, end=4, output="code_hw")
+    fifth = graph.constant("fifth", np.array(0.2, dtype=np.float32))
+    growth = graph.node("Exp", (graph.node("Mul", (code_hw, fifth), output="log_growth"),), output="growth")
+    half = graph.node("Mul", (growth, graph.constant("side_half", sides / 2)), output="half_hw")
+    low = graph.node("Sub", (centre, half), output="low_yx")
+    high = graph.node("Add", (centre, half), output="high_yx")
+    graph.node("Concat", (low, high), output="boxes", axis=2)
+
+
+def _write_columns(graph: GraphWriter, source: str, *, begin: int, end: int, output: str) -> str:
+    bounds = tuple(
+        graph.constant(f"{output}.{name}", np.array([value], dtype=np.int64))
+        for name, value in (("begin", begin), ("end", end), ("axis", 2))
+    )
+    return graph.node("Slice", (source, *bounds), output=output)

@@ -1,0 +1,34 @@
+"""Folders of pictures: the user's, and the one that comes with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asyncbench.errors import BadInputError
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+
+def find_images(folder: Path) -> tuple[Path, ...]:
+    """Return the pictures directly in `folder`, sorted by name, so that a batch has the same ones everywhere.
+
+    Raises:
+        BadInputError: There is no such folder, it cannot be read, or it holds no picture.
+    """
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
+    except OSError as error:
+        raise BadInputError(
+            f"cannot list the image folder {folder} ({error.strerror})", remedy="name a folder of pictures"
+        ) from error
+    if not found:
+        kinds = ", ".join(sorted(_SUFFIXES))
+        raise BadInputError(
+            f"no picture ({kinds}) in {folder}", remedy="name a folder that has some, or --input random"
+        )
+    return tuple(found)
+
+
+def sample_image_folder() -> Path:
+    """Return the folder of the packaged pictures, with their `labels.json` and `ATTRIBUTION.md`."""
+    return Path(__file__).parent / "sample_images"

@@ -1,0 +1,99 @@
+"""What a network is fed with: pictures, seeded noise or zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from asyncbench.backends.base import AnyArray, TensorSpec
+from asyncbench.errors import BadInputError
+from asyncbench.models.image_folder import find_images, sample_image_folder
+from asyncbench.models.preparation import prepare, read_image
+from asyncbench.models.recipe import Layout, Recipe
+from asyncbench.sweep.cell import InputKind
+
+__all__ = ["find_images", "generic_recipe", "make_inputs", "sample_image_folder"]
+
+_FEED_NOISE = "use --input random"
+_CHANNELS = 3
+
+
+def make_inputs(
+    specs: Sequence[TensorSpec],
+    *,
+    kind: InputKind,
+    batch: int,
+    seed: int,
+    recipe: Recipe | None,
+    image_paths: Sequence[Path],
+) -> dict[str, AnyArray]:
+    """Return the inputs of one inference, each `(batch, *item_shape)` of its own type. Blocking: decodes pictures.
+
+    Pictures repeat in order until the batch is full. Noise is standard normal for floats and the full range for 8-bit
+    integers; wider integers, which are indices and masks, and booleans are 0 or 1.
+
+    Args:
+        seed: Of the noise; equal seeds give equal inputs.
+        recipe: What the network does to pictures; None to derive one from the shape of its input.
+        image_paths: The pictures; not looked at for other kinds.
+
+    Raises:
+        BadInputError: Pictures were asked for and this network takes none, or a picture cannot be read.
+    """
+    if kind is InputKind.IMAGES:
+        spec = _only_input(specs)
+        return {spec.name: _images(spec, recipe or generic_recipe(spec), batch=batch, paths=image_paths)}
+    if kind is InputKind.ZEROS:
+        return {spec.name: np.zeros((batch, *spec.item_shape), dtype=spec.dtype) for spec in specs}
+    return {spec.name: _noise(spec, batch=batch, seed=(seed, index)) for index, spec in enumerate(specs)}
+
+
+def generic_recipe(spec: TensorSpec) -> Recipe:
+    """Return how to feed an unknown network: squashed, RGB, in 0..1; raw in 0..255 where it takes uint8.
+
+    Raises:
+        BadInputError: The input is not one picture of three channels.
+    """
+    layout = _layout(spec)
+    height, width = spec.item_shape[1:] if layout is Layout.NCHW else spec.item_shape[:2]
+    return Recipe(height=height, width=width, divisor=1.0 if spec.dtype == "uint8" else 255.0, layout=layout)
+
+
+def _layout(spec: TensorSpec) -> Layout:
+    takes_pixels = len(spec.item_shape) == _CHANNELS and (spec.dtype == "uint8" or spec.dtype.startswith("float"))
+    if takes_pixels and spec.item_shape[0] == _CHANNELS:
+        return Layout.NCHW
+    if takes_pixels and spec.item_shape[2] == _CHANNELS:
+        return Layout.NHWC
+    raise BadInputError(
+        f"input {spec.name!r} of {spec.item_shape} {spec.dtype} is not a picture of 3 channels", remedy=_FEED_NOISE
+    )
+
+
+def _only_input(specs: Sequence[TensorSpec]) -> TensorSpec:
+    if len(specs) != 1:
+        names = ", ".join(spec.name for spec in specs)
+        raise BadInputError(f"pictures feed one input, this network has {len(specs)} ({names})", remedy=_FEED_NOISE)
+    return specs[0]
+
+
+def _images(spec: TensorSpec, recipe: Recipe, *, batch: int, paths: Sequence[Path]) -> AnyArray:
+    items = np.empty((batch, *spec.item_shape), dtype=spec.dtype)
+    for index in range(batch):
+        first = index % len(paths)
+        items[index] = items[first] if first < index else prepare(read_image(paths[first]), recipe)
+    return items
+
+
+def _noise(spec: TensorSpec, *, batch: int, seed: tuple[int, int]) -> AnyArray:
+    shape = (batch, *spec.item_shape)
+    dtype = np.dtype(spec.dtype)
+    random = np.random.Generator(np.random.PCG64(seed))
+    if dtype.kind == "f":
+        return random.standard_normal(shape, dtype=np.float32).astype(dtype, copy=False)
+    if dtype.itemsize > 1 or dtype.kind == "b":
+        return random.integers(2, size=shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    return random.integers(limits.min, limits.max, size=shape, dtype=dtype, endpoint=True)

@@ -1,0 +1,61 @@
+"""Whether a classifier says what is in the pictures: the cheapest proof that an engine computes the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asyncbench.backends.base import AnyArray
+from asyncbench.errors import BadInputError
+from asyncbench.models.decoding import top_classes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCheck:
+    """How many pictures of a batch the network got right.
+
+    Attributes:
+        right: Pictures whose most probable class is among those that are accepted.
+        counted: Pictures in the batch that have a label, each counted once.
+    """
+
+    right: int
+    counted: int
+
+
+def check_labels(outputs: Mapping[str, AnyArray], image_paths: Sequence[Path], labels_file: Path) -> LabelCheck:
+    """Compare the outputs of a classifier with the labels of its pictures. Blocking: reads the file.
+
+    Args:
+        outputs: One array, `(batch, classes)`; item i belongs to picture i, repeated ones after the last are left out.
+        labels_file: JSON, a list of objects with `file` and `accept_classes`, of which the first class is 0.
+
+    Raises:
+        BadInputError: The file cannot be read, or is not of that form.
+    """
+    (output,) = outputs.values()
+    scores = output.astype(np.float32)
+    labels = _read_labels(labels_file)
+    tops = top_classes(scores, 1)[:, 0].tolist()
+    verdicts = [
+        # A row with a NaN in it has no top class, whatever sorting makes of it.
+        top in labels[path.name] and bool(np.isfinite(row).all())
+        for path, top, row in zip(image_paths, tops, scores, strict=False)
+        if path.name in labels
+    ]
+    return LabelCheck(right=sum(verdicts), counted=len(verdicts))
+
+
+def _read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
+    remedy = "make it a list of objects with file and accept_classes, or take it out of the folder"
+    try:
+        entries = json.loads(labels_file.read_text(encoding="utf-8"))
+        return {entry["file"]: frozenset(entry["accept_classes"]) for entry in entries}
+    except OSError as error:
+        raise BadInputError(f"cannot read the labels {labels_file} ({error.strerror})", remedy=remedy) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInputError(f"{labels_file} is not a list of labels ({error!r})", remedy=remedy) from error

@@ -1,0 +1,164 @@
+"""The lines of a results file: one header, one cell record per cell, one trailer. docs/records.md is for users."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    TypeAdapter,
+    field_validator,
+)
+
+from asyncbench.measurement.verdict import Status
+from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
+from asyncbench.results.fields import Facts, Text, UtcText, Written
+from asyncbench.results.latency import Latency
+from asyncbench.sweep.cell import Driver, InputKind, Precision
+
+# History of the format. A key may be added within a version; one that goes, or changes its meaning, is a new version.
+# 1  First published: header, cell, trailer.
+SCHEMA_VERSION: Final = 1
+
+
+class _Record(Written):
+    kind: str
+    schema_version: Literal[1] = SCHEMA_VERSION
+    sweep_id: Text
+    """The same in every line of a file, and in the log."""
+
+
+class HeaderRecord(_Record):
+    """What was asked, and of which machine. First line of a file, and again wherever `--resume` went on."""
+
+    kind: Literal["header"] = "header"
+    created_at: UtcText
+    asyncbench_version: str
+    command: list[Text]
+    """The command line, program first."""
+    config: list[Facts]
+    """Every sweep of the run, as `asyncbench schema config` describes it."""
+    cells: NonNegativeInt
+    """Cells of the whole grid."""
+    versions: dict[str, str]
+    """Of Python and of every library that can change a figure."""
+    host: Facts
+    """CPU, memory, kernel; never a host name."""
+    devices: list[Facts]
+    engines: list[Facts]
+    """Engines that were open when the line was written; a cell names its own by `engine_hash`."""
+    runner_cost_ns: dict[str, NonNegativeFloat | None]
+    """By driver: what one inference of a lane that does nothing takes."""
+    seed: int
+    resumed: bool = False
+
+
+class CellRecord(_Record):
+    """What came of one cell. Of several records with one `index` the last one holds."""
+
+    kind: Literal["cell"] = "cell"
+    index: NonNegativeInt
+    """Position in the grid, from 0."""
+    status: Status
+    reasons: list[Reason] = Field(default_factory=list)
+    model: Text
+    device: str
+    backend: str
+    precision: Precision
+    batch: PositiveInt
+    """Items of one inference."""
+    concurrency: PositiveInt
+    """Inferences in flight that were asked for."""
+    depth: PositiveInt = 1
+    """Inferences queued on each lane."""
+    load: Literal["closed"] = "closed"
+    """Closed: the next inference starts when the last one is done."""
+    attempt: PositiveInt = 1
+    started_at: UtcText | None = None
+    n: NonNegativeInt = 0
+    """Inferences that ended inside the window."""
+    window_ns: NonNegativeInt | None = None
+    throughput_items_s: NonNegativeFloat | None = None
+    throughput_queries_s: NonNegativeFloat | None = None
+    """Inferences per second: items per second divided by `batch`."""
+    latency: Latency = Latency()
+    achieved_concurrency: NonNegativeFloat | None = None
+    """Time-weighted mean of the inferences in flight."""
+    littles_law_residual: float | None = None
+    """Relative gap between the mean in flight and rate x mean service; 0 is perfect."""
+    drift_ratio: float | None = None
+    """How much the speed moved from the start of the window to its end."""
+    warmup: Warmup | None = None
+    memory: Memory = Memory()
+    gpu: Facts | None = None
+    """Clocks, power, temperature, throttle reasons."""
+    cpu_s_per_item: NonNegativeFloat | None = None
+    """CPU-seconds of the bench process per item."""
+    joules_per_item: NonNegativeFloat | None = None
+    runner_ns_per_inference: NonNegativeFloat | None = None
+    """What the runner took between a completion and the next issue."""
+    graph: bool | None = None
+    """Whether a CUDA graph was replayed."""
+    graph_reason: Text | None = None
+    """Why not."""
+    driver: Driver | None = None
+    completion: str | None = None
+    """How completions are noticed, such as `spin` or `block`."""
+    input: InputKind | None = None
+    outputs_checked: OutputsChecked | None = None
+    engine_hash: str | None = None
+    """SHA-256 of the plan, or of the model where there is no plan."""
+    switch_ns: NonNegativeInt | None = None
+    """From the end of the cell before to the start of this one's warm-up."""
+    facts: Facts = Field(default_factory=dict)
+    """Of an error or a refusal: signal, exit code, bytes."""
+
+
+class BestCell(Written):
+    """A cell that stands out."""
+
+    index: NonNegativeInt
+    model: Text
+    device: str
+    precision: Precision
+    batch: PositiveInt
+    concurrency: PositiveInt
+    throughput_items_s: NonNegativeFloat
+
+
+class BestUnderLimit(BestCell):
+    """The fastest cell below a latency limit, and by which percentile it was judged."""
+
+    latency_limit_ns: NonNegativeInt
+    percentile: str
+    """The highest percentile that the cell has, at most the one that was asked for."""
+    latency_ns: NonNegativeInt
+    """Its value."""
+
+
+class TrailerRecord(_Record):
+    """How the sweep ended. A file without one was cut short: `--resume` goes on."""
+
+    kind: Literal["trailer"] = "trailer"
+    ended_at: UtcText
+    status_counts: dict[Status, NonNegativeInt]
+    """Cells by status; all six are there."""
+    exit_code: NonNegativeInt
+    duration_ns: NonNegativeInt
+    best_throughput: BestCell | None = None
+    best_under_latency_limit: BestUnderLimit | None = None
+    knee: BestCell | None = None
+    """The fewest items in flight that reach 95 % of the best throughput."""
+
+    @field_validator("status_counts")
+    @classmethod
+    def _count_every_status(cls, counts: dict[Status, int]) -> dict[Status, int]:
+        return {status: counts.get(status, 0) for status in Status}
+
+
+Record = HeaderRecord | CellRecord | TrailerRecord
+
+record_adapter: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])

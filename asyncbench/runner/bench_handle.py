@@ -1,0 +1,155 @@
+"""A bench process, as the supervisor holds it: started, asked, told to stop, and always reaped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+import trio
+from pydantic import ValidationError
+
+from asyncbench.errors import BenchProcessDiedError, Fact
+from asyncbench.runner.line_stream import read_lines
+from asyncbench.runner.messages import EVENTS, CellEnded, CellProgress, EngineOpened, Message, Refused, to_line
+
+# What a bench process may take to end by itself once its stdin is closed.
+CLOSE_LIMIT_S = 5.0
+_STDERR_LINES_KEPT = 20
+
+Answer = EngineOpened | Refused | CellEnded
+_log = structlog.get_logger()
+
+
+class BenchHandle:
+    """One running bench process. One task asks; `send` may be called by another one."""
+
+    def __init__(self, process: trio.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the bench process needs pipes for stdin and stdout")
+        self._process = process
+        self._stdin = process.stdin
+        self._lines = read_lines(process.stdout)
+        self._stderr_tail: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
+
+    @property
+    def pid(self) -> int:
+        """The process id, for the log and for tests that kill it."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    async def send(self, message: Message) -> None:
+        """Send a message; a process that has died is noticed by `ask`."""
+        try:
+            await self._stdin.send_all(to_line(message))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            _log.debug("bench.send_failed", pid=self.pid)
+
+    async def ask(self, request: Message, *, on_progress: Callable[[CellProgress], None]) -> Answer:
+        """Send a request and return its answer; progress on the way is handed to `on_progress`.
+
+        Raises:
+            BenchProcessDiedError: The process ended, or said something that is no answer.
+        """
+        await self.send(request)
+        async for line in self._lines:
+            event = self._parse(line)
+            if not isinstance(event, CellProgress):
+                return event
+            on_progress(event)
+        raise await self._death()
+
+    async def read_stderr(self) -> None:
+        """Hand the log lines of the process on, and keep the last ones for the error if it dies."""
+        if self._process.stderr is None:
+            return
+        async for line in read_lines(self._process.stderr):
+            text = line.decode(errors="replace")
+            self._stderr_tail.append(text)
+            _pass_on(text, self.pid)
+
+    async def close(self) -> None:
+        """Close the pipe, give the process a moment to end by itself, kill it otherwise; always reaps."""
+        with trio.CancelScope(shield=True):
+            await self._stdin.aclose()
+            with trio.move_on_after(CLOSE_LIMIT_S):
+                await self._process.wait()
+            if self._process.returncode is None:
+                _log.warning("bench.killed", pid=self.pid, reason=f"did not end within {CLOSE_LIMIT_S} s")
+                self._process.kill()
+            await self._process.wait()
+
+    def _parse(self, line: bytes) -> EngineOpened | Refused | CellProgress | CellEnded:
+        try:
+            return EVENTS.validate_json(line)
+        except ValidationError as error:
+            self._process.kill()
+            raise BenchProcessDiedError(
+                f"the bench process said something that is no event: {line[:200]!r}",
+                remedy="something in it writes to the pipe that is ours: please report this",
+            ) from error
+
+    async def _death(self) -> BenchProcessDiedError:
+        with trio.move_on_after(CLOSE_LIMIT_S):
+            await self._process.wait()
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        facts = death_facts(self._process.returncode)
+        last_words = next((text for text in reversed(self._stderr_tail) if text.strip()), "")
+        error = BenchProcessDiedError(f"the bench process {describe_death(facts)}")
+        error.facts |= {**facts, "last_words": last_words[:500]}
+        return error
+
+
+@asynccontextmanager
+async def open_bench(command: Sequence[str]) -> AsyncIterator[BenchHandle]:
+    """Start a bench process in a session of its own, so that Ctrl-C reaches it only through the supervisor."""
+    process = await trio.lowlevel.open_process(
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    bench = BenchHandle(process)
+    _log.info("bench.started", pid=bench.pid)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.read_stderr)
+        try:
+            yield bench
+        finally:
+            await bench.close()
+            # What is left in the pipe is read at once; a grandchild that holds it open is not waited for.
+            nursery.cancel_scope.deadline = trio.current_time() + CLOSE_LIMIT_S
+
+
+def death_facts(returncode: int | None) -> dict[str, Fact]:
+    """Return the signal or the exit code of a process that ended."""
+    if returncode is not None and returncode < 0:
+        return {"signal": signal.Signals(-returncode).name, "signal_number": -returncode}
+    return {"exit_code": returncode}
+
+
+def describe_death(facts: dict[str, Fact]) -> str:
+    """Return how a process ended, in words."""
+    if "signal" in facts:
+        return f"was ended by {facts['signal']}"
+    return f"ended by itself with exit code {facts['exit_code']}"
+
+
+def _pass_on(text: str, pid: int) -> None:
+    try:
+        fields = json.loads(text)
+        level, event = fields.pop("level", "info"), fields.pop("event")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        _log.debug("bench.stderr", text=text, pid=pid)
+        return
+    getattr(_log, level if level in {"debug", "info", "warning", "error"} else "info")(event, pid=pid, **fields)

@@ -1,0 +1,253 @@
+"""The bench process: holds one engine at a time and measures the cells it is asked for.
+
+It may crash, hang or be killed; the supervisor at the other end of the pipe records that and starts another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import trio
+from pydantic import JsonValue
+
+from asyncbench.backends.base import AnyArray, Backend, Engine, EngineFacts, TensorSpec
+from asyncbench.clock import utc_now_text
+from asyncbench.errors import AsyncbenchError, DeviceLostError, Fact
+from asyncbench.measurement.stopping import StopRule
+from asyncbench.runner.cell_policy import CellPolicy
+from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
+from asyncbench.runner.cell_runner import CellRunner, Progress
+from asyncbench.runner.line_stream import read_lines
+from asyncbench.runner.messages import (
+    REQUESTS,
+    CellEnded,
+    CellProgress,
+    EngineOpened,
+    Message,
+    OpenEngine,
+    RunCell,
+    StopCell,
+    refusal_of,
+    to_line,
+)
+from asyncbench.runner.output_check import OutputCheck
+from asyncbench.runner.runner_cost import runner_cost_ns
+from asyncbench.runner.subject import Subject, find_subject, simulated_subject, slices
+from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.config import SweepConfig
+from asyncbench.telemetry.versions import library_versions
+
+# The supervisor asks for one thing at a time; one more may be on its way.
+REQUESTS_WAITING = 2
+# What a cell may take to drain once the supervisor is gone.
+ORPHAN_LIMIT_S = 30.0
+PROGRESS_EVERY_S = 0.25
+
+MakeBackend = Callable[[SweepConfig], Backend]
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedEngine:
+    """An engine that is ready, and all that its cells share."""
+
+    request: OpenEngine
+    engine: Engine
+    policy: CellPolicy
+    inputs: Mapping[int, Mapping[str, AnyArray]]
+    outputs: OutputCheck
+
+
+class BenchProcess:
+    """Answers requests, one at a time, until the pipe closes.
+
+    Args:
+        make_backend: Chooses the backend that a configuration asks for.
+        model_folder: Where the package's own graphs are written.
+        events: The pipe to the supervisor.
+    """
+
+    def __init__(self, *, make_backend: MakeBackend, model_folder: Path, events: trio.abc.SendStream) -> None:
+        self._make_backend = make_backend
+        self._model_folder = model_folder
+        self._events = events
+        self._stop_requested = trio.Event()
+        self._progress: CellProgress | None = None
+        self._opened: OpenedEngine | None = None
+
+    async def serve(self, requests: trio.abc.ReceiveStream) -> None:
+        """Read requests until the pipe closes; then drain what runs and return."""
+        send, receive = trio.open_memory_channel[Message](REQUESTS_WAITING)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
+            async with AsyncExitStack() as engine_stack, receive:
+                async for request in receive:
+                    await self._answer(request, engine_stack)
+
+    async def _read(
+        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Message], scope: trio.CancelScope
+    ) -> None:
+        async with send:
+            async for line in read_lines(requests):
+                request = REQUESTS.validate_json(line)
+                if isinstance(request, StopCell):
+                    self._stop_requested.set()
+                else:
+                    await send.send(request)
+        self._stop_requested.set()
+        scope.deadline = trio.current_time() + ORPHAN_LIMIT_S
+
+    async def _answer(self, request: Message, engine_stack: AsyncExitStack) -> None:
+        try:
+            if isinstance(request, OpenEngine):
+                await engine_stack.aclose()
+                await self._tell(await self._open(request, engine_stack))
+            elif isinstance(request, RunCell):
+                await self._run_cell(request)
+        except AsyncbenchError as error:
+            _log.warning("request.refused", error=type(error).__name__, message=error.message)
+            await self._tell(refusal_of(error))
+
+    async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
+        config = request.config
+        self._opened = None
+        backend = self._make_backend(config)
+        subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
+        engine = await engine_stack.enter_async_context(
+            backend.open_engine(subject.request(precision=request.precision, device=request.device))
+        )
+        largest = await trio.to_thread.run_sync(subject.inputs, engine.facts.inputs, max(config.batch))
+        self._opened = OpenedEngine(
+            request=request,
+            engine=engine,
+            policy=policy_of(config),
+            inputs=slices(largest, config.batch),
+            outputs=OutputCheck(subject.count_labels),
+        )
+        return EngineOpened(
+            device=device_facts(engine.facts),
+            engine=engine_facts(engine.facts, subject, request),
+            versions=library_versions(),
+            runner_cost_ns=await runner_cost_ns(engine),
+        )
+
+    def _find_subject(self, backend: Backend, config: SweepConfig) -> Subject:
+        if backend.name == "simulated":
+            return simulated_subject(config)
+        return find_subject(config, model_folder=self._model_folder)
+
+    async def _run_cell(self, request: RunCell) -> None:
+        if self._opened is None:
+            raise AsyncbenchError("a cell was asked for before its engine was open")
+        opened = self._opened
+        frame = _frame(opened, request)
+        runner = CellRunner(
+            opened.engine,
+            frame.cell,
+            opened.policy,
+            inputs=opened.inputs[request.batch],
+            outputs=opened.outputs,
+            stop_requested=self._stop_requested,
+            progress=self._note_progress(request.index),
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tell_progress)
+            ended = await _measure(runner, frame)
+            nursery.cancel_scope.cancel()
+        await self._tell(ended)
+
+    def _note_progress(self, index: int) -> Progress:
+        def note(phase: str, n: int, elapsed_ns: int) -> None:
+            self._progress = CellProgress(index=index, phase=phase, n=n, elapsed_ns=max(0, elapsed_ns))
+
+        return note
+
+    async def _tell_progress(self) -> None:
+        """Send the latest progress now and then: never from the cell's own tasks, which must not wait for a pipe."""
+        while True:
+            await trio.sleep(PROGRESS_EVERY_S)
+            if self._progress is not None:
+                progress, self._progress = self._progress, None
+                await self._tell(progress)
+
+    async def _tell(self, message: Message) -> None:
+        await self._events.send_all(to_line(message))
+
+
+async def _measure(runner: CellRunner, frame: CellFrame) -> CellEnded:
+    try:
+        return CellEnded(record=measured_record(frame, await runner.run()))
+    except AsyncbenchError as error:
+        _log.warning("cell.failed", index=frame.index, error=type(error).__name__, message=error.message)
+        return CellEnded(record=failed_record(frame, error), unfit=isinstance(error, DeviceLostError))
+
+
+def policy_of(config: SweepConfig) -> CellPolicy:
+    """Return how the cells of a sweep are to be measured."""
+    return CellPolicy(
+        driver=config.driver,
+        input_kind=config.input,
+        rule=StopRule(
+            median_ratio=config.stop.median_ratio,
+            p99_ratio=config.stop.p99_ratio,
+            min_window_ns=config.stop.min_window_ns,
+            max_window_ns=config.stop.max_window_ns,
+            duration_ns=config.duration_ns,
+            iterations=config.iterations,
+        ),
+        warmup_ns=config.warmup_ns,
+        stall_limit_ns=config.cell_timeout_ns,
+    )
+
+
+def _frame(opened: OpenedEngine, request: RunCell) -> CellFrame:
+    cell = Cell(
+        model=opened.request.config.model_label,
+        precision=opened.request.precision,
+        batch=request.batch,
+        concurrency=request.concurrency,
+        device=opened.request.device,
+    )
+    return CellFrame(
+        sweep_id=opened.request.sweep_id,
+        index=request.index,
+        attempt=request.attempt,
+        cell=cell,
+        engine=opened.engine.facts,
+        policy=opened.policy,
+        forecast=opened.engine.forecast(batch=cell.batch, lanes=cell.concurrency),
+        started_at=utc_now_text(),
+    )
+
+
+def device_facts(facts: EngineFacts) -> dict[str, Fact]:
+    """Return what the header says of the device."""
+    return {
+        "device": facts.device,
+        "device_name": facts.device_name,
+        "backend": facts.backend,
+        "backend_version": facts.backend_version,
+    }
+
+
+def engine_facts(facts: EngineFacts, subject: Subject, request: OpenEngine) -> dict[str, JsonValue]:
+    """Return what the header says of the engine."""
+    return {
+        "model": request.config.model_label,
+        "known_as": subject.info.name if subject.info else None,
+        "precision": str(request.precision),
+        "engine_hash": facts.engine_hash,
+        "load_ns": facts.load_ns,
+        "inputs": [_tensor(spec) for spec in facts.inputs],
+        "outputs": [_tensor(spec) for spec in facts.outputs],
+        "images": [path.name for path in subject.images],
+        "extra": dict(facts.extra),
+    }
+
+
+def _tensor(spec: TensorSpec) -> dict[str, JsonValue]:
+    return {"name": spec.name, "item_shape": list(spec.item_shape), "dtype": spec.dtype}

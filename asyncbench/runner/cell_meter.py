@@ -1,0 +1,64 @@
+"""One cell's measurement as it goes on: warm-up, then the window; fed by the workers, read by the cell runner."""
+
+from __future__ import annotations
+
+from asyncbench.measurement.drift import DriftMeter
+from asyncbench.measurement.histogram import Histogram
+from asyncbench.measurement.stamps import Completions
+from asyncbench.measurement.steady import SteadyDetector
+from asyncbench.measurement.window import WindowMeter
+
+
+class CellMeter:
+    """Sends stamps to the warm-up or to the window. Constant memory; sync; one Trio run.
+
+    Args:
+        lanes: Lanes that are driven at once, > 0.
+    """
+
+    def __init__(self, *, lanes: int) -> None:
+        self.window = WindowMeter(lanes)
+        self.drift = DriftMeter()
+        self.warmup_count = 0
+        self._steady = SteadyDetector(lanes)
+        self._lanes = lanes
+        self._last_completed_at_ns: int | None = None
+        self._opened = False
+        self._closed_at_ns: int | None = None
+
+    @property
+    def steady(self) -> bool:
+        """Whether the warm-up has become steady, with at least one inference a lane."""
+        return self._steady.is_steady and self.warmup_count >= self._lanes
+
+    @property
+    def histogram(self) -> Histogram:
+        """Service times inside the window."""
+        return self.window.histogram
+
+    def record(self, done: Completions) -> None:
+        """Count inferences of one lane."""
+        last = int(done.completed_at_ns[-1])
+        self._last_completed_at_ns = max(last, self._last_completed_at_ns or last)
+        if self._opened:
+            self.window.record(done)
+            self._record_drift(done)
+        else:
+            self.warmup_count += len(done)
+            self._steady.record(done.completed_at_ns - done.issued_at_ns)
+
+    def open_window(self, now_ns: int) -> None:
+        """Start the window at the last completion, so that no part of an inference is counted as time alone."""
+        self._opened = True
+        opened_at_ns = now_ns if self._last_completed_at_ns is None else self._last_completed_at_ns
+        self.window.open(opened_at_ns)
+        self.drift.open(opened_at_ns)
+
+    def close_window(self, now_ns: int) -> None:
+        """End the window: what completes from now on is not counted."""
+        self._closed_at_ns = now_ns
+        self.window.close(now_ns)
+
+    def _record_drift(self, done: Completions) -> None:
+        if self._closed_at_ns is None:
+            self.drift.record(done.completed_at_ns, done.completed_at_ns - done.issued_at_ns)

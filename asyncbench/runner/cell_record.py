@@ -1,0 +1,152 @@
+"""From what was seen of a cell to its record: the verdict is given here, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asyncbench.backends.base import EngineFacts, MemoryForecast
+from asyncbench.clock import NS_PER_S
+from asyncbench.errors import AsyncbenchError, DoesNotFitError
+from asyncbench.measurement.histogram import Histogram
+from asyncbench.measurement.stopping import achieved
+from asyncbench.measurement.summary import summarize
+from asyncbench.measurement.verdict import Status, Verdict, judge
+from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
+from asyncbench.results.latency import Latency, LatencyBlock
+from asyncbench.results.latency_block import from_summary
+from asyncbench.results.record import CellRecord
+from asyncbench.runner.cell_policy import CellPolicy
+from asyncbench.runner.cell_runner import CellMeasurement
+from asyncbench.sweep.cell import Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFrame:
+    """What every record of a cell carries, measured or not."""
+
+    sweep_id: str
+    index: int
+    attempt: int
+    cell: Cell
+    engine: EngineFacts
+    policy: CellPolicy
+    forecast: MemoryForecast
+    started_at: str
+
+    def record(self, *, status: Status, reasons: list[Reason], **measured: object) -> CellRecord:
+        """Return the record of this cell with what was measured filled in."""
+        values: dict[str, object] = {
+            "sweep_id": self.sweep_id,
+            "index": self.index,
+            "attempt": self.attempt,
+            "status": status,
+            "reasons": reasons,
+            "model": self.cell.model,
+            "device": self.cell.device,
+            "backend": self.engine.backend,
+            "precision": self.cell.precision,
+            "batch": self.cell.batch,
+            "concurrency": self.cell.concurrency,
+            "started_at": self.started_at,
+            "driver": self.policy.driver,
+            "input": self.policy.input_kind,
+            "engine_hash": self.engine.engine_hash,
+            "memory": self.memory(),
+        }
+        return CellRecord.model_validate(values | measured)
+
+    def memory(self, *, host_peak_bytes: int | None = None, resident_lanes: int | None = None) -> Memory:
+        """Return the memory block: what was predicted, and what was seen."""
+        return Memory(
+            predicted_device_bytes=self.forecast.device_bytes,
+            predicted_host_bytes=self.forecast.host_bytes,
+            host_peak_bytes=host_peak_bytes,
+            resident_lanes=resident_lanes,
+        )
+
+
+def failed_record(frame: CellFrame, error: AsyncbenchError) -> CellRecord:
+    """Return the record of a cell that ended in an error, or whose memory was refused."""
+    status = Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR
+    code = "memory" if status is Status.DOES_NOT_FIT else "lane_failed"
+    return frame.record(status=status, reasons=[Reason(code=code, text=str(error))], facts=dict(error.facts))
+
+
+def measured_record(frame: CellFrame, seen: CellMeasurement) -> CellRecord:
+    """Return the record of a cell that ran, whole or cut short."""
+    verdict = _verdict(frame, seen)
+    window = seen.window
+    items_per_s = window.inferences_per_s * frame.cell.batch if window else None
+    measured: dict[str, object] = {
+        "warmup": Warmup(n=seen.meter.warmup_count, duration_ns=seen.warmup_ns, steady=seen.steady),
+        "memory": frame.memory(host_peak_bytes=seen.host_peak_bytes, resident_lanes=seen.resident_lanes),
+        "outputs_checked": _outputs(seen),
+        "switch_ns": seen.switch_ns,
+    }
+    if window is not None:
+        items = window.n * frame.cell.batch
+        measured |= {
+            "n": window.n,
+            "window_ns": window.window_ns,
+            "throughput_items_s": items_per_s,
+            "throughput_queries_s": window.inferences_per_s,
+            "latency": _latency(seen),
+            "achieved_concurrency": window.mean_in_flight,
+            "littles_law_residual": window.littles_law_residual,
+            "drift_ratio": seen.meter.drift.drift_ratio(),
+            "cpu_s_per_item": max(0, seen.cpu_ns) / NS_PER_S / items,
+            "runner_ns_per_inference": _runner_ns(seen),
+        }
+    return frame.record(
+        status=verdict.status,
+        reasons=[Reason(code=reason.code, text=reason.text) for reason in verdict.reasons],
+        **measured,
+    )
+
+
+def _verdict(frame: CellFrame, seen: CellMeasurement) -> Verdict:
+    histogram = seen.meter.histogram
+    return judge(
+        stop_reason=seen.stop_reason,
+        rule=frame.policy.rule,
+        interrupted=seen.interrupted,
+        canary_mismatch=seen.outputs.mismatch if seen.outputs else None,
+        window=seen.window,
+        progress=achieved(histogram),
+        drift_ratio=seen.meter.drift.drift_ratio(),
+        concurrency=frame.cell.concurrency,
+        steady=seen.steady,
+    )
+
+
+def _latency(seen: CellMeasurement) -> Latency:
+    window = seen.meter.window
+    return Latency(
+        service=_block(window.histogram),
+        enqueue=_block(window.enqueue_histogram),
+        gpu=_block(window.gpu_histogram),
+    )
+
+
+def _block(histogram: Histogram | None) -> LatencyBlock | None:
+    return from_summary(summarize(histogram)) if histogram is not None and histogram.count else None
+
+
+def _runner_ns(seen: CellMeasurement) -> float | None:
+    """Return the time a lane stood idle per inference: what the runner took between completion and the next issue."""
+    if seen.window is None or not seen.window.n:
+        return None
+    idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
+    return idle_lanes * seen.window.window_ns / seen.window.n
+
+
+def _outputs(seen: CellMeasurement) -> OutputsChecked | None:
+    if seen.outputs is None:
+        return None
+    return OutputsChecked(
+        reference="the same input through one lane alone",
+        lanes=seen.outputs.lanes,
+        max_abs_difference=seen.outputs.max_abs_difference,
+        labels_right=seen.outputs.labels_right,
+        labels_counted=seen.outputs.labels_counted,
+    )

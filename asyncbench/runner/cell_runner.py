@@ -1,0 +1,210 @@
+"""Runs one cell on an open engine: lanes, warm-up, window, drain, check of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from asyncbench.backends.base import AnyArray, Engine, Lane
+from asyncbench.clock import NS_PER_S, now_ns
+from asyncbench.errors import DeviceLostError
+from asyncbench.measurement.stopping import StopReason, decide
+from asyncbench.measurement.window import WindowResult
+from asyncbench.runner.cell_meter import CellMeter
+from asyncbench.runner.cell_policy import CellPolicy
+from asyncbench.runner.closed_loop import ClosedLoop
+from asyncbench.runner.output_check import OutputCheck, OutputComparison
+from asyncbench.sweep.cell import Cell
+from asyncbench.telemetry.own_process import cpu_time_ns, peak_resident_bytes, reset_peak_resident
+
+# How often the stop rule is asked: 1 % of the default shortest window of 0.5 s would be finer than a person sees.
+TICK_S = 0.05
+# A network that has not become steady by then is measured as it is, and the record says so.
+STEADY_LIMIT_NS = 2 * NS_PER_S
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellMeasurement:
+    """What was seen of one cell; nothing of it is judged yet.
+
+    Attributes:
+        warmup_ns: Time from the first inference to the opening of the window.
+        switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
+        cpu_ns: Processor time of this process from the opening to the closing of the window.
+    """
+
+    resident_lanes: int
+    stop_reason: StopReason | None
+    interrupted: bool
+    window: WindowResult | None
+    meter: CellMeter
+    warmup_ns: int
+    steady: bool
+    switch_ns: int
+    cpu_ns: int
+    host_peak_bytes: int | None
+    outputs: OutputComparison | None
+
+
+class CellRunner:
+    """One cell, once.
+
+    Args:
+        inputs: Arrays `(batch, *item_shape)` by the network's input names.
+        outputs: The reference outputs, shared by all cells of an engine.
+        stop_requested: Set when the user wants the sweep to end; the cell then drains and returns what it has.
+        progress: Called about four times a second with phase, inferences so far, and nanoseconds in the phase.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        cell: Cell,
+        policy: CellPolicy,
+        *,
+        inputs: Mapping[str, AnyArray],
+        outputs: OutputCheck,
+        stop_requested: trio.Event,
+        progress: Progress,
+    ) -> None:
+        self._engine = engine
+        self._cell = cell
+        self._policy = policy
+        self._inputs = inputs
+        self._outputs = outputs
+        self._stop_requested = stop_requested
+        self._progress = progress
+        self._meter = CellMeter(lanes=cell.concurrency)
+        self._stop_reason: StopReason | None = None
+        self._started_at_ns = 0
+        self._opened_at_ns = 0
+        self._steady = False
+        self._cpu_ns = 0
+        self._stalled_since_ns = 0
+        self._seen_count = -1
+
+    async def run(self) -> CellMeasurement:
+        """Measure the cell.
+
+        Raises:
+            DoesNotFitError: Memory for the lanes was refused.
+            LaneError: An inference failed, or nothing completed within the stall limit.
+        """
+        called_at_ns = now_ns()
+        reset_peak_resident()
+        async with self._engine.open_lanes(
+            batch=self._cell.batch, count=self._cell.concurrency, inputs=self._inputs
+        ) as lanes:
+            await self._outputs.learn(self._cell.batch, lanes[0])
+            switch_ns = now_ns() - called_at_ns
+            await self._warm_up_and_measure(lanes)
+            comparison = self._outputs.compare(self._cell.batch, lanes) if self._ran else None
+        return CellMeasurement(
+            resident_lanes=len(lanes),
+            stop_reason=self._stop_reason,
+            interrupted=self._stop_requested.is_set() and self._stop_reason is None,
+            window=self._meter.window.result() if self._meter.histogram.count else None,
+            meter=self._meter,
+            warmup_ns=max(0, self._opened_at_ns - self._started_at_ns),
+            steady=self._steady,
+            switch_ns=switch_ns,
+            cpu_ns=self._cpu_ns,
+            host_peak_bytes=peak_resident_bytes(),
+            outputs=comparison,
+        )
+
+    @property
+    def _ran(self) -> bool:
+        return bool(self._meter.histogram.count or self._meter.warmup_count)
+
+    async def _warm_up_and_measure(self, lanes: Sequence[Lane]) -> None:
+        self._started_at_ns = self._engine.now_ns()
+        self._stalled_since_ns = self._started_at_ns
+        if self._policy.rule.iterations is None:
+            loop = self._loop(lanes)
+            await loop.run(lambda: self._warm_up_then_measure(loop))
+        else:
+            warm_up = self._loop(lanes)
+            await warm_up.run(lambda: self._warm_up(warm_up))
+            counted = self._loop(lanes, limit=self._policy.rule.iterations)
+            await counted.run(lambda: self._count_all(counted))
+
+    def _loop(self, lanes: Sequence[Lane], limit: int | None = None) -> ClosedLoop:
+        return ClosedLoop(lanes, driver=self._policy.driver, record=self._meter.record, limit=limit)
+
+    async def _warm_up_then_measure(self, loop: ClosedLoop) -> None:
+        await self._warm_up(loop)
+        if not self._stop_requested.is_set():
+            self._open_window()
+            await self._until_decided(loop)
+            self._close_window()
+
+    async def _count_all(self, loop: ClosedLoop) -> None:
+        """Measure a fixed number: the loop starts idle and drains inside the window, so that all of them count."""
+        if self._stop_requested.is_set():
+            return
+        self._open_window()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, loop, nursery.cancel_scope)
+            await loop.wait_all_done()
+            self._stop_reason = StopReason.ITERATIONS
+            nursery.cancel_scope.cancel()
+        self._close_window()
+
+    async def _watch(self, loop: ClosedLoop, scope: trio.CancelScope) -> None:
+        while not self._stop_requested.is_set():
+            await self._tick(loop, "measuring", self._opened_at_ns)
+        scope.cancel()
+
+    async def _warm_up(self, loop: ClosedLoop) -> None:
+        while not self._stop_requested.is_set() and not self._warm():
+            await self._tick(loop, "warming up", self._started_at_ns)
+        self._steady = self._meter.steady
+
+    def _warm(self) -> bool:
+        elapsed_ns = self._engine.now_ns() - self._started_at_ns
+        if self._policy.warmup_ns is not None:
+            return elapsed_ns >= self._policy.warmup_ns
+        every_lane_ran = self._meter.warmup_count >= self._cell.concurrency
+        return self._meter.steady or (every_lane_ran and elapsed_ns >= STEADY_LIMIT_NS)
+
+    async def _until_decided(self, loop: ClosedLoop) -> None:
+        while not self._stop_requested.is_set():
+            await self._tick(loop, "measuring", self._opened_at_ns)
+            elapsed_ns = self._engine.now_ns() - self._opened_at_ns
+            self._stop_reason = decide(self._policy.rule, self._meter.histogram, elapsed_ns)
+            if self._stop_reason is not None:
+                return
+
+    async def _tick(self, loop: ClosedLoop, phase: str, since_ns: int) -> None:
+        with trio.move_on_after(TICK_S):
+            await self._stop_requested.wait()
+        loop.flush()
+        count = self._meter.histogram.count if phase == "measuring" else self._meter.warmup_count
+        self._progress(phase, count, self._engine.now_ns() - since_ns)
+        self._raise_if_stalled(count)
+
+    def _raise_if_stalled(self, count: int) -> None:
+        now = self._engine.now_ns()
+        if count != self._seen_count:
+            self._seen_count = count
+            self._stalled_since_ns = now
+        elif now - self._stalled_since_ns > self._policy.stall_limit_ns:
+            limit_s = self._policy.stall_limit_ns / NS_PER_S
+            raise DeviceLostError(
+                f"no inference of {self._cell} completed for {limit_s:.0f} s",
+                remedy="raise --cell-timeout if one inference really takes that long",
+            )
+
+    def _open_window(self) -> None:
+        self._meter.open_window(self._engine.now_ns())
+        self._opened_at_ns = self._engine.now_ns()
+        self._cpu_ns = -cpu_time_ns()
+
+    def _close_window(self) -> None:
+        self._meter.close_window(self._engine.now_ns())
+        self._cpu_ns += cpu_time_ns()

@@ -1,0 +1,46 @@
+"""The cells of a run, numbered, and grouped by the engine that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from asyncbench.sweep.cell import Cell, Precision
+from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.grid import expand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineGroup:
+    """Cells that one engine serves, in the order they run.
+
+    Attributes:
+        cells: Index in the results file, and the cell.
+    """
+
+    config: SweepConfig
+    device: str
+    precision: Precision
+    cells: tuple[tuple[int, Cell], ...]
+
+    def without(self, done: set[int]) -> EngineGroup:
+        """Return the group with the cells left that are not done."""
+        left = tuple((index, cell) for index, cell in self.cells if index not in done)
+        return EngineGroup(config=self.config, device=self.device, precision=self.precision, cells=left)
+
+
+def engine_groups(configs: Sequence[SweepConfig]) -> tuple[EngineGroup, ...]:
+    """Return all groups, device by device, then sweep by sweep, then precision by precision. Indices start at 0."""
+    devices = list(dict.fromkeys(device for config in configs for device in config.device))
+    groups: list[EngineGroup] = []
+    index = 0
+    for device in devices:
+        for config in configs:
+            if device not in config.device:
+                continue
+            for precision, cells in groupby(expand(config, device=device), key=lambda cell: cell.precision):
+                numbered = tuple(enumerate(cells, start=index))
+                index += len(numbered)
+                groups.append(EngineGroup(config=config, device=device, precision=precision, cells=numbered))
+    return tuple(groups)

@@ -1,0 +1,134 @@
+"""What the supervisor and a bench process say to each other: one JSON object a line, over two pipes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
+
+from asyncbench.errors import (
+    AsyncbenchError,
+    BackendUnavailableError,
+    BadInputError,
+    DeviceLostError,
+    DoesNotFitError,
+    Fact,
+    LaneError,
+)
+from asyncbench.results.record import CellRecord
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import SweepConfig
+
+
+class Message(BaseModel):
+    """Base of all messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OpenEngine(Message):
+    """Open an engine, closing the one that is open. Answered by EngineOpened or Refused."""
+
+    do: Literal["open"] = "open"
+    sweep_id: str
+    config: SweepConfig
+    precision: Precision
+    device: str
+
+    @field_serializer("config")
+    def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:
+        # A default that arrives as a value would look as if the user had asked for it.
+        return config.model_dump(mode="json", exclude_unset=True)
+
+
+class RunCell(Message):
+    """Measure a cell on the open engine. Answered by CellProgress messages and one CellEnded."""
+
+    do: Literal["cell"] = "cell"
+    index: int
+    batch: int
+    concurrency: int
+    attempt: int = 1
+
+
+class StopCell(Message):
+    """Drain the running cell and report it as interrupted. Not answered by itself."""
+
+    do: Literal["stop"] = "stop"
+
+
+class EngineOpened(Message):
+    """The engine is ready; what goes into the header about it."""
+
+    event: Literal["opened"] = "opened"
+    device: dict[str, Fact]
+    engine: dict[str, JsonValue]
+    versions: dict[str, str]
+    runner_cost_ns: dict[str, float | None]
+
+
+class Refused(Message):
+    """A request cannot be met. The process is as it was before."""
+
+    event: Literal["refused"] = "refused"
+    error: str
+    message: str
+    remedy: str
+    facts: dict[str, Fact] = Field(default_factory=dict)
+
+
+class CellProgress(Message):
+    """A cell is under way."""
+
+    event: Literal["progress"] = "progress"
+    index: int
+    phase: str
+    n: int
+    elapsed_ns: int
+
+
+class CellEnded(Message):
+    """A cell has its record.
+
+    Attributes:
+        unfit: The process cannot go on (a lane hangs, the device is lost): replace it.
+    """
+
+    event: Literal["cell"] = "cell"
+    record: CellRecord
+    unfit: bool = False
+
+
+Request = Annotated[OpenEngine | RunCell | StopCell, Field(discriminator="do")]
+Event = Annotated[EngineOpened | Refused | CellProgress | CellEnded, Field(discriminator="event")]
+
+REQUESTS: TypeAdapter[OpenEngine | RunCell | StopCell] = TypeAdapter(Request)
+EVENTS: TypeAdapter[EngineOpened | Refused | CellProgress | CellEnded] = TypeAdapter(Event)
+
+_ERRORS: dict[str, type[AsyncbenchError]] = {
+    error.__name__: error
+    for error in (
+        AsyncbenchError,
+        BadInputError,
+        BackendUnavailableError,
+        DoesNotFitError,
+        LaneError,
+        DeviceLostError,
+    )
+}
+
+
+def refusal_of(error: AsyncbenchError) -> Refused:
+    """Return the message that carries `error` to the other side."""
+    return Refused(error=type(error).__name__, message=error.message, remedy=error.remedy, facts=error.facts)
+
+
+def error_of(refusal: Refused) -> AsyncbenchError:
+    """Return the error that a refusal carries; one of an unknown class becomes the base class."""
+    kind = _ERRORS.get(refusal.error, AsyncbenchError)
+    return kind(refusal.message, remedy=refusal.remedy, **refusal.facts)
+
+
+def to_line(message: Message) -> bytes:
+    """Return `message` as one JSON line."""
+    return message.model_dump_json().encode() + b"\n"

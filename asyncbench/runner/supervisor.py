@@ -1,0 +1,251 @@
+"""Leads a sweep: one bench process per device, one record per cell, whatever becomes of the process.
+
+The supervisor imports no inference library and holds no tensors, so that the kernel has no reason to choose it when
+memory is short. It is the only writer of the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Protocol
+
+import structlog
+import trio
+
+from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
+from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode
+from asyncbench.measurement.verdict import Status
+from asyncbench.results.cell_parts import Reason
+from asyncbench.results.record import CellRecord, HeaderRecord, Record
+from asyncbench.runner.bench_handle import BenchHandle, open_bench
+from asyncbench.runner.engine_group import EngineGroup
+from asyncbench.runner.error_group import own_error_alone
+from asyncbench.runner.listener import SweepListener
+from asyncbench.runner.messages import (
+    CellEnded,
+    CellProgress,
+    EngineOpened,
+    OpenEngine,
+    Refused,
+    RunCell,
+    StopCell,
+    error_of,
+)
+from asyncbench.runner.trailer import exit_code_of, make_trailer
+from asyncbench.sweep.cell import Cell
+
+# A bench process watches its own lanes; it is replaced when even its watch is silent, this much later.
+WATCH_MARGIN_NS = 60 * NS_PER_S
+
+_log = structlog.get_logger()
+
+
+class RecordSink(Protocol):
+    """Where records go."""
+
+    async def append(self, record: Record) -> None:
+        """Write one record durably."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRun:
+    """What a supervisor is to do.
+
+    Attributes:
+        bench_command: The command line that starts a bench process.
+        header: The header as far as it is known before an engine is open.
+        done: Records of a resumed file that need not be repeated, by index.
+    """
+
+    sweep_id: str
+    groups: Sequence[EngineGroup]
+    bench_command: Sequence[str]
+    header: HeaderRecord
+    latency_limit_ns: int | None = None
+    done: Mapping[int, CellRecord] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Runs one sweep, once.
+
+    Args:
+        stop_requested: Set for "end now": the running cell drains and is recorded as interrupted.
+        abort_requested: Set for "do not even drain": the bench process is killed.
+    """
+
+    def __init__(
+        self,
+        run: SweepRun,
+        *,
+        sink: RecordSink,
+        listener: SweepListener,
+        stop_requested: trio.Event,
+        abort_requested: trio.Event,
+    ) -> None:
+        self._run = run
+        self._sink = sink
+        self._listener = listener
+        self._stop_requested = stop_requested
+        self._abort_requested = abort_requested
+        self._records: dict[int, CellRecord] = dict(run.done)
+        self._backends: dict[str, str] = {}
+        self._header_written = False
+
+    async def run(self) -> ExitCode:
+        """Measure every cell that has no final record, and return what to tell the shell.
+
+        Raises:
+            AsyncbenchError: The first engine was refused: nothing was written.
+            OutputError: The results cannot be written any more.
+        """
+        started_at_ns = now_ns()
+        for device, groups in groupby(self._run.groups, key=lambda group: group.device):
+            left = [group for group in (group.without(set(self._records)) for group in groups) if group.cells]
+            with own_error_alone():
+                await self._run_device(device, left)
+        if not self._header_written:
+            return ExitCode.INTERRUPTED if self._stop_requested.is_set() else ExitCode.OK
+        return await self._finish(now_ns() - started_at_ns)
+
+    async def _finish(self, duration_ns: int) -> ExitCode:
+        records = [self._records[index] for index in sorted(self._records)]
+        exit_code = exit_code_of(records, interrupted=self._stop_requested.is_set())
+        trailer = make_trailer(
+            records,
+            sweep_id=self._run.sweep_id,
+            exit_code=exit_code,
+            duration_ns=duration_ns,
+            latency_limit_ns=self._run.latency_limit_ns,
+        )
+        await self._sink.append(trailer)
+        self._listener.sweep_ended(trailer)
+        return exit_code
+
+    async def _run_device(self, device: str, groups: list[EngineGroup]) -> None:
+        """Start bench processes on one device until none of its cells is left without a record."""
+        while groups and not self._stop_requested.is_set():
+            _log.info("device.started", device=device, cells=sum(len(group.cells) for group in groups))
+            async with open_bench(self._run.bench_command) as bench, trio.open_nursery() as nursery:
+                nursery.start_soon(self._forward_stop, bench)
+                await self._run_groups(bench, groups)
+                nursery.cancel_scope.cancel()
+            groups = [group for group in (group.without(set(self._records)) for group in groups) if group.cells]
+
+    async def _forward_stop(self, bench: BenchHandle) -> None:
+        await self._stop_requested.wait()
+        await bench.send(StopCell())
+        await self._abort_requested.wait()
+        bench.kill()
+
+    async def _run_groups(self, bench: BenchHandle, groups: list[EngineGroup]) -> None:
+        """Run groups on one process until they are done, it dies, or the user stops."""
+        for group in groups:
+            self._listener.engine_opening(group.cells[0][1])
+            if not await self._open(bench, group):
+                return
+            for index, cell in group.cells:
+                if self._stop_requested.is_set():
+                    return
+                if index not in self._records and not await self._run_cell(bench, group, index, cell):
+                    return
+
+    async def _open(self, bench: BenchHandle, group: EngineGroup) -> bool:
+        """Open the engine of a group; False when the process is of no more use."""
+        request = OpenEngine(
+            sweep_id=self._run.sweep_id, config=group.config, precision=group.precision, device=group.device
+        )
+        try:
+            answer = await bench.ask(request, on_progress=self._listener.cell_progress)
+        except BenchProcessDiedError as error:
+            await self._refuse_group(group, error)
+            return False
+        if isinstance(answer, EngineOpened):
+            self._backends[group.device] = str(answer.device.get("backend", group.config.backend))
+            await self._write_header(answer)
+            return True
+        if isinstance(answer, Refused):
+            await self._refuse_group(group, error_of(answer))
+        return True
+
+    async def _refuse_group(self, group: EngineGroup, error: AsyncbenchError) -> None:
+        """Record every cell of a group that has no engine; before the header was written the sweep ends instead."""
+        if self._stop_requested.is_set():
+            return
+        if not self._header_written:
+            raise error
+        for index, cell in group.cells:
+            await self._keep(self._failed(group, index, cell, error))
+
+    async def _run_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> bool:
+        """Measure one cell and write its record; False when the process is of no more use."""
+        self._listener.cell_started(index, cell)
+        started_at_ns = now_ns()
+        try:
+            answer = await self._ask_for_cell(bench, group, index, cell)
+        except BenchProcessDiedError as error:
+            error.facts["ran_ns"] = now_ns() - started_at_ns
+            await self._keep(self._failed(group, index, cell, error))
+            return False
+        await self._keep(answer.record)
+        return not answer.unfit
+
+    async def _ask_for_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> CellEnded:
+        """Return the answer for one cell; a process that is silent for too long is killed."""
+        request = RunCell(index=index, batch=cell.batch, concurrency=cell.concurrency)
+        limit_s = (group.config.cell_timeout_ns + WATCH_MARGIN_NS) / NS_PER_S
+        with trio.CancelScope(deadline=trio.current_time() + limit_s) as watch:
+
+            def on_progress(progress: CellProgress) -> None:
+                watch.deadline = trio.current_time() + limit_s
+                self._listener.cell_progress(progress)
+
+            answer = await bench.ask(request, on_progress=on_progress)
+            if not isinstance(answer, CellEnded):
+                raise AsyncbenchError(f"the bench process answered cell {index} with {type(answer).__name__}")
+            return answer
+        bench.kill()
+        raise BenchProcessDiedError(f"the bench process was silent for {limit_s:.0f} s and was killed")
+
+    def _failed(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> CellRecord:
+        """Return the record of a cell that the bench process could not report on itself."""
+        interrupted = self._stop_requested.is_set()
+        return CellRecord(
+            sweep_id=self._run.sweep_id,
+            index=index,
+            status=Status.INTERRUPTED if interrupted else Status.ERROR,
+            reasons=[Reason(code=_code_of(error), text=error.message)],
+            model=cell.model,
+            device=cell.device,
+            backend=self._backends.get(group.device, group.config.backend),
+            precision=cell.precision,
+            batch=cell.batch,
+            concurrency=cell.concurrency,
+            facts=dict(error.facts),
+        )
+
+    async def _keep(self, record: CellRecord) -> None:
+        self._records[record.index] = record
+        await self._sink.append(record)
+        self._listener.cell_ended(record)
+
+    async def _write_header(self, opened: EngineOpened) -> None:
+        if self._header_written:
+            return
+        header = self._run.header.model_copy(
+            update={
+                "created_at": utc_now_text(),
+                "devices": [opened.device],
+                "engines": [opened.engine],
+                "versions": self._run.header.versions | opened.versions,
+                "runner_cost_ns": opened.runner_cost_ns,
+            }
+        )
+        await self._sink.append(header)
+        self._header_written = True
+        self._listener.sweep_started(header)
+
+
+def _code_of(error: AsyncbenchError) -> str:
+    return "bench_process_died" if isinstance(error, BenchProcessDiedError) else "engine_refused"

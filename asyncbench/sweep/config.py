@@ -1,0 +1,179 @@
+"""The configuration of a sweep: one frozen value, whether it came from a file, from flags or from defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from asyncbench.errors import BadInputError
+from asyncbench.sweep.cell import Driver, InputKind
+from asyncbench.sweep.fields import (
+    Axis,
+    DurationText,
+    Name,
+    Names,
+    Precisions,
+    WarmupText,
+    parse_warmup_ns,
+)
+from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
+from asyncbench.sweep.stop import StopConfig
+from asyncbench.units import parse_duration_ns
+
+MAX_CELLS = 100_000
+
+
+class BackendChoice(str, Enum):
+    """The runtime that executes the network; `auto` leaves the choice to what the machine can do."""
+
+    AUTO = "auto"
+    ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
+    SIMULATED = "simulated"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class SweepConfig(BaseModel):
+    """One sweep: what to run, on what, at which points, for how long. Every key has a default."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    model: Name = Field(default="mobilenet", description="The network, by name; `asyncbench models` lists them.")
+    model_file: Name | None = Field(
+        default=None,
+        description="An ONNX file: any network, or the weights of `model` where that is given. Relative to this file.",
+    )
+    concurrency: Axis = Field(
+        default="1..8", validate_default=True, description="Inferences in flight: a number, a list or an axis."
+    )
+    batch: Axis = Field(
+        default="1..16", validate_default=True, description="Items of one inference: a number, a list or an axis."
+    )
+    precision: Precisions = Field(
+        default="fp32", validate_default=True, description="The arithmetic an engine is compiled for: one or several."
+    )
+    backend: BackendChoice = Field(default=BackendChoice.AUTO, strict=False, description="The runtime.")
+    device: Names = Field(default="auto", validate_default=True, description="The devices to measure: one or several.")
+    duration: DurationText | None = Field(
+        default=None, description="Measure every cell for this long instead of by the stop rule."
+    )
+    iterations: int | None = Field(
+        default=None, ge=1, description="Measure this many inferences per cell, over all lanes, instead."
+    )
+    warmup: WarmupText = Field(
+        default="auto", description="How long to run before measuring: `auto` until steady, `none`, or a duration."
+    )
+    stop: StopConfig = Field(default=StopConfig(), description="The stop rule.")
+    latency_limit: DurationText | None = Field(
+        default=None, description="The summary also names the best cell whose latency stays below this."
+    )
+    cell_timeout: DurationText = Field(
+        default="60s", description="A cell whose bench process is silent for this long is recorded as an error."
+    )
+    driver: Driver = Field(
+        default=Driver.PUMP, strict=False, description="Who starts the next inference: the lane (pump) or Trio (await)."
+    )
+    input: InputKind = Field(default=InputKind.IMAGES, strict=False, description="What the network is fed with.")
+    images: Name | None = Field(
+        default=None, description="A folder of images to take in place of ours. Relative to this file."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the weights, of random input and of every choice by lot.")
+    intra_op_threads: int = Field(default=1, ge=1, description="Threads of one inference on ONNX Runtime.")
+    simulated: dict[str, JsonValue] | None = Field(default=None, description="Settings of the simulated backend.")
+    converted_from: dict[str, JsonValue] | None = Field(
+        default=None, description="The foreign task that this sweep was converted from. Kept for the record only."
+    )
+
+    @property
+    def model_named(self) -> bool:
+        """Whether the network was named, so that a file given beside it holds that network's weights."""
+        return self.model_file is None or "model" in self.model_fields_set
+
+    @property
+    def model_label(self) -> str:
+        """The name that the records show: the network's, or the file's where only a file was given."""
+        return self.model if self.model_named or self.model_file is None else PurePath(self.model_file).stem
+
+    @property
+    def duration_ns(self) -> int | None:
+        """The fixed window of every cell; None leaves it to the stop rule or to `iterations`."""
+        return None if self.duration is None else parse_duration_ns(self.duration)
+
+    @property
+    def warmup_ns(self) -> int | None:
+        """The fixed warm-up, 0 for none; None means until steady."""
+        return parse_warmup_ns(self.warmup)
+
+    @property
+    def latency_limit_ns(self) -> int | None:
+        """The latency that the summary's best cell must stay below."""
+        return None if self.latency_limit is None else parse_duration_ns(self.latency_limit)
+
+    @property
+    def cell_timeout_ns(self) -> int:
+        """How long the bench process may be silent."""
+        return parse_duration_ns(self.cell_timeout)
+
+    @property
+    def cell_count(self) -> int:
+        """Cells of the whole sweep, all devices together."""
+        return math.prod(len(axis) for axis in (self.device, self.precision, self.batch, self.concurrency))
+
+    @model_serializer(mode="wrap")
+    def _without_unnamed_model(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The default, written beside a file, would read as if the file held that network's weights.
+        values: dict[str, Any] = serialize(self)
+        return values if self.model_named else {key: value for key, value in values.items() if key != "model"}
+
+    @model_validator(mode="after")
+    def _check_contradictions(self) -> SweepConfig:
+        for problem in self._contradictions():
+            raise as_custom_error(problem)
+        return self
+
+    def _contradictions(self) -> Iterator[BadInputError]:
+        if self.duration is not None and self.iterations is not None:
+            yield BadInputError("duration and iterations are both given", remedy="keep one of them")
+        if self.images is not None and self.input is not InputKind.IMAGES:
+            problem = f"images are given, but input is {self.input}"
+            yield BadInputError(problem, remedy="set input to images, or give no images")
+        if self.simulated is not None and self.backend is not BackendChoice.SIMULATED:
+            problem = f"settings of the simulated backend are given, but backend is {self.backend}"
+            yield BadInputError(problem, remedy="set backend to simulated, or give no simulated")
+        if self.cell_count > MAX_CELLS:
+            problem = f"{self.cell_count:,} cells are more than {MAX_CELLS:,}"
+            yield BadInputError(problem, remedy="use steps in concurrency and batch, such as 1..64:x2")
+
+
+def check_config(
+    values: Mapping[str, object], *, source: str, name_of: Callable[[Path], str] = quoted_key
+) -> SweepConfig:
+    """Return the configuration of plain values, as JSON or flags hold them.
+
+    Args:
+        source: Where they come from, such as the name of the file; it starts every message.
+        name_of: How the reader knows a key.
+
+    Raises:
+        BadInputError: An unknown key, a wrong type or value, or keys that contradict each other.
+    """
+    try:
+        return SweepConfig.model_validate(values)
+    except ValidationError as error:
+        raise bad_input(error, source=source, model=SweepConfig, name_of=name_of) from error

@@ -1,0 +1,155 @@
+"""Types of the configuration's fields: what a file may hold, what it becomes, and its JSON schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from asyncbench.errors import BadInputError
+from asyncbench.sweep.axis import AXIS_PATTERN, MAX_VALUE, MAX_VALUES, check_axis, read_axis
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.problems import as_custom_error, shown
+from asyncbench.units import parse_duration_ns, parse_ratio
+
+AUTO_WARMUP = "auto"
+NO_WARMUP = "none"
+
+_AXIS_REMEDY = 'write a whole number, a list of them or a text such as "1..8"'
+_DURATION_PATTERN = r"\s*[0-9]+(\.[0-9]+)?\s*[A-Za-zµμ]+\s*"
+_RATIO_PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"
+_PRECISION_PATTERN = r"^\s*(NAMES)(\s*,\s*(NAMES))*\s*$".replace("NAMES", "|".join(Precision))
+_NAMES_PATTERN = r"^\s*[^,\s][^,]*(,\s*[^,\s][^,]*)*$"
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def _validator(parse: Callable[[S], T]) -> Callable[[S], T]:
+    """Return the function with its refusals in pydantic's words."""
+
+    def validate(value: S) -> T:
+        try:
+            return parse(value)
+        except BadInputError as error:
+            raise as_custom_error(error) from error
+
+    return validate
+
+
+def _checked_by(parse: Callable[[str], T], *, accepts: Callable[[T], bool], remedy: str) -> Callable[[str], str]:
+    """Return a validator that leaves the text as it is: the file's own words go into the record."""
+
+    def check(text: str) -> str:
+        if not accepts(parse(text)):
+            raise BadInputError(f"{text!r} is out of range", remedy=remedy)
+        return text
+
+    return _validator(check)
+
+
+def parse_warmup_ns(text: str) -> int | None:
+    """Return nanoseconds, 0 for `none` and None for `auto`.
+
+    Raises:
+        BadInputError: The text is none of these and not a duration.
+    """
+    if text in (AUTO_WARMUP, NO_WARMUP):
+        return None if text == AUTO_WARMUP else 0
+    try:
+        return parse_duration_ns(text)
+    except BadInputError as error:
+        raise BadInputError(error.message, remedy=f"{error.remedy}, or auto or none") from error
+
+
+def _axis_values(value: object) -> tuple[int, ...]:
+    """Return the values of an axis that is a text, a number or a list of numbers."""
+    if isinstance(value, str):
+        return read_axis(value)
+    items = value if isinstance(value, list | tuple) else [value]
+    numbers = [item for item in items if type(item) is int]  # not isinstance: true is an int
+    if len(numbers) < len(items):
+        raise BadInputError(f"{shown(value)} is not an axis", remedy=_AXIS_REMEDY)
+    return check_axis(numbers)
+
+
+def _names(value: object) -> object:
+    """Return a text split at its commas, without repetitions; leave what has a wrong type to pydantic."""
+    names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        return value
+    return tuple(dict.fromkeys(names)) if all(isinstance(name, str) for name in names) else tuple(names)
+
+
+_AXIS_NUMBER = {"type": "integer", "minimum": 1, "maximum": MAX_VALUE}
+
+Axis = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_validator(_axis_values)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _AXIS_NUMBER,
+                {"type": "array", "items": _AXIS_NUMBER, "minItems": 1},
+                {"type": "string", "pattern": AXIS_PATTERN},
+            ],
+            "examples": [4, [1, 2, 4], "1..8", "1..64:x2", "1..32:+4", "1,2,4..8"],
+            "$comment": f"At most {MAX_VALUES} different values.",
+        }
+    ),
+]
+
+Precisions = Annotated[
+    tuple[Annotated[Precision, Field(strict=False)], ...],
+    BeforeValidator(_names),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _PRECISION_PATTERN},
+                {"type": "array", "items": {"enum": [str(precision) for precision in Precision]}, "minItems": 1},
+            ]
+        }
+    ),
+]
+
+Name = Annotated[str, Field(min_length=1)]
+
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_names),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _NAMES_PATTERN},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
+
+DurationText = Annotated[
+    str,
+    AfterValidator(_checked_by(parse_duration_ns, accepts=bool, remedy="write more than 0ns")),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION_PATTERN}$", "examples": ["20ms", "1.5s", "2m"]}),
+]
+
+WarmupText = Annotated[
+    str,
+    AfterValidator(_checked_by(parse_warmup_ns, accepts=lambda _: True, remedy="")),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^({AUTO_WARMUP}|{NO_WARMUP}|{_DURATION_PATTERN})$",
+            "examples": [AUTO_WARMUP, NO_WARMUP, "2s"],
+        }
+    ),
+]
+
+RatioText = Annotated[
+    str,
+    AfterValidator(_checked_by(parse_ratio, accepts=lambda ratio: 0 < ratio <= 1, remedy="write 0.01% to 100%")),
+    WithJsonSchema({"type": "string", "pattern": _RATIO_PATTERN, "examples": ["1%", "0.5%"]}),
+]

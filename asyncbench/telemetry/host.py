@@ -1,0 +1,37 @@
+"""Facts of the host for the header of a results file. The host's name is left out on purpose: records are shared."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from asyncbench.errors import Fact
+
+
+def host_facts() -> dict[str, Fact]:
+    """Return the facts that a reader needs to compare two files."""
+    return {
+        "cpu_name": cpu_name(),
+        "logical_cpus": os.cpu_count(),
+        "cpus_allowed": cpus_allowed(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.release(),
+        "platform": platform.platform(terse=True),
+        "machine": platform.machine(),
+    }
+
+
+def cpus_allowed() -> int:
+    """Return how many processors this process may use: fewer than the machine has under taskset or in a cpuset."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_name() -> str:
+    """Return the processor's name, or the architecture where the kernel does not tell (most Arm boards)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

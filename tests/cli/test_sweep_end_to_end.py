@@ -1,0 +1,266 @@
+"""Whole sweeps: real supervisor and bench processes, a simulated device."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+GRID = {"concurrency": "1..2", "batch": "1,2"}
+
+
+def wait_for_cells(path, count, limit_s=30):
+    """Return when `path` holds `count` cell lines."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_text().count('"kind":"cell"') >= count:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"no {count} cells in {path} within {limit_s} s")
+
+
+def test_every_cell_of_the_grid_gets_a_record_between_header_and_trailer(tool):
+    tool.run("sweep", "--config", tool.write_config(**GRID), "--output", "out.jsonl")
+
+    records = tool.records()
+    assert [record["kind"] for record in records] == ["header", "cell", "cell", "cell", "cell", "trailer"]
+    assert [(cell["batch"], cell["concurrency"]) for cell in tool.cells()] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert len({record["sweep_id"] for record in records}) == 1
+    assert records[-1]["exit_code"] == 0
+
+
+def test_a_cell_says_what_was_measured(tool):
+    tool.run("sweep", "--config", tool.write_config(concurrency=2, batch=1), "--output", "out.jsonl")
+
+    (cell,) = tool.cells()
+    assert cell["status"] in {"measured", "imprecise"}
+    assert cell["throughput_items_s"] == pytest.approx(cell["n"] / cell["window_ns"] * 1e9)
+    assert cell["achieved_concurrency"] == pytest.approx(2, rel=0.05)
+    assert cell["latency"]["service"]["percentiles"]["p50"]["low_ns"] > 0
+    assert cell["outputs_checked"]["lanes"] == 2
+
+
+def test_records_on_stdout_are_all_that_is_there(tool):
+    done = tool.run("sweep", "--config", tool.write_config(**GRID), "--output", "-")
+
+    kinds = [json.loads(line)["kind"] for line in done.stdout.splitlines()]
+    assert kinds == ["header", "cell", "cell", "cell", "cell", "trailer"]
+
+
+def test_without_output_the_file_is_named_by_time_and_model(tool):
+    tool.run("sweep", "--config", tool.write_config(concurrency=1, batch=1))
+
+    (path,) = (tool.folder / "results").iterdir()
+    assert path.name.endswith("-mobilenet.jsonl")
+
+
+def test_a_fixed_number_of_iterations_is_measured_exactly(tool):
+    config = tool.write_config(concurrency="1,3", batch=1, iterations=50)
+
+    tool.run("sweep", "--config", config, "--output", "out.jsonl")
+
+    assert [cell["n"] for cell in tool.cells()] == [50, 50]
+    assert {cell["status"] for cell in tool.cells()} == {"measured"}
+
+
+def test_a_bench_process_killed_in_a_cell_costs_that_cell_alone(tool):
+    faults = [{"at": 5, "kind": "kill", "batch": 1, "concurrency": 2}]
+
+    tool.run(
+        "sweep",
+        "--config",
+        tool.write_config(**GRID, simulated={"faults": faults}),
+        "--output",
+        "out.jsonl",
+        check_code=3,
+    )
+
+    statuses = {(cell["batch"], cell["concurrency"]): cell["status"] for cell in tool.cells()}
+    assert statuses.pop((1, 2)) == "error"
+    assert set(statuses.values()) <= {"measured", "imprecise"}
+    assert len(statuses) == 3
+    (failed,) = [cell for cell in tool.cells() if cell["status"] == "error"]
+    assert failed["facts"]["signal"] == "SIGKILL"
+    assert failed["reasons"][0]["code"] == "bench_process_died"
+
+
+def test_a_bench_process_that_ends_by_itself_is_recorded_with_its_exit_code(tool):
+    faults = [{"at": 5, "kind": "exit"}]
+
+    tool.run(
+        "sweep",
+        "--config",
+        tool.write_config(concurrency=1, batch=1, simulated={"faults": faults}),
+        "--output",
+        "out.jsonl",
+        check_code=3,
+    )
+
+    (cell,) = tool.cells()
+    assert cell["status"] == "error"
+    assert isinstance(cell["facts"]["exit_code"], int)
+
+
+def test_a_failed_inference_and_a_lost_device_cost_one_cell_each(tool):
+    faults = [
+        {"at": 5, "kind": "error", "batch": 1, "concurrency": 1},
+        {"at": 5, "kind": "sticky", "batch": 1, "concurrency": 2},
+    ]
+
+    tool.run(
+        "sweep",
+        "--config",
+        tool.write_config(**GRID, simulated={"faults": faults}),
+        "--output",
+        "out.jsonl",
+        check_code=3,
+    )
+
+    assert [cell["status"] == "error" for cell in tool.cells()] == [True, True, False, False]
+
+
+def test_lanes_that_do_not_fit_are_a_result_with_bytes_and_not_a_failure(tool):
+    device = {"memory": "100MiB", "engine_bytes": "64MiB", "lane_bytes": "20MiB", "item_bytes": "1MiB"}
+
+    tool.run(
+        "sweep", "--config", tool.write_config(concurrency="1,4", batch=1, simulated=device), "--output", "out.jsonl"
+    )
+
+    fits, refused = tool.cells()
+    assert fits["status"] in {"measured", "imprecise"}
+    assert refused["status"] == "does_not_fit"
+    assert any(key.endswith("_bytes") for key in refused["facts"])
+
+
+def test_outputs_that_differ_between_lanes_make_a_cell_invalid(tool):
+    device = {"wrong_outputs_from": 3, "wrong_outputs_lane": 1}
+
+    tool.run(
+        "sweep",
+        "--config",
+        tool.write_config(concurrency=2, batch=1, simulated=device),
+        "--output",
+        "out.jsonl",
+        check_code=3,
+    )
+
+    (cell,) = tool.cells()
+    assert cell["status"] == "invalid"
+    assert "lane 1" in cell["reasons"][0]["text"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
+    config = tool.write_config(concurrency="1..8", batch=1, duration="0.5s")
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl")
+    wait_for_cells(tool.folder / "out.jsonl", 1)
+
+    process.send_signal(number)
+    process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    records = tool.records()
+    assert records[-1]["kind"] == "trailer"
+    assert records[-1]["exit_code"] == 130
+    assert records[-2]["status"] == "interrupted"
+    assert records[-2]["n"] > 0
+
+
+def test_resume_repeats_only_what_has_no_final_record(tool):
+    config = tool.write_config(concurrency="1..4", batch=1, duration="0.3s")
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl")
+    wait_for_cells(tool.folder / "out.jsonl", 2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    before = {cell["index"] for cell in tool.cells() if cell["status"] != "interrupted"}
+
+    tool.run("sweep", "--config", config, "--output", "out.jsonl", "--resume")
+
+    after = tool.cells()
+    assert sorted({cell["index"] for cell in after if cell["status"] != "interrupted"}) == [0, 1, 2, 3]
+    assert sum(cell["index"] in before for cell in after) == len(before)
+    assert sum(tool.records()[-1]["status_counts"].values()) == 4
+
+
+def test_a_killed_supervisor_takes_its_bench_process_along_and_loses_one_cell(tool):
+    config = tool.write_config(concurrency="1..4", batch=1, duration="0.5s")
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    wait_for_cells(tool.folder / "out.jsonl", 2)
+
+    process.kill()
+    process.communicate(timeout=30)
+
+    pid = next(
+        json.loads(line)["pid"]
+        for line in (tool.folder / "log.jsonl").read_text().splitlines()
+        if '"bench.started"' in line
+    )
+    wait_until_gone(pid)
+    tool.run("sweep", "--config", config, "--output", "out.jsonl", "--resume")
+    assert len({cell["index"] for cell in tool.cells()}) == 4
+    assert len(tool.cells()) == 4
+
+
+def wait_until_gone(pid, limit_s=20):
+    """Return when no process has that number, or it is a zombie that its parent has not reaped."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.02)
+    pytest.fail(f"process {pid} is still there after {limit_s} s")
+
+
+def test_the_log_carries_the_sweeps_id_and_the_bench_processes_events(tool):
+    tool.run(
+        "sweep", "--config", tool.write_config(concurrency=1, batch=1), "--output", "out.jsonl", "--log", "log.jsonl"
+    )
+
+    events = [json.loads(line) for line in (tool.folder / "log.jsonl").read_text().splitlines()]
+    assert {event["sweep_id"] for event in events} == {tool.records()[0]["sweep_id"]}
+    assert "bench.started" in {event["event"] for event in events}
+
+
+def test_a_dry_run_measures_and_writes_nothing(tool):
+    done = tool.run("sweep", "--config", tool.write_config(**GRID), "--output", "out.jsonl", "--dry-run")
+
+    assert "4 cells" in done.stderr
+    assert not (tool.folder / "out.jsonl").exists()
+
+
+def test_the_summary_names_best_limited_best_and_knee(tool):
+    done = tool.run("sweep", "--config", tool.write_config(**GRID, latency_limit="1s"), "--output", "out.jsonl")
+
+    assert "best throughput:" in done.stderr
+    assert "<= 1.00 s" in done.stderr
+    assert "knee" in done.stderr
+    assert "runner cost:" in done.stderr
+
+
+def test_two_devices_are_measured_one_after_the_other(tool):
+    tool.run("sweep", "--config", tool.write_config(**GRID, device=["sim:0", "sim:1"]), "--output", "out.jsonl")
+
+    assert [cell["device"] for cell in tool.cells()] == ["sim:0"] * 4 + ["sim:1"] * 4
+
+
+def test_the_supervisor_imports_no_inference_library(tool):
+    script = (
+        "import sys; sys.argv = ['asyncbench', 'sweep', '--dry-run']\n"
+        "from asyncbench.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('onnxruntime', 'onnx', 'cv2', 'tensorrt') if name in sys.modules])"
+    )
+    command = [tool.command()[0], "-c", script]
+
+    done = subprocess.run(command, env=tool.environment, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

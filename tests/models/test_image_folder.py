@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from asyncbench.errors import BadInputError
+from asyncbench.models.image_folder import find_images, sample_image_folder
+from asyncbench.models.preparation import read_image
+
+
+def test_pictures_come_sorted_and_other_files_are_left_out(tmp_path):
+    for name in ("b.JPG", "a.png", "c.webp", "labels.json", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+
+    assert [path.name for path in find_images(tmp_path)] == ["a.png", "b.JPG", "c.webp"]
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="no picture") as caught:
+        find_images(tmp_path)
+
+    assert "--input random" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["missing", "file.txt"])
+def test_what_is_no_folder_is_refused(tmp_path, name):
+    (tmp_path / "file.txt").touch()
+
+    with pytest.raises(BadInputError, match=f"cannot list the image folder .*{name}"):
+        find_images(tmp_path / name)
+
+
+def test_the_packaged_pictures_are_small_labelled_and_attributed():
+    folder = sample_image_folder()
+    images = find_images(folder)
+    labels = {entry["file"]: entry for entry in json.loads((folder / "labels.json").read_text(encoding="utf-8"))}
+    attribution = (folder / "ATTRIBUTION.md").read_text(encoding="utf-8")
+
+    assert 4 <= len(images) <= 6
+    assert {path.name for path in images} == set(labels)
+    for path in images:
+        height, width, _ = read_image(path).shape
+        assert labels[path.name]["size"] == [width, height]
+        assert 256 <= min(height, width) <= 288
+        assert path.stat().st_size < 40 * 1024
+        assert f"| {path.name} |" in attribution

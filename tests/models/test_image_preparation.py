@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncbench.errors import BadInputError
+from asyncbench.models.catalog import find_model
+from asyncbench.models.preparation import prepare, read_image
+from asyncbench.models.recipe import Layout, Recipe
+
+_SIDES = st.integers(min_value=1, max_value=700)
+
+
+def _gradient(height, width):
+    return np.arange(height * width * 3, dtype=np.uint32).reshape(height, width, 3).astype(np.uint8)
+
+
+@given(height=_SIDES, width=_SIDES)
+def test_any_picture_becomes_what_the_network_takes(height, width):
+    prepared = prepare(_gradient(height, width), find_model("mobilenet").recipe)
+
+    assert prepared.shape == (3, 224, 224)
+    assert prepared.dtype == np.float32
+    assert prepared.flags.c_contiguous
+    assert -1 <= prepared.min() <= prepared.max() <= 1
+
+
+def test_pixels_become_rgb_minus_mean_over_divisor():
+    blue, green, red = 10, 20, 30
+    image = np.full((4, 4, 3), (blue, green, red), dtype=np.uint8)
+
+    prepared = prepare(image, Recipe(height=2, width=2, mean=(1.0, 2.0, 3.0), divisor=2.0))
+
+    assert prepared[:, 0, 0].tolist() == [(30 - 1) / 2, (20 - 2) / 2, (10 - 3) / 2]
+
+
+def test_the_channels_are_last_where_the_recipe_says_so():
+    image = _gradient(6, 8)
+
+    first = prepare(image, Recipe(height=3, width=4))
+    last = prepare(image, Recipe(height=3, width=4, layout=Layout.NHWC))
+
+    assert np.array_equal(first, last.transpose(2, 0, 1))
+
+
+def test_a_crop_takes_the_centre_and_keeps_the_aspect_ratio():
+    image = np.zeros((256, 512, 3), dtype=np.uint8)
+    image[16:240, 144:368] = 255
+
+    prepared = prepare(image, Recipe(height=224, width=224, short_side=256))
+
+    assert prepared.min() == 255
+
+
+def test_a_squash_takes_the_whole_picture():
+    image = np.zeros((100, 300, 3), dtype=np.uint8)
+    image[:, :150] = 200
+
+    prepared = prepare(image, Recipe(height=300, width=300))
+
+    assert (prepared[:, :, :149] == 200).all()
+    assert (prepared[:, :, 151:] == 0).all()
+
+
+def test_a_picture_is_turned_upright_by_its_exif_orientation(tmp_path):
+    path = tmp_path / "turned.jpg"
+    cv2.imwrite(str(path), np.zeros((10, 30, 3), dtype=np.uint8))
+    path.write_bytes(_with_orientation(path.read_bytes(), 6))
+
+    assert read_image(path).shape == (30, 10, 3)
+
+
+def test_a_grey_picture_has_three_channels(tmp_path):
+    path = tmp_path / "grey.png"
+    cv2.imwrite(str(path), np.zeros((5, 6), dtype=np.uint8))
+
+    assert read_image(path).shape == (5, 6, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\xff\xd8\xff\xe0"])
+def test_a_file_that_is_no_picture_is_named(tmp_path, content):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(content)
+
+    with pytest.raises(BadInputError, match=r"cannot decode the image .*broken\.jpg"):
+        read_image(path)
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    with pytest.raises(BadInputError, match=r"cannot read the image .*none\.jpg \(No such file"):
+        read_image(tmp_path / "none.jpg")
+
+
+def test_a_recipe_tells_what_it_does():
+    assert str(find_model("mobilenet").recipe) == (
+        "short side 256, centre crop 224x224, (RGB - (127.5, 127.5, 127.5)) / 127.5, NCHW"
+    )
+
+
+def _with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """Put an EXIF block with one entry, the orientation, behind the start marker of a JPEG."""
+    entry = (0x0112).to_bytes(2, "big") + (3).to_bytes(2, "big") + (1).to_bytes(4, "big")
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08" + b"\x00\x01" + entry + orientation.to_bytes(2, "big") + b"\x00\x00" + bytes(4)
+    block = b"Exif\x00\x00" + tiff
+    return jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from asyncbench.errors import BadInputError
+from asyncbench.sweep.cell import Driver, InputKind, Precision
+from asyncbench.sweep.config import BackendChoice, SweepConfig, check_config
+
+
+def refusal(values) -> str:
+    with pytest.raises(BadInputError) as error:
+        check_config(values, source="sweep.json")
+    return str(error.value)
+
+
+def test_nothing_given_is_the_sweep_of_the_readme():
+    config = check_config({}, source="sweep.json")
+
+    assert config.model == "mobilenet"
+    assert config.model_file is None
+    assert config.concurrency == tuple(range(1, 9))
+    assert config.batch == tuple(range(1, 17))
+    assert config.precision == (Precision.FP32,)
+    assert config.backend is BackendChoice.AUTO
+    assert config.device == ("auto",)
+    assert config.driver is Driver.PUMP
+    assert config.input is InputKind.IMAGES
+    assert (config.seed, config.intra_op_threads) == (0, 1)
+    assert (config.duration_ns, config.iterations, config.latency_limit_ns) == (None, None, None)
+    assert config.warmup_ns is None
+    assert config.cell_timeout_ns == 60 * 10**9
+    assert config.cell_count == 128
+
+
+def test_the_stop_rule_is_one_percent_of_the_median_and_five_of_the_p99_within_half_a_second_to_five():
+    stop = check_config({}, source="sweep.json").stop
+
+    assert (stop.median_ratio, stop.p99_ratio) == (0.01, 0.05)
+    assert (stop.min_window_ns, stop.max_window_ns) == (500_000_000, 5_000_000_000)
+
+
+def test_times_are_read_once_and_kept_as_they_were_written():
+    config = check_config({"duration": "1.5s", "latency_limit": "20 ms", "cell_timeout": "2m"}, source="sweep.json")
+
+    assert (config.duration_ns, config.latency_limit_ns, config.cell_timeout_ns) == (
+        1_500_000_000,
+        20_000_000,
+        120_000_000_000,
+    )
+    assert config.duration == "1.5s"
+
+
+@pytest.mark.parametrize(("text", "warmup_ns"), [("auto", None), ("none", 0), ("0s", 0), ("250ms", 250_000_000)])
+def test_warm_up_is_automatic_or_absent_or_fixed(text, warmup_ns):
+    assert check_config({"warmup": text}, source="sweep.json").warmup_ns == warmup_ns
+
+
+@pytest.mark.parametrize("axis", [4, [4], [4, 4], "4", "4,4", (4,)])
+def test_an_axis_is_a_number_a_list_or_a_text(axis):
+    assert check_config({"concurrency": axis, "batch": 1}, source="sweep.json").concurrency == (4,)
+
+
+def test_a_list_as_an_axis_is_ordered_and_loses_its_repetitions():
+    assert check_config({"batch": [8, 1, 8]}, source="sweep.json").batch == (1, 8)
+
+
+@pytest.mark.parametrize("precision", ["fp16,fp32", "fp16, fp32,fp16", ["fp16", "fp32"], (Precision.FP16, "fp32")])
+def test_precisions_keep_their_order_and_lose_their_repetitions(precision):
+    assert check_config({"precision": precision}, source="sweep.json").precision == (Precision.FP16, Precision.FP32)
+
+
+def test_devices_multiply_the_cells():
+    config = check_config({"device": "cuda:0,cuda:1", "batch": "1..3", "concurrency": 2}, source="sweep.json")
+
+    assert config.device == ("cuda:0", "cuda:1")
+    assert config.cell_count == 6
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"batchsize": 8}, 'key "batchsize" is unknown: did you mean key "batch"?'),
+        ({"stop": {"medain": "1%"}}, 'key "stop.medain" is unknown: did you mean key "stop.median"?'),
+        ({"zzz": 8}, 'key "zzz" is unknown: the keys here are model, model_file, concurrency, batch, '),
+        ({"concurrency": "8..1"}, "key \"concurrency\": '8..1' runs backwards: write 1..8"),
+        ({"concurrency": 0}, 'key "concurrency": 0 is below 1: write whole numbers from 1'),
+        ({"concurrency": 1_000_001}, 'key "concurrency": 1000001 is above 1,000,000: write 1000000 or less'),
+        ({"batch": []}, 'key "batch": an axis without values: write whole numbers from 1'),
+        ({"batch": list(range(1, 10_002))}, 'key "batch": 10,001 values are more than 10,000: use a step'),
+        ({"batch": True}, 'key "batch": true is not an axis: write a whole number, a list of them or a text'),
+        ({"batch": [1, 2.0]}, 'key "batch": [1, 2.0] is not an axis'),
+        ({"batch": None}, 'key "batch": null is not an axis'),
+        ({"precision": "fp33"}, 'key "precision[0]" is "fp33": make it "fp32", "fp16", "bf16", "int8" or "fp8"'),
+        ({"precision": []}, 'key "precision" is []: it should have at least 1 item'),
+        ({"precision": [{}]}, 'key "precision[0]" is {}: make it "fp32"'),
+        ({"backend": "onnx"}, 'key "backend" is "onnx": make it "auto", "onnxruntime", "tensorrt" or "simulated"'),
+        ({"device": 0}, 'key "device" is 0: make it a list in brackets'),
+        ({"device": "cpu,"}, 'key "device[1]" is "": it should have at least 1 character'),
+        ({"model": ""}, 'key "model" is "": it should have at least 1 character'),
+        ({"seed": "8"}, 'key "seed" is "8": make it a whole number'),
+        ({"seed": -1}, 'key "seed" is -1: make it greater than or equal to 0'),
+        ({"seed": True}, 'key "seed" is true: make it a whole number'),
+        ({"intra_op_threads": 0}, 'key "intra_op_threads" is 0: make it greater than or equal to 1'),
+        ({"iterations": 0}, 'key "iterations" is 0: make it greater than or equal to 1'),
+        ({"duration": 5}, 'key "duration" is 5: make it a text in quotes'),
+        ({"duration": "5"}, "key \"duration\": '5' is not a duration: write it with its unit, such as 20ms"),
+        ({"duration": "0s"}, "key \"duration\": '0s' is out of range: write more than 0ns"),
+        ({"warmup": "hot"}, "key \"warmup\": 'hot' is not a duration: write it with its unit, such as 20ms, 1.5s"),
+        ({"cell_timeout": None}, 'key "cell_timeout" is null: make it a text in quotes'),
+        ({"stop": {"median": "0%"}}, "key \"stop.median\": '0%' is out of range: write 0.01% to 100%"),
+        ({"stop": {"p99": "101%"}}, "key \"stop.p99\": '101%' is out of range"),
+        ({"stop": {"p99": "0.05"}}, "key \"stop.p99\": '0.05' is not a percentage"),
+        ({"stop": {"min": "6s"}}, 'key "stop": the shortest window, 6s, is longer than the longest, 5s: raise max'),
+        ({"duration": "1s", "iterations": 9}, "duration and iterations are both given: keep one of them"),
+        ({"images": "there", "input": "zeros"}, "images are given, but input is zeros: set input to images"),
+        ({"simulated": {}}, "settings of the simulated backend are given, but backend is auto: set backend"),
+        ({"batch": "1..1000", "concurrency": "1..1000"}, "1,000,000 cells are more than 100,000: use steps"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_remedy(values, line):
+    assert refusal(values).startswith(f"sweep.json: {line}")
+    assert refusal(values).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("values", "label"),
+    [
+        ({}, "mobilenet"),
+        ({"model": "resnet50"}, "resnet50"),
+        ({"model_file": "nets/mine.onnx"}, "mine"),
+        ({"model": "resnet50", "model_file": "nets/mine.onnx"}, "resnet50"),
+    ],
+)
+def test_records_name_the_network_or_the_file_where_only_a_file_was_given(values, label):
+    assert check_config(values, source="sweep.json").model_label == label
+
+
+def test_a_configuration_does_not_change():
+    with pytest.raises(ValueError, match="frozen"):
+        SweepConfig().seed = 1

@@ -1,0 +1,175 @@
+"""Properties of configurations as people might write them: only what the loader must accept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from asyncbench.errors import BadInputError
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import check_config
+from asyncbench.sweep.grid import expand
+from asyncbench.sweep.loading import load_config, merge_config
+from asyncbench.sweep.schema import config_schema
+
+PUBLISHED_SCHEMA = Path(__file__).parents[2] / "docs" / "config.schema.json"
+
+SMALL = st.integers(min_value=1, max_value=300)
+RANGES = st.builds(
+    lambda first, span, step: f"{first}..{first + span}{step}",
+    SMALL,
+    st.integers(min_value=0, max_value=20),
+    st.sampled_from(["", ":x2", ":x10", ":+1", ":+7"]),
+)
+AXIS_TEXTS = st.lists(SMALL.map(str) | RANGES, min_size=1, max_size=2).map(", ".join)
+AXES = SMALL | st.lists(SMALL, min_size=1, max_size=5) | AXIS_TEXTS
+DURATIONS = st.builds(
+    "{}{}".format,
+    st.integers(min_value=1, max_value=999),
+    st.sampled_from(["ns", "us", "µs", "μs", " ms", "S", "m", "h"]),
+)
+RATIOS = st.integers(min_value=1, max_value=10_000).map(lambda hundredths: f"{hundredths / 100:.2f}%")
+NAMES = st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=12)
+PRECISIONS = st.sampled_from([str(precision) for precision in Precision])
+JSON_VALUES = st.recursive(st.none() | st.booleans() | SMALL | NAMES, st.lists, max_leaves=4)
+JSON_OBJECTS = st.dictionaries(NAMES, JSON_VALUES, max_size=3)
+
+
+def some_of(**keys):
+    return st.fixed_dictionaries({}, optional=keys)
+
+
+POINTS = some_of(
+    model=NAMES,
+    model_file=NAMES | st.none(),
+    concurrency=AXES,
+    batch=AXES,
+    precision=PRECISIONS | st.lists(PRECISIONS, min_size=1, max_size=3) | st.just("fp32, fp16"),
+    device=st.sampled_from(["cpu", "cuda:0, cuda:1", ["cpu"], ["cuda:0", "cuda:0"]]),
+)
+RUN = some_of(
+    warmup=DURATIONS | st.sampled_from(["auto", "none", "0s"]),
+    stop=some_of(median=RATIOS, p99=RATIOS, min=st.just("100ms"), max=st.sampled_from(["5s", "1m"])),
+    latency_limit=DURATIONS | st.none(),
+    cell_timeout=DURATIONS,
+    driver=st.sampled_from(["pump", "await"]),
+    seed=st.integers(min_value=0, max_value=2**63 - 1),
+    intra_op_threads=SMALL,
+    converted_from=JSON_OBJECTS,
+)
+LENGTH = some_of(duration=DURATIONS | st.none()) | some_of(iterations=SMALL | st.none())
+PICTURES = some_of(input=st.just("images"), images=NAMES | st.none())
+INPUT = PICTURES | some_of(input=st.sampled_from(["random", "zeros"]))
+REAL_BACKEND = some_of(backend=st.sampled_from(["auto", "onnxruntime", "tensorrt"]))
+SIMULATED = st.fixed_dictionaries({"backend": st.just("simulated")}, optional={"simulated": JSON_OBJECTS})
+
+SWEEPS = st.builds(
+    lambda *parts: {key: value for part in parts for key, value in part.items()},
+    POINTS,
+    RUN,
+    LENGTH,
+    INPUT,
+    REAL_BACKEND | SIMULATED,
+)
+
+
+@pytest.fixture(scope="module")
+def validator():
+    Draft202012Validator.check_schema(config_schema())
+    return Draft202012Validator(config_schema())
+
+
+def test_the_published_schema_is_the_one_of_the_code():
+    pretty = json.dumps(config_schema(), indent=2) + "\n"
+
+    assert PUBLISHED_SCHEMA.read_text(encoding="utf-8") == pretty
+
+
+@given(values=SWEEPS)
+def test_the_schema_accepts_what_the_loader_accepts(validator, values):
+    load_config(json.dumps(values), source="sweep.json", base_folder="")
+
+    validator.validate(values)
+    validator.validate([{"$schema": "../docs/config.schema.json", **values}])
+
+
+@given(text=AXIS_TEXTS | st.text(alphabet="0123456789.,:x+ ", max_size=20))
+def test_the_schema_accepts_every_axis_that_the_loader_accepts(validator, text):
+    try:
+        check_config({"batch": text, "concurrency": 1}, source="sweep.json")
+    except BadInputError:
+        return
+
+    validator.validate({"batch": text})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"batchsize": 1},
+        {"batch": "1-8"},
+        {"batch": 0},
+        {"batch": "1..8:2"},
+        {"duration": "5"},
+        {"stop": {"p99": "5"}},
+        {"precision": "fp33"},
+        {"device": "cpu,"},
+        {"seed": "1"},
+        [],
+        [{"target": "tensorrt", "workload": "resnet50", "params": {"batch_size": 5}}],
+        [{"target": "openvino_ubuntu", "workload": "resnet50", "params": {}}],
+    ],
+)
+def test_the_schema_and_the_loader_refuse_the_same_slips(validator, values):
+    with pytest.raises(BadInputError):
+        load_config(json.dumps(values), source="sweep.json", base_folder="")
+
+    assert not validator.is_valid(values)
+
+
+def test_every_key_of_the_schema_says_what_it_means():
+    keys = config_schema()["$defs"]["SweepConfig"]["properties"]
+
+    assert [name for name, key in keys.items() if not key.get("description")] == []
+
+
+@given(values=SWEEPS)
+def test_a_configuration_in_a_record_can_be_run_again(values):
+    config = check_config(values, source="sweep.json")
+
+    again = load_config(config.model_dump_json(), source="record", base_folder="")
+
+    assert again == (config,)
+    assert again[0].model_label == config.model_label
+
+
+@given(values=SWEEPS)
+def test_a_single_layer_merges_to_itself(values):
+    config = check_config(values, source="sweep.json")
+
+    assert merge_config(config, source="the sweep") == config
+
+
+@given(lower=SWEEPS, upper=SWEEPS)
+def test_what_the_upper_layer_says_is_always_done(lower, upper):
+    below, above = (check_config(values, source="sweep.json") for values in (lower, upper))
+
+    merged = merge_config(below, above, source="the sweep")
+
+    given_keys = above.model_fields_set - {"stop"}
+    assert merged.model_dump(include=given_keys) == above.model_dump(include=given_keys)
+    assert merged.stop.model_dump(include=above.stop.model_fields_set) == above.stop.model_dump(exclude_unset=True)
+
+
+@given(values=SWEEPS)
+def test_the_grid_of_all_devices_has_as_many_different_cells_as_announced(values):
+    config = check_config(values, source="sweep.json")
+
+    cells = [cell for device in config.device for cell in expand(config, device=device)]
+
+    assert len(cells) == len(set(cells)) == config.cell_count
