@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
 from asyncbench.models.catalog import MODELS
-
-_NUMBERS = ("MAC/item", "parameters")
 
 
 def models() -> None:
     """List the built-in networks; any other one is given with `sweep --model FILE.onnx`."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "network", "input", *_NUMBERS, "published accuracy"):
-        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=heading == "network")
     for info in MODELS:
-        table.add_row(
-            info.name,
-            info.title,
-            f"3x{info.input_size}x{info.input_size}",
-            f"{info.multiply_accumulates / 1e6:,.0f} M",
-            f"{info.parameters / 1e6:.1f} M",
-            info.published_accuracy,
-        )
-    Console().print(table, highlight=False)
+        size = f"3x{info.input_size}x{info.input_size}"
+        work = f"{info.multiply_accumulates / 1e6:,.0f} M multiply-accumulates"
+        typer.echo(f"{info.name:<13} {info.title:<22} {size:<10} {work}, {info.parameters / 1e6:.1f} M parameters")
+        typer.echo(f"{'':<13} published weights: {info.published_accuracy}")

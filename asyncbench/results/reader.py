@@ -8,7 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from asyncbench.errors import BadInputError
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.lines import MAX_LINE_BYTES, BadLineError, NotJsonError, OtherVersionError, decode_line
 from asyncbench.results.record import CellRecord, HeaderRecord, Record, TrailerRecord
 

@@ -13,7 +13,7 @@ from pydantic import (
     field_validator,
 )
 
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
 from asyncbench.results.fields import Facts, Text, UtcText, Written
 from asyncbench.results.latency import Latency

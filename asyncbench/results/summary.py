@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.latency import PercentileValue, percentile_name
 from asyncbench.results.record import BestCell, BestUnderLimit, CellRecord
 

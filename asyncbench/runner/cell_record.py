@@ -8,9 +8,10 @@ from asyncbench.backends.base import EngineFacts, MemoryForecast
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError
 from asyncbench.measurement.histogram import Histogram
+from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import achieved
 from asyncbench.measurement.summary import summarize
-from asyncbench.measurement.verdict import Status, Verdict, judge
+from asyncbench.measurement.verdict import Verdict, judge
 from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.latency_block import from_summary

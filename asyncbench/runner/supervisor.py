@@ -16,7 +16,7 @@ import trio
 
 from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord, Record
 from asyncbench.runner.bench_handle import BenchHandle, open_bench

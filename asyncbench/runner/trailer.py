@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord, TrailerRecord
 from asyncbench.results.summary import best_throughput, best_under_latency_limit, count_statuses, knee
 

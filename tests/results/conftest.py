@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.lines import encode_line
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
 

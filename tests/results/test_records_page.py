@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncbench.measurement.verdict import ReasonCode, Status
+from asyncbench.measurement.status import Status
+from asyncbench.measurement.verdict import ReasonCode
 from asyncbench.results.cell_parts import Memory, OutputsChecked, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.lines import MAX_LINE_BYTES
 from asyncbench.results.reader import final_cells, read_results
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.latency import Latency, LatencyBlock, PercentileValue
 from asyncbench.results.summary import best_throughput, best_under_latency_limit, count_statuses, knee
 

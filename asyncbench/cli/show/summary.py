@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from asyncbench.cli.show.text import percentile_text, throughput_text
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.units import format_duration
 

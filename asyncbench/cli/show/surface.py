@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asyncbench.cli.show.text import throughput_text
-from asyncbench.measurement.verdict import Status
+from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
 
 _MARKS = {

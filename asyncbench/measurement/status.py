@@ -1,0 +1,19 @@
+"""What became of a cell. Apart from the verdict, so that whoever only reads records loads no statistics."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Status(str, Enum):
+    """What became of a cell."""
+
+    MEASURED = "measured"
+    IMPRECISE = "imprecise"
+    INVALID = "invalid"
+    DOES_NOT_FIT = "does_not_fit"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+
+    def __str__(self) -> str:
+        return self.value

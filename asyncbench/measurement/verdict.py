@@ -1,0 +1,164 @@
+"""What a cell's figures are worth, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from asyncbench.measurement.percentile import minimum_samples
+from asyncbench.measurement.status import Status
+from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
+from asyncbench.measurement.window import WindowResult
+from asyncbench.units import format_duration
+
+DRIFT_LIMIT_RATIO = 0.10
+_LITTLE_LIMIT_RATIO = 0.01
+_CONCURRENCY_LIMIT_RATIO = 0.98
+_MIN_PER_LANE = 2
+
+
+class ReasonCode(str, Enum):
+    """Why, in a word for programs."""
+
+    INTERRUPTED = "interrupted"
+    CANARY_MISMATCH = "canary_mismatch"
+    NO_COMPLETIONS = "no_completions"
+    LITTLES_LAW = "littles_law"
+    TIME_LIMIT = "time_limit"
+    OUT_OF_REACH = "out_of_reach"
+    DRIFT = "drift"
+    FEW_PER_LANE = "few_per_lane"
+    LOW_CONCURRENCY = "low_concurrency"
+    NOT_STEADY = "not_steady"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason: a word for programs and a line for people, with numbers and units."""
+
+    code: ReasonCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The status of a measured cell. Reasons come in the order of their weight; some change no status."""
+
+    status: Status
+    reasons: tuple[Reason, ...]
+
+
+_Finding = tuple[Status, ReasonCode, str]
+
+
+def judge(
+    *,
+    stop_reason: StopReason | None,
+    rule: StopRule,
+    interrupted: bool,
+    canary_mismatch: str | None,
+    window: WindowResult | None,
+    progress: StopProgress,
+    drift_ratio: float | None,
+    concurrency: int,
+    steady: bool,
+) -> Verdict:
+    """Return what a window is worth: interrupted before invalid before imprecise before measured.
+
+    Args:
+        stop_reason: None where something else than the rule ended the window.
+        canary_mismatch: How the outputs differ from the reference; None where they do not.
+        window: None where it never opened.
+        progress: How precise the service times are.
+        drift_ratio: Significant change of the service time over the window; None where there is none.
+        concurrency: Inferences in flight that were asked for.
+        steady: Whether the warm-up ended steady, rather than at its limit.
+    """
+    findings: list[_Finding] = []
+    if interrupted:
+        findings.append((Status.INTERRUPTED, ReasonCode.INTERRUPTED, _interrupted_text(window)))
+    if canary_mismatch is not None:
+        findings.append((Status.INVALID, ReasonCode.CANARY_MISMATCH, canary_mismatch))
+    if window is None or window.n == 0:
+        findings.append((Status.INVALID, ReasonCode.NO_COMPLETIONS, "no inference completed inside the window"))
+    else:
+        findings += _law_findings(window, concurrency)
+        findings += _precision_findings(stop_reason, rule, progress, window)
+        findings += _drift_findings(drift_ratio)
+        findings += _load_findings(window, concurrency, fixed=rule.fixed)
+    if not steady:
+        text = "the warm-up ended at its limit, before the service time was steady"
+        findings.append((Status.MEASURED, ReasonCode.NOT_STEADY, text))
+    return _verdict(findings)
+
+
+def _verdict(findings: list[_Finding]) -> Verdict:
+    by_weight = (Status.INTERRUPTED, Status.INVALID, Status.IMPRECISE, Status.MEASURED)
+    findings.sort(key=lambda finding: by_weight.index(finding[0]))
+    status = findings[0][0] if findings else Status.MEASURED
+    return Verdict(status, tuple(Reason(code, text) for _, code, text in findings))
+
+
+def _interrupted_text(window: WindowResult | None) -> str:
+    if window is None:
+        return "stopped by the user before the window opened"
+    return f"stopped by the user after {window.n} inferences in {format_duration(window.window_ns)}"
+
+
+def _law_findings(window: WindowResult, concurrency: int) -> Iterator[_Finding]:
+    # At either edge each lane has one inference that lies only partly in the window.
+    limit_ratio = _LITTLE_LIMIT_RATIO + concurrency / window.n
+    residual = window.littles_law_residual
+    if residual is not None and residual > limit_ratio:
+        text = (
+            f"rate x mean service time is {residual * 100:.1f} % off the {window.mean_in_flight:.2f} in flight, "
+            f"more than the {limit_ratio * 100:.1f} % that a window of {window.n} inferences allows"
+        )
+        yield Status.INVALID, ReasonCode.LITTLES_LAW, text
+
+
+def _precision_findings(
+    stop_reason: StopReason | None, rule: StopRule, progress: StopProgress, window: WindowResult
+) -> Iterator[_Finding]:
+    needed = format_duration(needed_window_ns(rule, progress, n=window.n, window_ns=window.window_ns))
+    if stop_reason is StopReason.TIME_LIMIT:
+        text = (
+            f"after {format_duration(window.window_ns)} the median is known {_within(progress.median_ratio)} "
+            f"(asked {_within(rule.median_ratio)}) and p99 {_within(progress.p99_ratio)} "
+            f"(asked {_within(rule.p99_ratio)}): about {needed} would do"
+        )
+        yield Status.IMPRECISE, ReasonCode.TIME_LIMIT, text
+    elif stop_reason is StopReason.OUT_OF_REACH:
+        text = (
+            f"p99 takes {minimum_samples(0.99)} inferences, about {needed} at {window.inferences_per_s:.3g}/s, "
+            f"and the window may last {format_duration(rule.max_window_ns)}: stopped with the median known "
+            f"{_within(progress.median_ratio)}"
+        )
+        yield Status.IMPRECISE, ReasonCode.OUT_OF_REACH, text
+
+
+def _within(half_width_ratio: float | None) -> str:
+    return "not at all" if half_width_ratio is None else f"within ±{half_width_ratio * 100:.2g} %"
+
+
+def _drift_findings(drift_ratio: float | None) -> Iterator[_Finding]:
+    if drift_ratio is not None and abs(drift_ratio) > DRIFT_LIMIT_RATIO:
+        way = "rose" if drift_ratio > 0 else "fell"
+        percent = abs(drift_ratio) * 100
+        text = f"the mean service time {way} by {percent:.0f} % from the first to the last third of the window"
+        yield Status.IMPRECISE, ReasonCode.DRIFT, text
+
+
+def _load_findings(window: WindowResult, concurrency: int, *, fixed: bool) -> Iterator[_Finding]:
+    if window.n < _MIN_PER_LANE * concurrency:
+        # Whoever fixed the length knows how many inferences that makes.
+        status = Status.MEASURED if fixed else Status.IMPRECISE
+        text = f"{window.n} inferences completed on {concurrency} lanes: fewer than {_MIN_PER_LANE} per lane"
+        yield status, ReasonCode.FEW_PER_LANE, text
+    if window.mean_in_flight < _CONCURRENCY_LIMIT_RATIO * concurrency:
+        text = f"{window.mean_in_flight:.2f} inferences were in flight on average, {concurrency} were asked for"
+        yield Status.MEASURED, ReasonCode.LOW_CONCURRENCY, text

@@ -1,0 +1,140 @@
+"""One window of a closed loop: what completed in it, and how much was in flight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asyncbench.clock import NS_PER_S
+from asyncbench.measurement.histogram import Histogram
+from asyncbench.measurement.little import little_residual
+from asyncbench.measurement.stamps import Completions, Int64Array
+
+# More than one inference a lane is in flight at the closing instant where lanes queue ahead. Guess: none queues more.
+_MOST_IN_FLIGHT_PER_LANE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowResult:
+    """What a window amounts to. Where n is 0 all figures are 0, and there is no residual.
+
+    Attributes:
+        n: Inferences that completed after the opening, up to the end.
+        ended_at_ns: The last of these completions, so that `n / window_ns` counts no part of an inference.
+        mean_in_flight: Time-weighted; inferences that lie partly in the window count with that part.
+        mean_service_ns: Over the n inferences, each as a whole.
+        littles_law_residual: See `little_residual`.
+    """
+
+    n: int
+    opened_at_ns: int
+    ended_at_ns: int
+    window_ns: int
+    mean_in_flight: float
+    mean_service_ns: float
+    littles_law_residual: float | None
+    inferences_per_s: float
+
+
+class WindowMeter:
+    """Counts the completions of one window. Constant memory; sync; not thread-safe.
+
+    Args:
+        concurrency: Inferences that are to be in flight, > 0.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self.histogram = Histogram()
+        self.enqueue_histogram: Histogram | None = None
+        self.gpu_histogram: Histogram | None = None
+        self._opened_at_ns: int | None = None
+        self._closed_at_ns: int | None = None
+        self._ended_at_ns = 0
+        self._service_ns = 0
+        self._inside_ns = 0
+        self._crossing_issued_at_ns: list[int] = []
+        self._most_crossing = concurrency * _MOST_IN_FLIGHT_PER_LANE
+
+    def open(self, opened_at_ns: int) -> None:
+        """Start at an instant at which an inference completed, not earlier than any completion seen so far."""
+        self._opened_at_ns = self._ended_at_ns = opened_at_ns
+
+    def close(self, closed_at_ns: int) -> None:
+        """Count no completion later than this, nor later than the latest one counted already.
+
+        What completes later still counts as in flight. Lanes must be drained into `record` before `result` is right.
+        """
+        self._closed_at_ns = max(closed_at_ns, self._ended_at_ns)
+
+    def record(self, completions: Completions) -> None:
+        """Count inferences of one lane; those that completed up to the opening, or before `open`, are ignored.
+
+        Raises:
+            ValueError: The stamps cannot be: a negative duration, or more in flight than lanes can hold.
+        """
+        if self._opened_at_ns is None or not len(completions):
+            return
+        completed = completions.completed_at_ns
+        first = int(np.searchsorted(completed, self._opened_at_ns, side="right"))
+        last = len(completed)
+        if self._closed_at_ns is not None:
+            last = int(np.searchsorted(completed, self._closed_at_ns, side="right"))
+            self._keep_crossing(completions.issued_at_ns[last:], self._closed_at_ns)
+        if first < last:
+            self._count(completions, slice(first, last), self._opened_at_ns)
+
+    def _count(self, completions: Completions, counted: slice, opened_at_ns: int) -> None:
+        issued, completed = completions.issued_at_ns[counted], completions.completed_at_ns[counted]
+        service = completed - issued
+        self.histogram.record(service)
+        self.enqueue_histogram = _recorded(self.enqueue_histogram, completions.enqueue_ns, counted)
+        self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
+        self._service_ns += int(service.sum())
+        self._inside_ns += int((completed - np.maximum(issued, opened_at_ns)).sum())
+        self._ended_at_ns = max(self._ended_at_ns, int(completed[-1]))
+
+    def _keep_crossing(self, issued_at_ns: Int64Array, closed_at_ns: int) -> None:
+        # Only what was in flight at the closing: a few per lane. How much of each lies inside is known at the end,
+        # when the last counted completion has come in.
+        self._crossing_issued_at_ns.extend(issued_at_ns[issued_at_ns < closed_at_ns].tolist())
+        if len(self._crossing_issued_at_ns) > self._most_crossing:
+            raise ValueError(f"more than {self._most_crossing} inferences in flight at the end of the window")
+
+    def result(self) -> WindowResult:
+        """Return what was counted so far."""
+        opened_at_ns, n = self._opened_at_ns or 0, self.histogram.count
+        window_ns = self._ended_at_ns - opened_at_ns
+        mean_in_flight = self._in_flight_ns(opened_at_ns) / window_ns if n else 0.0
+        inferences_per_s = n * NS_PER_S / window_ns if n else 0.0
+        mean_service_ns = self._service_ns / n if n else 0.0
+        return WindowResult(
+            n=n,
+            opened_at_ns=opened_at_ns,
+            ended_at_ns=self._ended_at_ns,
+            window_ns=window_ns,
+            mean_in_flight=mean_in_flight,
+            mean_service_ns=mean_service_ns,
+            littles_law_residual=_residual(mean_in_flight, inferences_per_s, mean_service_ns),
+            inferences_per_s=inferences_per_s,
+        )
+
+    def _in_flight_ns(self, opened_at_ns: int) -> int:
+        crossing_ns = (self._ended_at_ns - max(each, opened_at_ns) for each in self._crossing_issued_at_ns)
+        return self._inside_ns + sum(max(0, each) for each in crossing_ns)
+
+
+def _residual(mean_in_flight: float, inferences_per_s: float, mean_service_ns: float) -> float | None:
+    if not mean_in_flight:
+        return None
+    return little_residual(
+        mean_in_flight=mean_in_flight, inferences_per_s=inferences_per_s, mean_service_ns=mean_service_ns
+    )
+
+
+def _recorded(histogram: Histogram | None, values_ns: Int64Array | None, counted: slice) -> Histogram | None:
+    if values_ns is None:
+        return histogram
+    histogram = histogram or Histogram()
+    histogram.record(values_ns[counted])
+    return histogram

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import pytest
+
+from asyncbench.clock import NS_PER_S
+from asyncbench.measurement.status import Status
+from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule
+from asyncbench.measurement.verdict import Reason, ReasonCode, judge
+from asyncbench.measurement.window import WindowResult
+
+
+def window(*, n=10_000, in_flight=4.0, residual=0.0, window_ns=NS_PER_S):
+    return WindowResult(
+        n=n,
+        opened_at_ns=0,
+        ended_at_ns=window_ns,
+        window_ns=window_ns,
+        mean_in_flight=in_flight,
+        mean_service_ns=400_000.0,
+        littles_law_residual=residual,
+        inferences_per_s=n * NS_PER_S / window_ns,
+    )
+
+
+def judged(**changed):
+    """Return the verdict on a flawless cell at concurrency 4, but for what is changed."""
+    flawless = {
+        "stop_reason": StopReason.PRECISE,
+        "rule": StopRule(),
+        "interrupted": False,
+        "canary_mismatch": None,
+        "window": window(),
+        "progress": StopProgress(median_ratio=0.005, p99_ratio=0.02),
+        "drift_ratio": None,
+        "concurrency": 4,
+        "steady": True,
+    }
+    return judge(**(flawless | changed))
+
+
+def codes(verdict):
+    return [reason.code for reason in verdict.reasons]
+
+
+def test_a_flawless_cell_is_measured_without_reasons():
+    verdict = judged()
+
+    assert (verdict.status, verdict.reasons) == (Status.MEASURED, ())
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code", "text"),
+    [
+        (
+            {"interrupted": True, "stop_reason": None},
+            Status.INTERRUPTED,
+            ReasonCode.INTERRUPTED,
+            "stopped by the user after 10000 inferences in 1.00 s",
+        ),
+        (
+            {"canary_mismatch": "lane 2 differs by 0.5 from lane 0"},
+            Status.INVALID,
+            ReasonCode.CANARY_MISMATCH,
+            "lane 2 differs by 0.5 from lane 0",
+        ),
+        ({"window": None}, Status.INVALID, ReasonCode.NO_COMPLETIONS, "no inference completed inside the window"),
+        (
+            {"window": window(n=0, in_flight=0.0, residual=None, window_ns=1)},
+            Status.INVALID,
+            ReasonCode.NO_COMPLETIONS,
+            "no inference completed inside the window",
+        ),
+        (
+            {"window": window(n=100, residual=0.06)},
+            Status.INVALID,
+            ReasonCode.LITTLES_LAW,
+            (
+                "rate x mean service time is 6.0 % off the 4.00 in flight, more than the 5.0 % that a window of "
+                "100 inferences allows"
+            ),
+        ),
+        (
+            {"stop_reason": StopReason.TIME_LIMIT, "progress": StopProgress(median_ratio=0.02, p99_ratio=0.12)},
+            Status.IMPRECISE,
+            ReasonCode.TIME_LIMIT,
+            (
+                "after 1.00 s the median is known within ±2 % (asked within ±1 %) and p99 within ±12 % (asked within "
+                "±5 %): about 5.76 s would do"
+            ),
+        ),
+        (
+            {
+                "stop_reason": StopReason.OUT_OF_REACH,
+                "progress": StopProgress(median_ratio=0.005, p99_ratio=None),
+                "window": window(n=40),
+            },
+            Status.IMPRECISE,
+            ReasonCode.OUT_OF_REACH,
+            (
+                "p99 takes 662 inferences, about 16.6 s at 40/s, and the window may last 5.00 s: stopped with the "
+                "median known within ±0.5 %"
+            ),
+        ),
+        (
+            {"drift_ratio": 0.14},
+            Status.IMPRECISE,
+            ReasonCode.DRIFT,
+            "the mean service time rose by 14 % from the first to the last third of the window",
+        ),
+        (
+            {"drift_ratio": -0.25},
+            Status.IMPRECISE,
+            ReasonCode.DRIFT,
+            "the mean service time fell by 25 % from the first to the last third of the window",
+        ),
+        (
+            {"window": window(n=7)},
+            Status.IMPRECISE,
+            ReasonCode.FEW_PER_LANE,
+            "7 inferences completed on 4 lanes: fewer than 2 per lane",
+        ),
+        (
+            {"window": window(in_flight=3.91)},
+            Status.MEASURED,
+            ReasonCode.LOW_CONCURRENCY,
+            "3.91 inferences were in flight on average, 4 were asked for",
+        ),
+        (
+            {"steady": False},
+            Status.MEASURED,
+            ReasonCode.NOT_STEADY,
+            "the warm-up ended at its limit, before the service time was steady",
+        ),
+    ],
+)
+def test_each_flaw_has_its_status_and_says_so_in_one_line(changed, status, code, text):
+    verdict = judged(**changed)
+
+    assert verdict.status is status
+    assert verdict.reasons == (Reason(code, text),)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"drift_ratio": 0.10},
+        {"window": window(n=100, residual=0.05)},
+        {"window": window(in_flight=3.92)},
+        {"window": window(n=8)},
+    ],
+)
+def test_what_is_just_within_its_limit_is_no_flaw(changed):
+    assert judged(**changed).reasons == ()
+
+
+def test_every_flaw_is_told_the_gravest_first():
+    verdict = judged(
+        interrupted=True,
+        canary_mismatch="lane 2 differs",
+        stop_reason=StopReason.TIME_LIMIT,
+        drift_ratio=0.5,
+        window=window(n=7, in_flight=2.0, residual=0.9),
+        steady=False,
+    )
+
+    assert verdict.status is Status.INTERRUPTED
+    assert codes(verdict) == [
+        ReasonCode.INTERRUPTED,
+        ReasonCode.CANARY_MISMATCH,
+        ReasonCode.LITTLES_LAW,
+        ReasonCode.TIME_LIMIT,
+        ReasonCode.DRIFT,
+        ReasonCode.FEW_PER_LANE,
+        ReasonCode.LOW_CONCURRENCY,
+        ReasonCode.NOT_STEADY,
+    ]
+
+
+def test_invalid_comes_before_imprecise():
+    assert judged(canary_mismatch="lane 2 differs", drift_ratio=0.5).status is Status.INVALID
+
+
+def test_a_cell_that_was_interrupted_before_its_window_says_so():
+    verdict = judged(interrupted=True, stop_reason=None, window=None)
+
+    assert verdict.status is Status.INTERRUPTED
+    assert verdict.reasons[0].text == "stopped by the user before the window opened"
+
+
+@pytest.mark.parametrize(
+    ("reason", "rule"),
+    [
+        (StopReason.DURATION, StopRule(duration_ns=NS_PER_S)),
+        (StopReason.ITERATIONS, StopRule(iterations=7)),
+    ],
+)
+def test_a_fixed_length_is_measured_with_whatever_precision_it_has(reason, rule):
+    progress = StopProgress(median_ratio=0.3, p99_ratio=None)
+
+    verdict = judged(stop_reason=reason, rule=rule, progress=progress, window=window(n=7))
+
+    assert verdict.status is Status.MEASURED
+    assert codes(verdict) == [ReasonCode.FEW_PER_LANE]
+
+
+def test_a_time_limit_without_enough_samples_says_that_nothing_is_known():
+    verdict = judged(
+        stop_reason=StopReason.TIME_LIMIT,
+        progress=StopProgress(median_ratio=None, p99_ratio=None),
+        window=window(n=5),
+        concurrency=1,
+    )
+
+    assert "the median is known not at all (asked within ±1 %) and p99 not at all" in verdict.reasons[0].text
+
+
+def test_no_reason_spans_two_lines():
+    verdict = judged(stop_reason=StopReason.TIME_LIMIT, drift_ratio=0.5, steady=False)
+
+    assert not any("\n" in reason.text for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("member", [*Status, *ReasonCode, *StopReason])
+def test_words_for_programs_are_written_as_they_are_compared(member):
+    assert f"{member}" == member.value == member
