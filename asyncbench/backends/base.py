@@ -82,6 +82,22 @@ class MemoryForecast:
     host_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneFacts:
+    """How the lanes that were opened last run. Goes into the record of each cell.
+
+    Attributes:
+        graph: Whether a captured graph is replayed; None where there is no such thing.
+        graph_reason: Why it is not.
+        completion: How completions are noticed, such as `spin`; None where a lane just returns.
+    """
+
+    depth: int = 1
+    graph: bool | None = None
+    graph_reason: str | None = None
+    completion: str | None = None
+
+
 class Lane(Protocol):
     """What one inference in flight needs. One worker drives it; no two tasks call it at once.
 
@@ -144,6 +160,10 @@ class Engine(Protocol):
     @property
     def facts(self) -> EngineFacts:
         """What is true of this engine."""
+
+    @property
+    def lane_facts(self) -> LaneFacts:
+        """How the lanes that were opened last run."""
 
     def now_ns(self) -> int:
         """Return the clock that the lanes stamp with."""

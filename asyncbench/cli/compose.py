@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
+
 from asyncbench.backends.base import Backend
 from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
 from asyncbench.backends.simulated import SimulatedBackend
 from asyncbench.backends.simulated_spec import parse_simulated_spec
+from asyncbench.backends.tensorrt.engine_choice import EngineMode
+from asyncbench.backends.tensorrt.messages import BuildSettings
+from asyncbench.backends.tensorrt.settings import LaneSettings, TensorRtSettings
+from asyncbench.engine_cache.folder import default_folder
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.sweep.config import BackendChoice, SweepConfig
 
@@ -19,8 +26,41 @@ def make_backend(config: SweepConfig) -> Backend:
     """
     if config.backend is BackendChoice.SIMULATED:
         return SimulatedBackend(parse_simulated_spec({"seed": config.seed, **(config.simulated or {})}))
-    if config.backend is BackendChoice.TENSORRT:
-        raise BackendUnavailableError(
-            "the tensorrt backend is not in this version", remedy="use --backend onnxruntime or simulated"
-        )
+    if config.backend is BackendChoice.TENSORRT or (config.backend is BackendChoice.AUTO and _has_tensorrt()):
+        return _tensorrt(config)
     return OnnxRuntimeBackend(intra_op_threads=config.intra_op_threads)
+
+
+def _tensorrt(config: SweepConfig) -> Backend:
+    if find_spec("cuda.bindings") is None:
+        raise BackendUnavailableError(
+            "the tensorrt backend needs cuda-bindings, which is not installed",
+            remedy="install the extra cuda12, cuda13 or rtx, or choose --backend onnxruntime",
+        )
+    # Not above: importing it takes the CUDA bindings, which only come with the extras.
+    from asyncbench.backends.tensorrt.backend import TensorRtBackend  # noqa: PLC0415
+
+    return TensorRtBackend(tensorrt_settings(config), default_folder(os.environ))
+
+
+def tensorrt_settings(config: SweepConfig) -> TensorRtSettings:
+    """Return what `config` says of the tensorrt backend."""
+    return TensorRtSettings(
+        lanes=LaneSettings(
+            completion=str(config.completion),
+            depth=config.depth,
+            transfers=config.transfers,
+            gpu_time=config.gpu_time,
+        ),
+        build=BuildSettings(workspace_bytes=config.workspace_bytes, tactic_sources=config.tactic_sources),
+        engine_mode=EngineMode(config.engine),
+    )
+
+
+def _has_tensorrt() -> bool:
+    """Whether `auto` may take TensorRT: the CUDA bindings, a TensorRT that builds, and a GPU are all there."""
+    if find_spec("cuda.bindings") is None:
+        return False
+    from asyncbench.backends.tensorrt.backend import why_unavailable  # noqa: PLC0415 # see _tensorrt
+
+    return why_unavailable() is None

@@ -41,6 +41,19 @@ def sweep(
     images: Annotated[str | None, typer.Option(help="A folder of images in place of the packaged ones.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and random input.")] = None,
     intra_op_threads: Annotated[int | None, typer.Option(help="Threads of one inference on the CPU.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="TensorRT: static (one per batch), dynamic (one for all batches) or auto.")
+    ] = None,
+    completion: Annotated[str | None, typer.Option(help="The pump's way to notice: spin, yield or block.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Inferences queued on each lane of the pump.")] = None,
+    transfers: Annotated[
+        bool | None, typer.Option("--transfers", help="TensorRT: copies to and from the device are part of it.")
+    ] = None,
+    gpu_time: Annotated[bool | None, typer.Option("--gpu-time", help="TensorRT: also take the device time.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="TensorRT: scratch memory of a kernel, such as 1GiB.")] = None,
+    tactic_sources: Annotated[
+        str | None, typer.Option(help="TensorRT: libraries that kernels may come from, by its names, with commas.")
+    ] = None,
     latency_limit: Annotated[
         str | None, typer.Option(help="Also name the best cell below this latency, such as 20ms.")
     ] = None,
@@ -76,6 +89,13 @@ def sweep(
             "images": images,
             "seed": seed,
             "intra_op_threads": intra_op_threads,
+            "engine": engine,
+            "completion": completion,
+            "depth": depth,
+            "transfers": transfers,
+            "gpu_time": gpu_time,
+            "workspace": workspace,
+            "tactic_sources": tactic_sources,
             "latency_limit": latency_limit,
             "cell_timeout": cell_timeout,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asyncbench.backends.base import EngineFacts, MemoryForecast
+from asyncbench.backends.base import EngineFacts, LaneFacts, MemoryForecast
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError
 from asyncbench.measurement.histogram import Histogram
@@ -43,7 +43,7 @@ class CellFrame:
             "status": status,
             "reasons": reasons,
             "model": self.cell.model,
-            "device": self.cell.device,
+            "device": self.engine.device,
             "backend": self.engine.backend,
             "precision": self.cell.precision,
             "batch": self.cell.batch,
@@ -82,6 +82,7 @@ def measured_record(frame: CellFrame, seen: CellMeasurement) -> CellRecord:
         "warmup": Warmup(n=seen.meter.warmup_count, duration_ns=seen.warmup_ns, steady=seen.steady),
         "memory": frame.memory(host_peak_bytes=seen.host_peak_bytes, resident_lanes=seen.resident_lanes),
         "outputs_checked": _outputs(seen),
+        **_lane_facts(seen.lane_facts),
         "switch_ns": seen.switch_ns,
     }
     if window is not None:
@@ -103,6 +104,15 @@ def measured_record(frame: CellFrame, seen: CellMeasurement) -> CellRecord:
         reasons=[Reason(code=reason.code, text=reason.text) for reason in verdict.reasons],
         **measured,
     )
+
+
+def _lane_facts(facts: LaneFacts) -> dict[str, object]:
+    return {
+        "depth": facts.depth,
+        "graph": facts.graph,
+        "graph_reason": facts.graph_reason,
+        "completion": facts.completion,
+    }
 
 
 def _verdict(frame: CellFrame, seen: CellMeasurement) -> Verdict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import trio
 
-from asyncbench.backends.base import AnyArray, Engine, Lane
+from asyncbench.backends.base import AnyArray, Engine, Lane, LaneFacts
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import DeviceLostError
 from asyncbench.measurement.stopping import StopReason, decide
@@ -38,6 +38,7 @@ class CellMeasurement:
     """
 
     resident_lanes: int
+    lane_facts: LaneFacts
     stop_reason: StopReason | None
     interrupted: bool
     window: WindowResult | None
@@ -105,6 +106,7 @@ class CellRunner:
             comparison = self._outputs.compare(self._cell.batch, lanes) if self._ran else None
         return CellMeasurement(
             resident_lanes=len(lanes),
+            lane_facts=self._engine.lane_facts,
             stop_reason=self._stop_reason,
             interrupted=self._stop_requested.is_set() and self._stop_reason is None,
             window=self._meter.window.result() if self._meter.histogram.count else None,

@@ -7,14 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from asyncbench.backends.base import Lane
+from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.errors import DeviceLostError
 from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.load import Load
 from asyncbench.runner.worker import Record, Worker, make_worker
 from asyncbench.sweep.cell import Driver
-
-# What a lane may take to finish what it has in flight before it is given up. Slow boards need seconds an inference.
-DRAIN_LIMIT_S = 30.0
 
 
 class ClosedLoop:

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
-from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode
+from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode, Fact
 from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord, Record
@@ -90,7 +90,7 @@ class Supervisor:
         self._stop_requested = stop_requested
         self._abort_requested = abort_requested
         self._records: dict[int, CellRecord] = dict(run.done)
-        self._backends: dict[str, str] = {}
+        self._opened: dict[str, dict[str, Fact]] = {}
         self._header_written = False
 
     async def run(self) -> ExitCode:
@@ -162,7 +162,7 @@ class Supervisor:
             await self._refuse_group(group, error)
             return False
         if isinstance(answer, EngineOpened):
-            self._backends[group.device] = str(answer.device.get("backend", group.config.backend))
+            self._opened[group.device] = answer.device
             await self._write_header(answer)
             return True
         if isinstance(answer, Refused):
@@ -211,14 +211,15 @@ class Supervisor:
     def _failed(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> CellRecord:
         """Return the record of a cell that the bench process could not report on itself."""
         interrupted = self._stop_requested.is_set()
+        opened = self._opened.get(group.device, {})
         return CellRecord(
             sweep_id=self._run.sweep_id,
             index=index,
             status=Status.INTERRUPTED if interrupted else Status.ERROR,
             reasons=[Reason(code=_code_of(error), text=error.message)],
             model=cell.model,
-            device=cell.device,
-            backend=self._backends.get(group.device, group.config.backend),
+            device=str(opened.get("device", cell.device)),
+            backend=str(opened.get("backend", group.config.backend)),
             precision=cell.precision,
             batch=cell.batch,
             concurrency=cell.concurrency,

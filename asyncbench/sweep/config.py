@@ -27,12 +27,13 @@ from asyncbench.sweep.fields import (
     Name,
     Names,
     Precisions,
+    SizeText,
     WarmupText,
     parse_warmup_ns,
 )
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.sweep.stop import StopConfig
-from asyncbench.units import parse_duration_ns
+from asyncbench.units import parse_duration_ns, parse_size_bytes
 
 MAX_CELLS = 100_000
 
@@ -44,6 +45,28 @@ class BackendChoice(str, Enum):
     ONNXRUNTIME = "onnxruntime"
     TENSORRT = "tensorrt"
     SIMULATED = "simulated"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class EngineChoice(str, Enum):
+    """How batches are spread over TensorRT engines."""
+
+    AUTO = "auto"
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Completion(str, Enum):
+    """What the native pump does between two looks: spin on a core, yield it, or sleep until the device calls."""
+
+    SPIN = "spin"
+    YIELD = "yield"
+    BLOCK = "block"
 
     def __str__(self) -> str:
         return self.value
@@ -95,6 +118,27 @@ class SweepConfig(BaseModel):
     )
     seed: int = Field(default=0, ge=0, description="Seed of the weights, of random input and of every choice by lot.")
     intra_op_threads: int = Field(default=1, ge=1, description="Threads of one inference on ONNX Runtime.")
+    engine: EngineChoice = Field(
+        default=EngineChoice.AUTO,
+        strict=False,
+        description="On TensorRT: one engine per batch (static), one for all batches (dynamic), or the better (auto).",
+    )
+    completion: Completion = Field(
+        default=Completion.SPIN, strict=False, description="How the native pump notices completions."
+    )
+    depth: int = Field(default=1, ge=1, le=16, description="Inferences queued on each lane of the native pump.")
+    transfers: bool = Field(
+        default=False, description="On TensorRT: whether an inference includes the copies to and from the device."
+    )
+    gpu_time: bool = Field(
+        default=False, description="On TensorRT: take the device time of each inference with a pair of events."
+    )
+    workspace: SizeText | None = Field(
+        default=None, description="On TensorRT: scratch memory that a kernel may take at most while engines are built."
+    )
+    tactic_sources: Names | None = Field(
+        default=None, description="On TensorRT: libraries that kernels may come from, by TensorRT's names."
+    )
     simulated: dict[str, JsonValue] | None = Field(default=None, description="Settings of the simulated backend.")
     converted_from: dict[str, JsonValue] | None = Field(
         default=None, description="The foreign task that this sweep was converted from. Kept for the record only."
@@ -119,6 +163,11 @@ class SweepConfig(BaseModel):
     def warmup_ns(self) -> int | None:
         """The fixed warm-up, 0 for none; None means until steady."""
         return parse_warmup_ns(self.warmup)
+
+    @property
+    def workspace_bytes(self) -> int | None:
+        """The most scratch memory of a kernel; None leaves it to TensorRT."""
+        return None if self.workspace is None else parse_size_bytes(self.workspace)
 
     @property
     def latency_limit_ns(self) -> int | None:

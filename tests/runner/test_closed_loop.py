@@ -1,5 +1,6 @@
 """The closed loop, on a simulated device and Trio's mock clock."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ async def test_a_limited_loop_runs_exactly_its_limit_and_ends_by_itself(driver, 
 async def test_lanes_are_kept_busy_back_to_back(driver, autojump_clock):
     async def body(lanes):
         counted = Counted()
-        await ClosedLoop(lanes, driver=driver, record=counted).run(lambda: trio.sleep(1.0))
+        await ClosedLoop(lanes, driver=driver, record=counted).run(partial(trio.sleep, 1.0))
         return counted
 
     counted = await with_lanes(3, body)
@@ -84,7 +85,7 @@ async def test_lanes_are_kept_busy_back_to_back(driver, autojump_clock):
 async def test_leaving_the_body_drains_what_is_in_flight(driver, autojump_clock):
     async def body(lanes):
         counted = Counted()
-        await ClosedLoop(lanes, driver=driver, record=counted).run(lambda: trio.sleep(0.001))
+        await ClosedLoop(lanes, driver=driver, record=counted).run(partial(trio.sleep, 0.001))
         return counted, trio.current_time()
 
     started = trio.current_time()
@@ -98,7 +99,7 @@ async def test_leaving_the_body_drains_what_is_in_flight(driver, autojump_clock)
 async def test_a_failed_inference_ends_the_loop_with_the_lanes_own_error(driver, autojump_clock):
     async def body(lanes):
         loop = ClosedLoop(lanes, driver=driver, record=lambda _: None)
-        await loop.run(lambda: trio.sleep(10))
+        await loop.run(partial(trio.sleep, 10))
 
     with pytest.raises(LaneError):
         await with_lanes(2, body, faults=[{"at": 20, "kind": "error"}])
@@ -108,7 +109,7 @@ async def test_a_failed_inference_ends_the_loop_with_the_lanes_own_error(driver,
 async def test_a_lane_that_hangs_is_given_up_after_the_drain_limit(driver, autojump_clock):
     async def body(lanes):
         loop = ClosedLoop(lanes, driver=driver, record=lambda _: None)
-        await loop.run(lambda: trio.sleep(1))
+        await loop.run(partial(trio.sleep, 1))
 
     with pytest.raises(DeviceLostError, match="1 of 2 lanes did not finish"):
         await with_lanes(2, body, faults=[{"at": 20, "kind": "hang"}])

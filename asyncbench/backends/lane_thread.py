@@ -1,0 +1,218 @@
+"""Lanes for a runtime whose `run` blocks: each one is a thread that closes the loop while its credits last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from queue import Empty, SimpleQueue
+from types import TracebackType
+
+import structlog
+import trio
+
+from asyncbench.backends.base import AnyArray
+from asyncbench.backends.completion_ring import CompletionRing
+from asyncbench.backends.draining import drained
+from asyncbench.clock import NS_PER_MS, now_ns
+from asyncbench.errors import LaneError
+from asyncbench.measurement.stamps import Completions, InferenceStamps
+
+MAX_CREDITS = 1024
+"""20 ms of work for the fastest network that we know (20 µs): Trio may be that late before a lane runs dry."""
+_FEW_CREDITS = MAX_CREDITS // 4
+_NEWS_AFTER_NS = 20 * NS_PER_MS
+"""A waiting task is woken this late where credits are plenty: whatever it does, it does with the interpreter lock
+that lanes need between inferences, and on a busy machine it may lose its core while it holds it."""
+
+
+class ThreadLane:
+    """A lane over a blocking call; see `Lane` in backends.base.
+
+    Credits are the items of a queue: the thread sleeps in `get`, and withdrawing one races with nothing. The thread
+    calls into Trio only when a task has said that it waits, so a task that is behind is woken once, not per inference;
+    and while credits are plenty, only for the first completion after 20 ms of waiting.
+
+    Args:
+        run: Runs one inference and returns when it has ended. Called on the lane's thread.
+        read_outputs: Returns copies of the outputs of the last `run`. Called on the Trio thread, while idle.
+    """
+
+    def __init__(
+        self, *, index: int, run: Callable[[], None], read_outputs: Callable[[], Mapping[str, AnyArray]]
+    ) -> None:
+        self.index = index
+        self.max_credits = MAX_CREDITS
+        self._run = run
+        self._read_outputs = read_outputs
+        self._starts: SimpleQueue[bool] = SimpleQueue()  # True: a credit; False: the end of the thread
+        self._ring = CompletionRing(MAX_CREDITS)
+        self._granted = 0  # given and not taken back
+        self._changed = trio.lowlevel.ParkingLot()
+        self._task_waits = False
+        self._news_at_ns = 0
+        self._failure: Exception | None = None
+        self._trio_token = trio.lowlevel.current_trio_token()
+        self._thread_scope = trio.CancelScope(shield=True)
+
+    def give_credits(self, count: int) -> None:
+        """Allow `count` more inferences; see `Lane.give_credits`."""
+        outstanding = self._granted - self._ring.taken
+        if outstanding + count > MAX_CREDITS:
+            message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
+            raise ValueError(message)
+        self._granted += count
+        for _ in range(count):
+            self._starts.put(True)
+
+    def take_credits_back(self) -> int:
+        """Withdraw the credits that have started nothing; see `Lane.take_credits_back`."""
+        count = 0
+        with suppress(Empty):
+            while True:
+                self._starts.get_nowait()
+                count += 1
+        self._granted -= count
+        self._changed.unpark_all()  # who waited for more completions has to do with what there is
+        return count
+
+    async def wait_completions(self) -> Completions:
+        """Return at least one inference that has ended; see `Lane.wait_completions`."""
+        await self._wait_news()
+        return self.completions_nowait()
+
+    def completions_nowait(self) -> Completions:
+        """Return what has ended; the failure of a later inference is raised once nothing is left to take."""
+        self._raise_failure()
+        return self._ring.take()
+
+    async def infer(self) -> InferenceStamps:
+        """Run one inference; see `Lane.infer`."""
+        self._raise_failure()
+        if self._granted != self._ring.taken:
+            message = f"lane {self.index} has credits, or completions that were not taken"
+            raise ValueError(message)
+        self.give_credits(1)
+        await self._wait_news()
+        self._raise_failure()
+        return self._ring.take_one()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is in flight. An idle lane says so even after the deadline of its caller."""
+        if self._is_idle():
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while not self._is_idle():
+            self._task_waits = True
+            if not self._is_idle():
+                await self._changed.park()
+
+    def read_outputs(self) -> Mapping[str, AnyArray]:
+        """Return copies of the last outputs; see `Lane.read_outputs`."""
+        if not self._is_idle():
+            message = f"lane {self.index} is running: its outputs are being written"
+            raise ValueError(message)
+        return self._read_outputs()
+
+    def abandon(self, reason: str) -> None:
+        """Let the thread go on without us; it keeps the buffers that it writes to."""
+        structlog.get_logger().warning("lane_abandoned", lane=self.index, reason=reason)
+        self._failure = self._failure or LaneError(f"lane {self.index} was abandoned: {reason}")
+        self._starts.put(False)
+        self._thread_scope.cancel()
+        self._changed.unpark_all()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the thread was left alone with an inference that does not end."""
+        return self._thread_scope.cancel_called
+
+    def stop(self) -> None:
+        """End the thread after what it was granted."""
+        self._starts.put(False)
+
+    def release(self) -> None:
+        """Let go of the buffers behind `run`, once the thread has ended or is abandoned."""
+        del self._run, self._read_outputs
+
+    async def run_thread(self) -> None:
+        """Own the lane's thread until `stop` or `abandon`; cancelling from outside waits for it."""
+        with self._thread_scope:
+            # A limiter of its own: lanes would use up the default one, which everybody else waits for.
+            limiter = trio.CapacityLimiter(1)
+            await trio.to_thread.run_sync(self._work, abandon_on_cancel=True, limiter=limiter)
+
+    def _work(self) -> None:
+        """Run inferences while there are credits. The lane's thread; nothing is allocated here but ints."""
+        wait_credit, credits_left, run, push = self._starts.get, self._starts.qsize, self._run, self._ring.push
+        try:
+            while wait_credit():
+                issued_at_ns = now_ns()
+                run()
+                completed_at_ns = now_ns()
+                push(issued_at_ns, completed_at_ns)
+                if self._task_waits and (completed_at_ns >= self._news_at_ns or credits_left() < _FEW_CREDITS):
+                    self._wake_tasks()
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the lane's next call does
+            self._failure = error
+            self._wake_tasks()
+
+    def _wake_tasks(self) -> None:
+        self._task_waits = False
+        with suppress(trio.RunFinishedError):  # an abandoned thread may outlive the Trio run
+            self._trio_token.run_sync_soon(self._changed.unpark_all, idempotent=True)
+
+    def _has_news(self) -> bool:
+        return len(self._ring) > 0 or self._failure is not None
+
+    async def _wait_news(self) -> None:
+        self._news_at_ns = now_ns() + _NEWS_AFTER_NS
+        if self._has_news():
+            await trio.lowlevel.checkpoint()
+        while not self._has_news():
+            # Said before it is looked at again: the thread pushes first and looks second, so one of us sees the other.
+            self._task_waits = True
+            if not self._has_news():
+                await self._changed.park()
+
+    def _is_idle(self) -> bool:
+        return self._granted == self._ring.pushed or self._failure is not None
+
+    def _raise_failure(self) -> None:
+        """Raise what stopped the lane, once all that had ended before it has been taken."""
+        if self._failure is None or self._ring:
+            return
+        if isinstance(self._failure, LaneError):
+            raise self._failure
+        text = " ".join(str(self._failure).split())
+        raise LaneError(f"lane {self.index}: {text}", lane=self.index, error=text) from self._failure
+
+
+class LaneThreads:
+    """The threads of some lanes: started on entry; stopped and joined on exit, for which the lanes must be drained.
+
+    Not a generator around a nursery, because Trio would wrap every error of the body in a group.
+    """
+
+    def __init__(self, lanes: Sequence[ThreadLane]) -> None:
+        self._lanes = lanes
+        self._nursery_manager = trio.open_nursery()
+
+    async def __aenter__(self) -> None:
+        nursery = await self._nursery_manager.__aenter__()
+        for lane in self._lanes:
+            nursery.start_soon(lane.run_thread)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for lane in self._lanes:
+            lane.stop()
+        await self._nursery_manager.__aexit__(None, None, None)  # noqa: ASYNC102 - idle or abandoned threads end at once
+        for lane in self._lanes:
+            lane.release()
+
+
+@asynccontextmanager
+async def running(lanes: Sequence[ThreadLane]) -> AsyncIterator[None]:
+    """Run the threads of lanes; leaving drains, stops and joins them."""
+    async with LaneThreads(lanes), drained(lanes):
+        yield

@@ -1,0 +1,150 @@
+"""The `simulated` backend: a device with a programmable service time, memory and faults, on Trio's clock."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import repeat
+
+import numpy as np
+import numpy.typing as npt
+import trio
+
+from asyncbench import __version__
+from asyncbench.backends.base import AnyArray, EngineFacts, EngineRequest, Lane, LaneFacts, MemoryForecast, TensorSpec
+from asyncbench.backends.completion_ring import CompletionRing
+from asyncbench.backends.draining import drained
+from asyncbench.backends.simulated_device import FaultPlan, LaneQueue, SimulatedDevice
+from asyncbench.backends.simulated_lane import MAX_CREDITS, SimulatedLane, trio_now_ns
+from asyncbench.backends.simulated_service import median_service_ns, service_times_ns
+from asyncbench.backends.simulated_spec import SimulatedSpec
+from asyncbench.clock import NS_PER_US
+
+Float32Array = npt.NDArray[np.float32]
+
+INPUT = TensorSpec(name="input", item_shape=(3, 224, 224), dtype="float32")
+OUTPUT = TensorSpec(name="output", item_shape=(1000,), dtype="float32")
+_EMPTY_NS = NS_PER_US
+"""An empty inference cannot take nothing: on a mocked clock, a loop of them would never see time pass."""
+
+
+class SimulatedBackend:
+    """A device that exists only on Trio's clock. The model file is not opened, so it need not exist."""
+
+    name = "simulated"
+
+    def __init__(self, spec: SimulatedSpec) -> None:
+        self._spec = spec
+
+    @asynccontextmanager
+    async def open_engine(self, request: EngineRequest) -> AsyncIterator[SimulatedEngine]:
+        """Take the engine's memory of a new device; see `Backend.open_engine`.
+
+        Raises:
+            DoesNotFitError: The device has less than the engine needs.
+        """
+        await trio.lowlevel.checkpoint()
+        device = SimulatedDevice(slots=self._spec.slots, memory_bytes=self._spec.memory_bytes)
+        device.reserve(self._spec.engine_bytes, "the engine")
+        yield SimulatedEngine(self._spec, device, facts=self._facts(request))
+
+    def _facts(self, request: EngineRequest) -> EngineFacts:
+        return EngineFacts(
+            backend=self.name,
+            backend_version=__version__,
+            device=request.device,
+            device_name=f"simulated device with {self._spec.slots} slots",
+            engine_hash=hashlib.sha256(repr(self._spec).encode()).hexdigest(),
+            load_ns=0,
+            inputs=(INPUT,),
+            outputs=(OUTPUT,),
+            extra={"slots": self._spec.slots, "service": self._spec.service.kind.value, "seed": self._spec.seed},
+        )
+
+
+class SimulatedEngine:
+    """A network that nobody has; see `Engine` in backends.base."""
+
+    def __init__(self, spec: SimulatedSpec, device: SimulatedDevice, *, facts: EngineFacts) -> None:
+        self.facts = facts
+        self.lane_facts = LaneFacts()
+        self._spec = spec
+        self._device = device
+
+    def now_ns(self) -> int:
+        """Return Trio's clock, which the lanes stamp with."""
+        return trio_now_ns()
+
+    def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:
+        """Return what the lanes will take, to the byte."""
+        return MemoryForecast(device_bytes=lanes * self._lane_bytes(batch), host_bytes=0)
+
+    @asynccontextmanager
+    async def open_lanes(
+        self, *, batch: int, count: int, inputs: Mapping[str, AnyArray]
+    ) -> AsyncIterator[Sequence[Lane]]:
+        """Take device memory for the lanes; see `Engine.open_lanes`. One copy of the inputs serves them all."""
+        await trio.lowlevel.checkpoint()
+        self._device.reserve(count * self._lane_bytes(batch), f"{count} lanes of batch {batch}")
+        outputs = _outputs_of(inputs[INPUT.name], batch=batch)
+        faults = FaultPlan(self._spec.faults, batch=batch, lanes=count)
+        lanes = [self._lane(index, batch=batch, lanes=count, faults=faults, outputs=outputs) for index in range(count)]
+        try:
+            async with drained(lanes):
+                yield lanes
+        finally:
+            freed = sum(not lane.abandoned for lane in lanes)
+            self._device.free_bytes += freed * self._lane_bytes(batch)
+
+    @asynccontextmanager
+    async def open_empty_lane(self) -> AsyncIterator[Lane]:
+        """Build a lane on a device of its own, whose inferences take 1 µs of the clock."""
+        await trio.lowlevel.checkpoint()
+        queue = LaneQueue(
+            index=0,
+            ring=CompletionRing(MAX_CREDITS),
+            service_times_ns=repeat(_EMPTY_NS),
+            faults=FaultPlan((), batch=1, lanes=1),
+        )
+        device = SimulatedDevice(slots=1, memory_bytes=0)
+        lane = SimulatedLane(device, queue, median_ns=_EMPTY_NS, read_outputs=lambda _: {})
+        async with drained([lane]):
+            yield lane
+
+    def _lane_bytes(self, batch: int) -> int:
+        return self._spec.lane_bytes + batch * self._spec.item_bytes
+
+    def _lane(self, index: int, *, batch: int, lanes: int, faults: FaultPlan, outputs: Float32Array) -> SimulatedLane:
+        queue = LaneQueue(
+            index=index,
+            ring=CompletionRing(MAX_CREDITS),
+            service_times_ns=service_times_ns(self._spec, batch=batch, lanes=lanes, lane=index),
+            faults=faults,
+        )
+        return SimulatedLane(
+            self._device,
+            queue,
+            median_ns=median_service_ns(self._spec.service, batch=batch),
+            read_outputs=partial(self._read_outputs, index, outputs),
+        )
+
+    def _read_outputs(self, index: int, outputs: Float32Array, inferences: int) -> Mapping[str, AnyArray]:
+        wrong_from = self._spec.wrong_outputs_from
+        if wrong_from is not None and index == self._spec.wrong_outputs_lane and inferences > wrong_from:
+            return {OUTPUT.name: outputs + 1}
+        return {OUTPUT.name: outputs.copy()}
+
+
+def _outputs_of(inputs: AnyArray, *, batch: int) -> Float32Array:
+    """Return `(batch, 1000)` float32 that differ when an item does: some of its values, raised by their mean."""
+    wanted = (batch, *INPUT.item_shape)
+    if inputs.shape != wanted:
+        message = f"input {INPUT.name!r} has the shape {inputs.shape}, the lane needs {wanted}"
+        raise ValueError(message)
+    flat: Float32Array = np.asarray(inputs, np.float32).reshape(batch, -1)
+    classes = OUTPUT.item_shape[0]
+    step = flat.shape[1] // classes
+    outputs: Float32Array = flat[:, : step * classes : step] + flat.mean(axis=1, keepdims=True)
+    return outputs

@@ -1,0 +1,155 @@
+"""A lane of the simulated device, on Trio's clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import structlog
+import trio
+
+from asyncbench.backends.base import AnyArray
+from asyncbench.backends.completion_ring import CompletionRing
+from asyncbench.backends.simulated_device import NEVER_NS, LaneQueue, SimulatedDevice
+from asyncbench.clock import NS_PER_MS, NS_PER_S
+from asyncbench.errors import LaneError
+from asyncbench.measurement.stamps import Completions, InferenceStamps
+
+MAX_CREDITS = 1024
+_LATEST_NEWS_NS = 50 * NS_PER_MS
+
+
+def trio_now_ns() -> int:
+    """Return Trio's clock, real or mocked. Rounded: a float of seconds is exact to the nanosecond for 100 days."""
+    return round(trio.current_time() * NS_PER_S)
+
+
+class SimulatedLane:
+    """A lane over a queue of the simulated device; see `Lane` in backends.base.
+
+    Completions are handed over in the lot: a lane with many credits wakes its task when about a quarter of them are
+    used, and at the latest 50 ms after the next completion. Stamps do not depend on that, and a lane with one credit
+    wakes it at the very instant.
+
+    Args:
+        median_ns: What an inference is expected to take; decides when a task is woken, and nothing else.
+        read_outputs: Returns the outputs after so many inferences of this lane.
+    """
+
+    def __init__(
+        self,
+        device: SimulatedDevice,
+        queue: LaneQueue,
+        *,
+        median_ns: int,
+        read_outputs: Callable[[int], Mapping[str, AnyArray]],
+    ) -> None:
+        self.index = queue.index
+        self.max_credits = MAX_CREDITS
+        self.abandoned = False
+        self._device = device
+        self._queue = queue
+        self._ring: CompletionRing = queue.ring
+        self._median_ns = median_ns
+        self._read_outputs = read_outputs
+        self._granted = 0  # given and not taken back
+        self._changed = trio.lowlevel.ParkingLot()
+
+    def give_credits(self, count: int) -> None:
+        """Allow `count` more inferences; see `Lane.give_credits`."""
+        outstanding = self._granted - self._ring.taken
+        if outstanding + count > MAX_CREDITS:
+            message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
+            raise ValueError(message)
+        self._granted += count
+        now_ns = self._advance()
+        self._device.give(self._queue, count, at_ns=now_ns)
+        self._changed.unpark_all()
+
+    def take_credits_back(self) -> int:
+        """Withdraw the credits that have started nothing; see `Lane.take_credits_back`."""
+        self._advance()
+        count = self._queue.credits
+        self._queue.credits = 0
+        self._granted -= count
+        self._changed.unpark_all()
+        return count
+
+    async def wait_completions(self) -> Completions:
+        """Return at least one inference that has ended; see `Lane.wait_completions`."""
+        await self._wait_news()
+        return self.completions_nowait()
+
+    def completions_nowait(self) -> Completions:
+        """Return what has ended; the failure of a later inference is raised once nothing is left to take."""
+        self._advance()
+        self._raise_failure()
+        return self._ring.take()
+
+    async def infer(self) -> InferenceStamps:
+        """Run one inference; see `Lane.infer`."""
+        self._raise_failure()
+        if self._granted != self._ring.taken:
+            message = f"lane {self.index} has credits, or completions that were not taken"
+            raise ValueError(message)
+        self.give_credits(1)
+        await self._wait_news()
+        self._raise_failure()
+        return self._ring.take_one()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is in flight. An idle lane says so even after the deadline of its caller."""
+        if self._is_idle():
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while not self._is_idle():
+            await self._wait_change()
+
+    def read_outputs(self) -> Mapping[str, AnyArray]:
+        """Return the outputs of the last inference; see `Lane.read_outputs`."""
+        if not self._is_idle():
+            message = f"lane {self.index} is running: its outputs are being written"
+            raise ValueError(message)
+        return self._read_outputs(self._ring.pushed)
+
+    def abandon(self, reason: str) -> None:
+        """Leave the lane to its hanging inference; its device memory and its slot stay taken."""
+        structlog.get_logger().warning("lane_abandoned", lane=self.index, reason=reason)
+        self.abandoned = True
+        self._queue.failure = self._queue.failure or LaneError(f"lane {self.index} was abandoned: {reason}")
+        self._changed.unpark_all()
+
+    def _advance(self) -> int:
+        now_ns = trio_now_ns()
+        self._device.advance(now_ns)
+        return now_ns
+
+    def _has_news(self) -> bool:
+        return len(self._ring) > 0 or self._queue.failure is not None
+
+    def _is_idle(self) -> bool:
+        self._advance()
+        return self._queue.completes_at_ns is None or self.abandoned
+
+    async def _wait_news(self) -> None:
+        self._advance()
+        if self._has_news():
+            await trio.lowlevel.checkpoint()
+        while not self._has_news():
+            await self._wait_change()
+            self._advance()
+
+    async def _wait_change(self) -> None:
+        with trio.move_on_at(self._news_at_s()):
+            await self._changed.park()
+
+    def _news_at_s(self) -> float:
+        """Return when to look again, in seconds of Trio's clock."""
+        completes_at_ns = self._queue.completes_at_ns
+        if completes_at_ns is None or completes_at_ns == NEVER_NS:
+            return math.inf
+        return (completes_at_ns + min(self._queue.credits // 4 * self._median_ns, _LATEST_NEWS_NS)) / NS_PER_S
+
+    def _raise_failure(self) -> None:
+        """Raise what stopped the lane, once all that had ended before it has been taken."""
+        if self._queue.failure is not None and not self._ring:
+            raise self._queue.failure

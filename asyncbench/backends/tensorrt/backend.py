@@ -1,0 +1,175 @@
+"""The `tensorrt` backend: engines from the cache or built, deserialized once, shared by all lanes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from hashlib import sha256
+
+import structlog
+import trio
+
+from asyncbench.backends.base import EngineFacts, EngineRequest
+from asyncbench.backends.tensorrt.cuda_device import CudaDevice
+from asyncbench.backends.tensorrt.engine import TensorRtEngine
+from asyncbench.backends.tensorrt.engine_choice import EngineShape, choose_engines
+from asyncbench.backends.tensorrt.find_bindings import find_bindings, system_folders
+from asyncbench.backends.tensorrt.gpu_facts import GpuFacts
+from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
+from asyncbench.backends.tensorrt.pump import open_pump
+from asyncbench.backends.tensorrt.settings import TensorRtSettings
+from asyncbench.backends.tensorrt.supply import EngineOrder, SupplyProgress, supply_engines
+from asyncbench.backends.tensorrt.versions import Bindings
+from asyncbench.clock import now_ns
+from asyncbench.engine_cache.folder import EngineFolder
+from asyncbench.engine_cache.obtain import reject_engine
+from asyncbench.engine_cache.store import StoredEngine
+from asyncbench.errors import AsyncbenchError, BadInputError
+
+_log = structlog.get_logger()
+
+
+class TensorRtBackend:
+    """TensorRT on one NVIDIA GPU.
+
+    Args:
+        folder: The cache of engines.
+    """
+
+    name = "tensorrt"
+
+    def __init__(self, settings: TensorRtSettings, folder: EngineFolder) -> None:
+        self._settings = settings
+        self._folder = folder
+
+    @asynccontextmanager
+    async def open_engine(self, request: EngineRequest) -> AsyncIterator[TensorRtEngine]:
+        """Have the engines built, load them once and start the pump; see `Backend.open_engine`."""
+        bindings = await trio.to_thread.run_sync(lambda: find_bindings(folders=system_folders()))
+        device = await trio.to_thread.run_sync(CudaDevice, device_ordinal(request.device))
+        # Outputs are read on the Trio thread, outside of windows.
+        device.activate()
+        gpu = device.facts()
+        order = self._order(request, bindings, gpu)
+        started_at_ns = now_ns()
+        stored, plans = await self._load(device, bindings, order)
+        async with open_pump(device.cuda_context, completion=self._settings.lanes.completion) as reactor:
+            engine = TensorRtEngine(
+                device,
+                reactor,
+                plans,
+                facts=self._facts(request, bindings, gpu, stored, plans, opened_ns=now_ns() - started_at_ns),
+                settings=self._settings.lanes,
+            )
+            try:
+                yield engine
+            finally:
+                await engine.close()
+
+    def _order(self, request: EngineRequest, bindings: Bindings, gpu: GpuFacts) -> EngineOrder:
+        return EngineOrder(
+            model_name=request.model_name,
+            model_path=request.model_path,
+            precision=request.precision,
+            shapes=choose_engines(request.batches, self._settings.engine_mode),
+            flavour=bindings.flavour,
+            gpu=gpu,
+            settings=self._settings.build,
+        )
+
+    async def _load(
+        self, device: CudaDevice, bindings: Bindings, order: EngineOrder
+    ) -> tuple[Sequence[StoredEngine], Sequence[LoadedPlan]]:
+        """Load every engine; one that TensorRT refuses though it is whole is quarantined and built anew, once."""
+        supply = partial(supply_engines, order, self._folder, on_progress=_note_progress, say=_say)
+        stored = await supply()
+        try:
+            return stored, await device.run(lambda: _load_all(bindings, stored, order.shapes))
+        except BadInputError as error:
+            for one in stored:
+                await reject_engine(self._folder, one, error.message)
+        stored = await supply()
+        return stored, await device.run(lambda: _load_all(bindings, stored, order.shapes))
+
+    def _facts(
+        self,
+        request: EngineRequest,
+        bindings: Bindings,
+        gpu: GpuFacts,
+        stored: Sequence[StoredEngine],
+        plans: Sequence[LoadedPlan],
+        *,
+        opened_ns: int,
+    ) -> EngineFacts:
+        hashes = [one.sidecar.engine_sha256 for one in stored]
+        return EngineFacts(
+            backend=self.name,
+            backend_version=bindings.flavour.version,
+            device=f"cuda:{device_ordinal(request.device)}",
+            device_name=gpu.name,
+            engine_hash=hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest(),
+            load_ns=sum(plan.load_ns for plan in plans),
+            inputs=plans[0].inputs,
+            outputs=plans[0].outputs,
+            extra={
+                "flavour": str(bindings.flavour),
+                "compute_capability": gpu.compute_capability_text,
+                "driver_cuda_major": gpu.cuda_major,
+                "engines": len(plans),
+                "engines_built": sum(one.freshly_built for one in stored),
+                "build_ns": sum(one.sidecar.build.build_ns for one in stored),
+                "open_ns": opened_ns,
+                "static_shapes": plans[0].shape.static_shapes,
+                "opt_profiles": sum(len(plan.shape.opt_profiles) for plan in plans),
+                "aux_streams": max(plan.engine.num_aux_streams for plan in plans),
+                "transfers": self._settings.lanes.transfers,
+                "build_flags": ", ".join(self._settings.build.flags()) or None,
+            },
+        )
+
+
+def device_ordinal(device: str) -> int:
+    """Return the number in `cuda:1`; `auto` and `cuda` are the first.
+
+    Raises:
+        BadInputError: It is none of these.
+    """
+    if device in ("auto", "cuda"):
+        return 0
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not number.isdecimal():
+        raise BadInputError(f"--device {device!r} is no CUDA device", remedy="write cuda:0, or auto")
+    return int(number)
+
+
+def _load_all(
+    bindings: Bindings, stored: Sequence[StoredEngine], shapes: Sequence[EngineShape]
+) -> Sequence[LoadedPlan]:
+    return [LoadedPlan(bindings, one.path, shape) for one, shape in zip(stored, shapes, strict=True)]
+
+
+def why_unavailable() -> str | None:
+    """Return why no engine can be run on this machine, or None if one can. Blocking."""
+    try:
+        find_bindings(folders=system_folders())
+        CudaDevice(0).close()
+    except AsyncbenchError as error:
+        return str(error)
+    return None
+
+
+def _say(text: str) -> None:
+    _log.info("engine", text=text)
+
+
+def _note_progress(progress: SupplyProgress) -> None:
+    _log.info(
+        "engine_build",
+        label=progress.label,
+        position=progress.position,
+        count=progress.count,
+        elapsed_ns=progress.build.elapsed_ns,
+        done_ratio=progress.build.done_ratio,
+        left_ns=progress.left_ns,
+    )

@@ -1,0 +1,41 @@
+"""What a user may set of the `tensorrt` backend beside the sweep itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from asyncbench.backends.base import LaneFacts
+from asyncbench.backends.tensorrt.engine_choice import EngineMode
+from asyncbench.backends.tensorrt.messages import BuildSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneSettings:
+    """How lanes are driven.
+
+    Attributes:
+        completion: `spin`, `yield` or `block`.
+        depth: Inferences queued on a lane at once.
+        transfers: Whether the copies of inputs and outputs are part of an inference.
+        gpu_time: Whether the device time of each inference is taken with a pair of events.
+    """
+
+    completion: str = "spin"
+    depth: int = 1
+    transfers: bool = False
+    gpu_time: bool = False
+
+    def facts(self, *, graph_reason: str | None) -> LaneFacts:
+        """Return what the record says of lanes that run like this."""
+        if graph_reason is not None:
+            return LaneFacts(graph=False, graph_reason=graph_reason, completion="block")
+        return LaneFacts(depth=self.depth, graph=True, completion=self.completion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRtSettings:
+    """All settings of the backend."""
+
+    lanes: LaneSettings = field(default_factory=LaneSettings)
+    build: BuildSettings = field(default_factory=BuildSettings)
+    engine_mode: EngineMode = EngineMode.AUTO

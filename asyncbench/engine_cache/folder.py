@@ -1,0 +1,65 @@
+"""Where engines lie, and what each file is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncbench.engine_cache.durable_file import cannot_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFolder:
+    """One cache of engines. Every file of an engine starts with its key."""
+
+    root: Path
+
+    def engine_path(self, key: str) -> Path:
+        """Return the path of the serialized engine."""
+        return self.root / f"{key}.engine"
+
+    def sidecar_path(self, key: str) -> Path:
+        """Return the path of the JSON beside the engine; where it is missing, there is no engine."""
+        return self.root / f"{key}.json"
+
+    def lock_path(self, key: str) -> Path:
+        """Return the path of the lock that the builder of this engine holds."""
+        return self.root / f"{key}.lock"
+
+    def temporary_path(self, key: str) -> Path:
+        """Return where this process builds the engine before it is committed."""
+        return self.root / f"{key}.{os.getpid()}.tmp"
+
+    def builder_lock_path(self) -> Path:
+        """Return the path of the lock that allows one build at a time: two tuning at once would spoil each other."""
+        return self.root / "builder.lock"
+
+    def timing_cache_path(self, *, flavour: str, flavour_version: str, gpu_name: str) -> Path:
+        """Return the path of the kernel timings that builds of one version on one kind of GPU share."""
+        name = f"{flavour}-{flavour_version}-{gpu_name}".replace(" ", "_").replace("/", "_")
+        return self.root / f"{name}.timing"
+
+    def quarantine(self) -> Path:
+        """Return the folder for engines that must not be used."""
+        return self.root / "quarantine"
+
+    def create(self) -> None:
+        """Create the folders.
+
+        Raises:
+            OutputError: They cannot be created.
+        """
+        try:
+            self.quarantine().mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_store(self.root, error) from error
+
+
+def default_folder(environment: Mapping[str, str]) -> EngineFolder:
+    """Return `$ASYNCBENCH_CACHE`, else `asyncbench/engines` in the user's cache folder (XDG base directories)."""
+    if named := environment.get("ASYNCBENCH_CACHE"):
+        return EngineFolder(root=Path(named))
+    caches = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
+    return EngineFolder(root=Path(caches) / "asyncbench" / "engines")

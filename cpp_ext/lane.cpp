@@ -1,0 +1,158 @@
+#include "lane.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "monotonic_clock.hpp"
+
+namespace asyncbench {
+
+Lane::Lane(std::unique_ptr<Launcher> launcher, const LaneOptions& options, EventFd& wakeup,
+           Bell& progress)
+    : launcher_(std::move(launcher)),
+      options_(options),
+      wakeup_(wakeup),
+      progress_(progress),
+      ring_(options.max_credits),
+      flights_(options.depth) {}
+
+void Lane::give(std::uint32_t count) {
+  if (outstanding_ + count > options_.max_credits) {
+    throw std::invalid_argument(std::to_string(count) + " credits on top of " +
+                                std::to_string(outstanding_) + " are more than max_credits, " +
+                                std::to_string(options_.max_credits));
+  }
+  if (gate_.give(count)) outstanding_ += count;
+}
+
+std::uint32_t Lane::take_back() noexcept {
+  const auto unused = gate_.take_back();
+  outstanding_ -= unused;
+  announce();
+  return unused;
+}
+
+StampColumns Lane::drain() {
+  auto stamps = ring_.take_all();
+  stamps.gpu_timed = options_.gpu_timed;
+  outstanding_ -= stamps.count;
+  return stamps;
+}
+
+void Lane::arm(std::uint32_t count) noexcept {
+  armed_.store(count);
+  fire_if_due();
+}
+
+bool Lane::take_fired() noexcept {
+  auto fired = kFired;
+  return armed_.compare_exchange_strong(fired, kNotArmed);
+}
+
+std::optional<CallFailure> Lane::error() const { return failed_.load() ? error_ : std::nullopt; }
+
+void Lane::release_device() noexcept {
+  // The device may still write to what it was launched with.
+  if (gate_.in_flight() != 0) static_cast<void>(launcher_.release());
+  launcher_.reset();
+}
+
+Lane::Activity Lane::service() noexcept {
+  if (gate_.idle()) return Activity::idle;
+  if (failed_.load(std::memory_order_relaxed)) return settle();  // this thread wrote it
+  try {
+    const bool completed = complete_finished();
+    const bool launched = launch_next();
+    if (completed || launched) return Activity::advanced;
+    check_deadline();
+    return Activity::waiting;
+  } catch (const DriverError& error) {
+    fail(error.failure());
+    return Activity::advanced;
+  }
+}
+
+std::optional<std::int64_t> Lane::next_deadline_at_ns() const noexcept {
+  if (!options_.deadline_ns || launched_ == ended_ || failed_.load(std::memory_order_relaxed)) {
+    return std::nullopt;
+  }
+  return flights_[oldest_slot()].issued_at_ns + *options_.deadline_ns;
+}
+
+bool Lane::complete_finished() {
+  const auto ended_before = ended_;
+  while (ended_ != launched_ && launcher_->finished(oldest_slot())) {
+    const auto completed_at_ns = now_ns();
+    const auto& flight = flights_[oldest_slot()];
+    ring_.push({.issued_at_ns = flight.issued_at_ns,
+                .enqueue_ns = flight.enqueue_ns,
+                .completed_at_ns = completed_at_ns,
+                .gpu_ns = launcher_->gpu_ns(oldest_slot())});
+    ++ended_;
+    gate_.finish();
+  }
+  if (ended_ == ended_before) return false;
+  announce();
+  return true;
+}
+
+bool Lane::launch_next() {
+  const auto launched_before = launched_;
+  while (gate_.start(options_.depth)) {
+    const std::size_t slot = launched_ % flights_.size();
+    const auto issued_at_ns = now_ns();
+    launcher_->launch(slot);
+    flights_[slot] = {.issued_at_ns = issued_at_ns, .enqueue_ns = now_ns() - issued_at_ns};
+    ++launched_;
+  }
+  return launched_ != launched_before;
+}
+
+void Lane::check_deadline() const {
+  const auto deadline_at_ns = next_deadline_at_ns();
+  if (!deadline_at_ns || now_ns() < *deadline_at_ns) return;
+  throw DriverError(
+      {.code = 0,
+       .name = "NO_COMPLETION",
+       .text = "no completion within " + std::to_string(*options_.deadline_ns) + " ns",
+       .call = "cuEventQuery"});
+}
+
+/// After an error nothing is stamped any more; all that matters is when the buffers may be touched
+/// again.
+Lane::Activity Lane::settle() noexcept {
+  if (launcher_->rest() == Launcher::Rest::pending) return Activity::waiting;
+  gate_.forget_in_flight();
+  announce();
+  return Activity::advanced;
+}
+
+void Lane::fail(const CallFailure& failure) noexcept {
+  error_ = failure;
+  failed_.store(true);
+  gate_.stop();
+  announce();
+}
+
+void Lane::announce() noexcept {
+  fire_if_due();
+  if (gate_.idle()) progress_.ring();
+}
+
+void Lane::fire_if_due() noexcept {
+  auto count = armed_.load();
+  if (count <= 0 || !due(static_cast<std::uint64_t>(count))) return;
+  if (armed_.compare_exchange_strong(count, kFired)) wakeup_.signal();
+}
+
+bool Lane::due(std::uint64_t count) const noexcept {
+  if (failed_.load()) return true;
+  // The gate before the ring: a stamp is pushed before the gate is told, so who sees the gate sees
+  // the stamp.
+  const bool no_more_to_come = gate_.idle();
+  const auto untaken = ring_.size();
+  return untaken >= count || (no_more_to_come && untaken > 0);
+}
+
+}  // namespace asyncbench

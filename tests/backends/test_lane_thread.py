@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+import trio
+
+from asyncbench.backends.lane_thread import ThreadLane, running
+from asyncbench.errors import LaneError
+
+
+class Gate:
+    """An inference that ends when it is told to."""
+
+    def __init__(self):
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+        self.runs = 0
+
+    def run(self):
+        self.entered.set()
+        self.opened.wait()
+        self.runs += 1
+
+
+class WakeUps(trio.abc.Instrument):
+    """Counts how often a task was woken."""
+
+    def __init__(self, task):
+        self.task = task
+        self.count = 0
+
+    def task_scheduled(self, task):
+        self.count += task is self.task
+
+
+@asynccontextmanager
+async def lane_over(run):
+    lane = ThreadLane(index=0, run=run, read_outputs=dict)
+    async with running([lane]):
+        yield lane
+
+
+async def test_leaving_while_cancelled_waits_for_the_inference_in_flight():
+    gate = Gate()
+
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as scope:
+            async with lane_over(gate.run) as lane:
+                lane.give_credits(3)
+                await trio.to_thread.run_sync(gate.entered.wait)
+                nursery.start_soon(trio.to_thread.run_sync, gate.opened.set)
+                scope.cancel()
+                await trio.sleep_forever()
+
+    assert gate.runs == 1
+
+
+async def test_an_abandoned_lane_is_left_at_once_and_said_so_and_its_waiter_gets_the_reason():
+    gate = Gate()
+
+    with structlog.testing.capture_logs() as events:
+        async with lane_over(gate.run) as lane:
+            lane.give_credits(1)
+            lane.abandon("it hangs")
+            with pytest.raises(LaneError, match="lane 0 was abandoned: it hangs"):
+                await lane.wait_completions()
+
+    assert [(event["event"], event["reason"]) for event in events] == [("lane_abandoned", "it hangs")]
+    assert lane.abandoned
+    gate.opened.set()
+
+
+async def test_a_task_that_is_behind_is_woken_once_and_not_per_inference():
+    task = trio.lowlevel.current_task()
+    gate = Gate()
+
+    async with lane_over(gate.run) as lane:
+        lane.give_credits(1000)
+        await trio.to_thread.run_sync(gate.entered.wait)
+        wake_ups = WakeUps(task)
+        trio.lowlevel.add_instrument(wake_ups)
+        gate.opened.set()
+        while gate.runs < 1000:  # the Trio thread is busy elsewhere: it only looks, and gives the lock away
+            gate.entered.wait(0.001)
+        taken = await lane.wait_completions()
+        trio.lowlevel.remove_instrument(wake_ups)
+        await lane.wait_idle()
+        left = lane.completions_nowait()
+
+    assert len(taken) + len(left) == 1000
+    assert len(taken) >= 999
+    assert wake_ups.count == 1
+
+
+async def test_a_task_that_waits_for_many_gets_what_there_is_when_the_credits_are_taken_back():
+    first, second = Gate(), Gate()
+    gates = iter([first, second])
+    ended = []
+
+    async with lane_over(lambda: next(gates).run()) as lane:
+
+        async def wait():
+            ended.append(len(await lane.wait_completions()))
+
+        async with trio.open_nursery() as nursery:
+            lane.give_credits(1000)
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            first.opened.set()
+            await trio.to_thread.run_sync(second.entered.wait)
+            lane.take_credits_back()
+        second.opened.set()
+
+    assert ended == [1]
+
+
+async def test_the_error_of_a_run_is_one_line_and_keeps_its_cause():
+    def fail():
+        raise RuntimeError("out of\n  luck")
+
+    async with lane_over(fail) as lane:
+        with pytest.raises(LaneError, match="lane 0: out of luck") as failure:
+            await lane.infer()
+
+    assert isinstance(failure.value.__cause__, RuntimeError)
+    assert failure.value.facts == {"lane": 0, "error": "out of luck"}
+
+
+async def test_what_a_run_owns_is_freed_when_the_lanes_are_left():
+    gate = Gate()
+    gate.opened.set()
+    seen = weakref.ref(gate)
+
+    async with lane_over(gate.run) as lane:
+        await lane.infer()
+    del gate
+    gc.collect()
+
+    assert seen() is None
+    assert lane.take_credits_back() == 0

@@ -1,0 +1,121 @@
+"""The backends that the contract is held against: each with a network, its inputs, and a way to make it fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from asyncbench.backends.base import AnyArray, Backend, EngineRequest
+from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
+from asyncbench.backends.simulated import SimulatedBackend
+from asyncbench.backends.simulated_spec import Fault, FaultKind, ServiceTime, SimulatedSpec
+from asyncbench.sweep.cell import Precision
+
+Arrays = Mapping[str, AnyArray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A backend under the contract.
+
+    Attributes:
+        inputs: Returns seeded inputs of a batch.
+        reference: Returns what the network makes of inputs, without a lane.
+    """
+
+    backend: Backend
+    model_path: Path
+    inputs: Callable[[int, int], Arrays]
+    reference: Callable[[Arrays], Arrays]
+
+    def request(self, batches: tuple[int, ...] = (1, 2, 4)) -> EngineRequest:
+        return EngineRequest(
+            model_name="small",
+            model_path=self.model_path,
+            precision=Precision.FP32,
+            device="cpu",
+            batches=batches,
+            max_concurrency=4,
+        )
+
+
+@pytest.fixture(params=["onnxruntime", "simulated"])
+def subject(request, tmp_path) -> Subject:
+    """A backend whose inferences succeed."""
+    if request.param == "onnxruntime":
+        path = write_gemm_model(tmp_path / "gemm.onnx")
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return Subject(
+            backend=OnnxRuntimeBackend(),
+            model_path=path,
+            inputs=lambda batch, seed: {"x": _random((batch, 8), seed)},
+            reference=lambda inputs: {"y": session.run(None, dict(inputs))[0]},
+        )
+    return _simulated(SimulatedSpec(service=ServiceTime(median_ns=100_000), slots=2), tmp_path)
+
+
+@pytest.fixture(params=["onnxruntime", "simulated"])
+def failing_subject(request, tmp_path) -> Subject:
+    """A backend whose first inference in a cell fails; with one lane, that is the lane's first."""
+    if request.param == "onnxruntime":
+        return Subject(
+            backend=OnnxRuntimeBackend(),
+            model_path=write_gather_model(tmp_path / "gather.onnx"),
+            inputs=lambda batch, _: {"x": np.full((batch, 1), 99, np.int64)},
+            reference=lambda _: {},
+        )
+    faults = (Fault(at=0, kind=FaultKind.ERROR),)
+    return _simulated(SimulatedSpec(service=ServiceTime(median_ns=100_000), faults=faults), tmp_path)
+
+
+@pytest.fixture
+async def engine(subject):
+    async with subject.backend.open_engine(subject.request()) as engine:
+        yield engine
+
+
+def write_gemm_model(path: Path) -> Path:
+    """Write `y = relu(x · weights)`, `(N, 8)` to `(N, 4)` float32."""
+    weights = numpy_helper.from_array(_random((8, 4), 7), "weights")
+    nodes = [helper.make_node("MatMul", ["x", "weights"], ["product"]), helper.make_node("Relu", ["product"], ["y"])]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])
+    return _save(helper.make_graph(nodes, "gemm", [x], [y], [weights]), path)
+
+
+def write_gather_model(path: Path) -> Path:
+    """Write a look-up in a table of four rows, which fails for any other index: `(N, 1)` int64 to float32."""
+    table = numpy_helper.from_array(_random((4,), 7), "table")
+    x = helper.make_tensor_value_info("x", TensorProto.INT64, ["N", 1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 1])
+    return _save(helper.make_graph([helper.make_node("Gather", ["table", "x"], ["y"])], "g", [x], [y], [table]), path)
+
+
+def _save(graph: onnx.GraphProto, path: Path) -> Path:
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def _simulated(spec: SimulatedSpec, tmp_path: Path) -> Subject:
+    return Subject(
+        backend=SimulatedBackend(spec),
+        model_path=tmp_path / "there-is-none.onnx",
+        inputs=lambda batch, seed: {"input": _random((batch, 3, 224, 224), seed)},
+        reference=_simulated_reference,
+    )
+
+
+def _simulated_reference(inputs: Arrays) -> Arrays:
+    flat = inputs["input"].reshape(len(inputs["input"]), -1)
+    return {"output": flat[:, :150_000:150] + flat.mean(axis=1, keepdims=True)}
+
+
+def _random(shape: tuple[int, ...], seed: int) -> AnyArray:
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
