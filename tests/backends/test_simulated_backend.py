@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001 - the fixture `autojump_clock` does its work by being asked for
+
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
