@@ -32,7 +32,7 @@ def make_backend(config: SweepConfig) -> Backend:
 
 
 def _tensorrt(config: SweepConfig) -> Backend:
-    if find_spec("cuda.bindings") is None:
+    if not _has_cuda_bindings():
         raise BackendUnavailableError(
             "the tensorrt backend needs cuda-bindings, which is not installed",
             remedy="install the extra cuda12, cuda13 or rtx, or choose --backend onnxruntime",
@@ -57,9 +57,14 @@ def tensorrt_settings(config: SweepConfig) -> TensorRtSettings:
     )
 
 
+def _has_cuda_bindings() -> bool:
+    # One level at a time: asking for a part of a package that is missing raises instead of answering None.
+    return find_spec("cuda") is not None and find_spec("cuda.bindings") is not None
+
+
 def _has_tensorrt() -> bool:
     """Whether `auto` may take TensorRT: the CUDA bindings, a TensorRT that builds, and a GPU are all there."""
-    if find_spec("cuda.bindings") is None:
+    if not _has_cuda_bindings():
         return False
     from asyncbench.backends.tensorrt.backend import why_unavailable  # noqa: PLC0415 # see _tensorrt
 

@@ -35,6 +35,7 @@ class BenchHandle:
         self._stdin = process.stdin
         self._lines = read_lines(process.stdout)
         self._stderr_tail: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
+        self._stderr_ended = trio.Event()
 
     @property
     def pid(self) -> int:
@@ -67,13 +68,13 @@ class BenchHandle:
         raise await self._death()
 
     async def read_stderr(self) -> None:
-        """Hand the log lines of the process on, and keep the last ones for the error if it dies."""
-        if self._process.stderr is None:
-            return
-        async for line in read_lines(self._process.stderr):
-            text = line.decode(errors="replace")
-            self._stderr_tail.append(text)
-            _pass_on(text, self.pid)
+        """Hand the log lines of the process on, and keep what else it said for the error if it dies."""
+        if self._process.stderr is not None:
+            async for line in read_lines(self._process.stderr):
+                text = line.decode(errors="replace")
+                if not _pass_on(text, self.pid):
+                    self._stderr_tail.append(text)
+        self._stderr_ended.set()
 
     async def close(self) -> None:
         """Close the pipe, give the process a moment to end by itself, kill it otherwise; always reaps."""
@@ -102,10 +103,13 @@ class BenchHandle:
         if self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+        with trio.move_on_after(CLOSE_LIMIT_S):
+            await self._stderr_ended.wait()
         facts = death_facts(self._process.returncode)
         last_words = next((text for text in reversed(self._stderr_tail) if text.strip()), "")
-        error = BenchProcessDiedError(f"the bench process {describe_death(facts)}")
-        error.facts |= {**facts, "last_words": last_words[:500]}
+        said = f"; its last words: {last_words[:300]}" if last_words else ""
+        error = BenchProcessDiedError(f"the bench process {describe_death(facts)}{said}")
+        error.facts |= facts
         return error
 
 
@@ -145,11 +149,13 @@ def describe_death(facts: dict[str, Fact]) -> str:
     return f"ended by itself with exit code {facts['exit_code']}"
 
 
-def _pass_on(text: str, pid: int) -> None:
+def _pass_on(text: str, pid: int) -> bool:
+    """Log an event of the process, or a line of any other kind; return whether it was an event."""
     try:
         fields = json.loads(text)
         level, event = fields.pop("level", "info"), fields.pop("event")
     except (ValueError, KeyError, AttributeError, TypeError):
         _log.debug("bench.stderr", text=text, pid=pid)
-        return
+        return False
     getattr(_log, level if level in {"debug", "info", "warning", "error"} else "info")(event, pid=pid, **fields)
+    return True

@@ -61,7 +61,7 @@ class EngineShape:
 
 
 # Kernels tuned for one batch are good for batches near it. Guess until the table in docs/gpu-validation.md decides.
-MAX_SPREAD = 4
+MAX_SPREAD = 8
 # Each static engine is a build of its own, a minute or more: beyond so many, `auto` builds one dynamic engine. Guess.
 MAX_STATIC_BUILDS = 1
 
