@@ -8,7 +8,7 @@ import sys
 import structlog
 import trio
 
-from asyncbench.cli.compose import make_backend
+from asyncbench.cli.compose import make_backend, make_reference
 from asyncbench.cli.places import cache_folder
 from asyncbench.runner.bench_process import BenchProcess
 
@@ -27,7 +27,12 @@ def main() -> None:
 
 async def _serve(events_fd: int) -> None:
     async with trio.lowlevel.FdStream(events_fd) as events, trio.lowlevel.FdStream(os.dup(STDIN_FD)) as requests:
-        bench = BenchProcess(make_backend=make_backend, model_folder=cache_folder() / "models", events=events)
+        bench = BenchProcess(
+            make_backend=make_backend,
+            make_reference=make_reference,
+            model_folder=cache_folder() / "models",
+            events=events,
+        )
         await bench.serve(requests)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from asyncbench.backends.base import Backend
@@ -17,8 +18,11 @@ from asyncbench.errors import BackendUnavailableError
 from asyncbench.sweep.config import BackendChoice, SweepConfig
 
 
-def make_backend(config: SweepConfig) -> Backend:
+def make_backend(config: SweepConfig, say: Callable[[str], None]) -> Backend:
     """Return the backend that `config` asks for; `auto` is the best that this machine has.
+
+    Args:
+        say: Takes one line for people about what opening an engine is at.
 
     Raises:
         BackendUnavailableError: It does not exist here.
@@ -27,11 +31,16 @@ def make_backend(config: SweepConfig) -> Backend:
     if config.backend is BackendChoice.SIMULATED:
         return SimulatedBackend(parse_simulated_spec({"seed": config.seed, **(config.simulated or {})}))
     if config.backend is BackendChoice.TENSORRT or (config.backend is BackendChoice.AUTO and _has_tensorrt()):
-        return _tensorrt(config)
+        return _tensorrt(config, say)
     return OnnxRuntimeBackend(intra_op_threads=config.intra_op_threads)
 
 
-def _tensorrt(config: SweepConfig) -> Backend:
+def make_reference(backend: Backend) -> Backend | None:
+    """Return what the outputs of `backend` are held to: ONNX Runtime, unless it is that, or only simulated."""
+    return OnnxRuntimeBackend() if backend.name == "tensorrt" else None
+
+
+def _tensorrt(config: SweepConfig, say: Callable[[str], None]) -> Backend:
     if not _has_cuda_bindings():
         raise BackendUnavailableError(
             "the tensorrt backend needs cuda-bindings, which is not installed",
@@ -40,7 +49,7 @@ def _tensorrt(config: SweepConfig) -> Backend:
     # Not above: importing it takes the CUDA bindings, which only come with the extras.
     from asyncbench.backends.tensorrt.backend import TensorRtBackend  # noqa: PLC0415
 
-    return TensorRtBackend(tensorrt_settings(config), default_folder(os.environ))
+    return TensorRtBackend(tensorrt_settings(config), default_folder(os.environ), say=say)
 
 
 def tensorrt_settings(config: SweepConfig) -> TensorRtSettings:

@@ -8,6 +8,7 @@ import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import structlog
 import trio
@@ -15,13 +16,24 @@ from pydantic import ValidationError
 
 from asyncbench.errors import BenchProcessDiedError, Fact
 from asyncbench.runner.line_stream import read_lines
-from asyncbench.runner.messages import EVENTS, CellEnded, CellProgress, EngineOpened, Message, Refused, to_line
+from asyncbench.runner.messages import (
+    EVENTS,
+    AnyEvent,
+    CellEnded,
+    CellProgress,
+    EngineNotice,
+    EngineOpened,
+    Message,
+    Refused,
+    to_line,
+)
 
 # What a bench process may take to end by itself once its stdin is closed.
 CLOSE_LIMIT_S = 5.0
 _STDERR_LINES_KEPT = 20
 
-Answer = EngineOpened | Refused | CellEnded
+Answer: TypeAlias = EngineOpened | Refused | CellEnded
+Progress: TypeAlias = CellProgress | EngineNotice
 _log = structlog.get_logger()
 
 
@@ -53,8 +65,8 @@ class BenchHandle:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             _log.debug("bench.send_failed", pid=self.pid)
 
-    async def ask(self, request: Message, *, on_progress: Callable[[CellProgress], None]) -> Answer:
-        """Send a request and return its answer; progress on the way is handed to `on_progress`.
+    async def ask(self, request: Message, *, on_progress: Callable[[Progress], None]) -> Answer:
+        """Send a request and return its answer; what is said on the way is handed to `on_progress`.
 
         Raises:
             BenchProcessDiedError: The process ended, or said something that is no answer.
@@ -62,9 +74,10 @@ class BenchHandle:
         await self.send(request)
         async for line in self._lines:
             event = self._parse(line)
-            if not isinstance(event, CellProgress):
+            if isinstance(event, CellProgress | EngineNotice):
+                on_progress(event)
+            else:
                 return event
-            on_progress(event)
         raise await self._death()
 
     async def read_stderr(self) -> None:
@@ -87,7 +100,7 @@ class BenchHandle:
                 self._process.kill()
             await self._process.wait()
 
-    def _parse(self, line: bytes) -> EngineOpened | Refused | CellProgress | CellEnded:
+    def _parse(self, line: bytes) -> AnyEvent:
         try:
             return EVENTS.validate_json(line)
         except ValidationError as error:

@@ -14,18 +14,20 @@ import structlog
 import trio
 from pydantic import JsonValue
 
-from asyncbench.backends.base import AnyArray, Backend, Engine, EngineFacts, TensorSpec
+from asyncbench.backends.base import AnyArray, Backend, Engine, EngineFacts, EngineRequest, TensorSpec
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import AsyncbenchError, DeviceLostError, Fact
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
 from asyncbench.runner.cell_runner import CellRunner, Progress
+from asyncbench.runner.foreign_reference import ask_foreign
 from asyncbench.runner.line_stream import read_lines
 from asyncbench.runner.messages import (
     REQUESTS,
     CellEnded,
     CellProgress,
+    EngineNotice,
     EngineOpened,
     Message,
     OpenEngine,
@@ -34,7 +36,7 @@ from asyncbench.runner.messages import (
     refusal_of,
     to_line,
 )
-from asyncbench.runner.output_check import OutputCheck
+from asyncbench.runner.output_check import ForeignReference, OutputCheck
 from asyncbench.runner.runner_cost import runner_cost_ns
 from asyncbench.runner.subject import Subject, find_subject, simulated_subject, slices
 from asyncbench.sweep.cell import Cell
@@ -47,7 +49,9 @@ REQUESTS_WAITING = 2
 ORPHAN_LIMIT_S = 30.0
 PROGRESS_EVERY_S = 0.25
 
-MakeBackend = Callable[[SweepConfig], Backend]
+Say = Callable[[str], None]
+MakeBackend = Callable[[SweepConfig, Say], Backend]
+MakeReference = Callable[[Backend], "Backend | None"]
 _log = structlog.get_logger()
 
 
@@ -66,17 +70,27 @@ class BenchProcess:
     """Answers requests, one at a time, until the pipe closes.
 
     Args:
-        make_backend: Chooses the backend that a configuration asks for.
+        make_backend: Chooses the backend that a configuration asks for; it says what it does meanwhile.
+        make_reference: Chooses the backend that another one's outputs are held to; None for those that need none.
         model_folder: Where the package's own graphs are written.
         events: The pipe to the supervisor.
     """
 
-    def __init__(self, *, make_backend: MakeBackend, model_folder: Path, events: trio.abc.SendStream) -> None:
+    def __init__(
+        self,
+        *,
+        make_backend: MakeBackend,
+        make_reference: MakeReference,
+        model_folder: Path,
+        events: trio.abc.SendStream,
+    ) -> None:
         self._make_backend = make_backend
+        self._make_reference = make_reference
         self._model_folder = model_folder
         self._events = events
         self._stop_requested = trio.Event()
-        self._progress: CellProgress | None = None
+        self._progress: CellProgress | EngineNotice | None = None
+        self._telling = trio.Lock()
         self._opened: OpenedEngine | None = None
 
     async def serve(self, requests: trio.abc.ReceiveStream) -> None:
@@ -84,9 +98,11 @@ class BenchProcess:
         send, receive = trio.open_memory_channel[Message](REQUESTS_WAITING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
+            nursery.start_soon(self._tell_progress)
             async with AsyncExitStack() as engine_stack, receive:
                 async for request in receive:
                     await self._answer(request, engine_stack)
+            nursery.cancel_scope.cancel()
 
     async def _read(
         self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Message], scope: trio.CancelScope
@@ -105,28 +121,27 @@ class BenchProcess:
         try:
             if isinstance(request, OpenEngine):
                 await engine_stack.aclose()
-                await self._tell(await self._open(request, engine_stack))
+                await self._answer_with(await self._open(request, engine_stack))
             elif isinstance(request, RunCell):
                 await self._run_cell(request)
         except AsyncbenchError as error:
             _log.warning("request.refused", error=type(error).__name__, message=error.message)
-            await self._tell(refusal_of(error))
+            await self._answer_with(refusal_of(error))
 
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
         self._opened = None
-        backend = self._make_backend(config)
+        backend = self._make_backend(config, self._note)
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
-        engine = await engine_stack.enter_async_context(
-            backend.open_engine(subject.request(precision=request.precision, device=request.device))
-        )
+        wanted = subject.request(precision=request.precision, device=request.device)
+        engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
         largest = await trio.to_thread.run_sync(subject.inputs, engine.facts.inputs, max(config.batch))
         self._opened = OpenedEngine(
             request=request,
             engine=engine,
             policy=policy_of(config),
             inputs=slices(largest, config.batch),
-            outputs=OutputCheck(subject.count_labels),
+            outputs=OutputCheck(subject.count_labels, foreign=await self._foreign(backend, wanted, largest)),
         )
         return EngineOpened(
             device=device_facts(engine.facts),
@@ -134,6 +149,12 @@ class BenchProcess:
             versions=library_versions(),
             runner_cost_ns=await runner_cost_ns(engine),
         )
+
+    async def _foreign(
+        self, backend: Backend, wanted: EngineRequest, inputs: Mapping[str, AnyArray]
+    ) -> ForeignReference | None:
+        reference = self._make_reference(backend)
+        return None if reference is None else await ask_foreign(reference, wanted, inputs)
 
     def _find_subject(self, backend: Backend, config: SweepConfig) -> Subject:
         if backend.name == "simulated":
@@ -154,11 +175,10 @@ class BenchProcess:
             stop_requested=self._stop_requested,
             progress=self._note_progress(request.index),
         )
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tell_progress)
-            ended = await _measure(runner, frame)
-            nursery.cancel_scope.cancel()
-        await self._tell(ended)
+        await self._answer_with(await _measure(runner, frame))
+
+    def _note(self, text: str) -> None:
+        self._progress = EngineNotice(text=text)
 
     def _note_progress(self, index: int) -> Progress:
         def note(phase: str, n: int, elapsed_ns: int) -> None:
@@ -167,15 +187,20 @@ class BenchProcess:
         return note
 
     async def _tell_progress(self) -> None:
-        """Send the latest progress now and then: never from the cell's own tasks, which must not wait for a pipe."""
+        """Send the latest progress now and then: whoever makes it must not wait for a pipe."""
         while True:
             await trio.sleep(PROGRESS_EVERY_S)
             if self._progress is not None:
                 progress, self._progress = self._progress, None
                 await self._tell(progress)
 
+    async def _answer_with(self, message: Message) -> None:
+        self._progress = None  # what would be said after the answer is about what is over
+        await self._tell(message)
+
     async def _tell(self, message: Message) -> None:
-        await self._events.send_all(to_line(message))
+        async with self._telling:
+            await self._events.send_all(to_line(message))
 
 
 async def _measure(runner: CellRunner, frame: CellFrame) -> CellEnded:

@@ -155,7 +155,7 @@ def _outputs(seen: CellMeasurement) -> OutputsChecked | None:
     if seen.outputs is None:
         return None
     return OutputsChecked(
-        reference="the same input through one lane alone",
+        reference=seen.outputs.reference,
         lanes=seen.outputs.lanes,
         max_abs_difference=seen.outputs.max_abs_difference,
         labels_right=seen.outputs.labels_right,

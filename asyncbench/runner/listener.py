@@ -15,6 +15,9 @@ class SweepListener(Protocol):
     def engine_opening(self, cell: Cell) -> None:
         """The engine for `cell` and those after it is being opened."""
 
+    def engine_notice(self, text: str) -> None:
+        """How the opening goes: what is built and why, how far it is."""
+
     def sweep_started(self, header: HeaderRecord) -> None:
         """The header was written."""
 

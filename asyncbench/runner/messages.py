@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
 
@@ -77,6 +77,13 @@ class Refused(Message):
     facts: dict[str, Fact] = Field(default_factory=dict)
 
 
+class EngineNotice(Message):
+    """Something to tell people while an engine is being opened, such as how far a build is."""
+
+    event: Literal["notice"] = "notice"
+    text: str
+
+
 class CellProgress(Message):
     """A cell is under way."""
 
@@ -100,10 +107,11 @@ class CellEnded(Message):
 
 
 Request = Annotated[OpenEngine | RunCell | StopCell, Field(discriminator="do")]
-Event = Annotated[EngineOpened | Refused | CellProgress | CellEnded, Field(discriminator="event")]
+AnyEvent: TypeAlias = EngineOpened | Refused | EngineNotice | CellProgress | CellEnded
+Event = Annotated[AnyEvent, Field(discriminator="event")]
 
 REQUESTS: TypeAdapter[OpenEngine | RunCell | StopCell] = TypeAdapter(Request)
-EVENTS: TypeAdapter[EngineOpened | Refused | CellProgress | CellEnded] = TypeAdapter(Event)
+EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(Event)
 
 _ERRORS: dict[str, type[AsyncbenchError]] = {
     error.__name__: error

@@ -19,13 +19,13 @@ from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode, 
 from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord, Record
-from asyncbench.runner.bench_handle import BenchHandle, open_bench
+from asyncbench.runner.bench_handle import BenchHandle, Progress, open_bench
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.listener import SweepListener
 from asyncbench.runner.messages import (
     CellEnded,
-    CellProgress,
+    EngineNotice,
     EngineOpened,
     OpenEngine,
     Refused,
@@ -141,8 +141,8 @@ class Supervisor:
 
     async def _run_groups(self, bench: BenchHandle, groups: list[EngineGroup]) -> None:
         """Run groups on one process until they are done, it dies, or the user stops."""
+        await self._open_all_once(bench, groups)
         for group in groups:
-            self._listener.engine_opening(group.cells[0][1])
             if not await self._open(bench, group):
                 return
             for index, cell in group.cells:
@@ -151,13 +151,25 @@ class Supervisor:
                 if index not in self._records and not await self._run_cell(bench, group, index, cell):
                     return
 
-    async def _open(self, bench: BenchHandle, group: EngineGroup) -> bool:
-        """Open the engine of a group; False when the process is of no more use."""
-        request = OpenEngine(
+    async def _open_all_once(self, bench: BenchHandle, groups: Sequence[EngineGroup]) -> None:
+        """Before anything is written open every engine once: all builds come first, and what is refused is known."""
+        if self._header_written:
+            return
+        for group in groups[1:]:
+            answer = await bench.ask(self._opening(group), on_progress=self._show)
+            if isinstance(answer, Refused):
+                raise error_of(answer)
+
+    def _opening(self, group: EngineGroup) -> OpenEngine:
+        self._listener.engine_opening(group.cells[0][1])
+        return OpenEngine(
             sweep_id=self._run.sweep_id, config=group.config, precision=group.precision, device=group.device
         )
+
+    async def _open(self, bench: BenchHandle, group: EngineGroup) -> bool:
+        """Open the engine of a group; False when the process is of no more use."""
         try:
-            answer = await bench.ask(request, on_progress=self._listener.cell_progress)
+            answer = await bench.ask(self._opening(group), on_progress=self._show)
         except BenchProcessDiedError as error:
             await self._refuse_group(group, error)
             return False
@@ -197,9 +209,9 @@ class Supervisor:
         limit_s = (group.config.cell_timeout_ns + WATCH_MARGIN_NS) / NS_PER_S
         with trio.CancelScope(deadline=trio.current_time() + limit_s) as watch:
 
-            def on_progress(progress: CellProgress) -> None:
+            def on_progress(progress: Progress) -> None:
                 watch.deadline = trio.current_time() + limit_s
-                self._listener.cell_progress(progress)
+                self._show(progress)
 
             answer = await bench.ask(request, on_progress=on_progress)
             if not isinstance(answer, CellEnded):
@@ -207,6 +219,12 @@ class Supervisor:
             return answer
         bench.kill()
         raise BenchProcessDiedError(f"the bench process was silent for {limit_s:.0f} s and was killed")
+
+    def _show(self, progress: Progress) -> None:
+        if isinstance(progress, EngineNotice):
+            self._listener.engine_notice(progress.text)
+        else:
+            self._listener.cell_progress(progress)
 
     def _failed(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> CellRecord:
         """Return the record of a cell that the bench process could not report on itself."""

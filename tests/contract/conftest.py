@@ -32,6 +32,7 @@ class Subject:
 
     backend: Backend
     model_path: Path
+    device: str = "cpu"
     inputs: Callable[[int, int], Arrays]
     reference: Callable[[Arrays], Arrays]
 
@@ -40,15 +41,17 @@ class Subject:
             model_name="small",
             model_path=self.model_path,
             precision=Precision.FP32,
-            device="cpu",
+            device=self.device,
             batches=batches,
             max_concurrency=4,
         )
 
 
-@pytest.fixture(params=["onnxruntime", "simulated"])
+@pytest.fixture(params=["onnxruntime", "simulated", pytest.param("tensorrt", marks=pytest.mark.gpu)])
 def subject(request, tmp_path) -> Subject:
     """A backend whose inferences succeed."""
+    if request.param == "tensorrt":
+        return request.getfixturevalue("tensorrt_subject")
     if request.param == "onnxruntime":
         path = write_gemm_model(tmp_path / "gemm.onnx")
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -75,6 +78,26 @@ def failing_subject(request, tmp_path) -> Subject:
     return _simulated(SimulatedSpec(service=ServiceTime(median_ns=100_000), faults=faults), tmp_path)
 
 
+@pytest.fixture(scope="session")
+def engine_folder(tmp_path_factory):
+    """One cache for all tests: each engine is built once."""
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture
+def tensorrt_subject(tmp_path, engine_folder, gpu) -> Subject:
+    """TensorRT on the GPU that is there."""
+    path = write_conv_model(tmp_path / "conv.onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return Subject(
+        backend=gpu.backend(engine_folder),
+        model_path=path,
+        device="auto",
+        inputs=lambda batch, seed: {"x": _random((batch, 8, 16, 16), seed)},
+        reference=lambda inputs: {"y": session.run(None, dict(inputs))[0]},
+    )
+
+
 @pytest.fixture
 async def engine(subject):
     async with subject.backend.open_engine(subject.request()) as engine:
@@ -88,6 +111,18 @@ def write_gemm_model(path: Path) -> Path:
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])
     return _save(helper.make_graph(nodes, "gemm", [x], [y], [weights]), path)
+
+
+def write_conv_model(path: Path) -> Path:
+    """Write `y = relu(conv3x3(x))`, `(N, 8, 16, 16)` float32 to the same: what needs neither cuBLAS nor cuDNN."""
+    weights = numpy_helper.from_array(_random((8, 8, 3, 3), 7), "weights")
+    nodes = [
+        helper.make_node("Conv", ["x", "weights"], ["product"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["product"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8, 16, 16])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 8, 16, 16])
+    return _save(helper.make_graph(nodes, "conv", [x], [y], [weights]), path)
 
 
 def write_gather_model(path: Path) -> Path:

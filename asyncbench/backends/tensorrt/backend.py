@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
@@ -21,11 +21,15 @@ from asyncbench.backends.tensorrt.pump import open_pump
 from asyncbench.backends.tensorrt.settings import TensorRtSettings
 from asyncbench.backends.tensorrt.supply import EngineOrder, SupplyProgress, supply_engines
 from asyncbench.backends.tensorrt.versions import Bindings
-from asyncbench.clock import now_ns
+from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.engine_cache.folder import EngineFolder
 from asyncbench.engine_cache.obtain import reject_engine
 from asyncbench.engine_cache.store import StoredEngine
 from asyncbench.errors import AsyncbenchError, BadInputError
+from asyncbench.units import format_duration
+
+# A build takes a minute or more, and a plain log is read by people.
+SAY_EVERY_NS = 5 * NS_PER_S
 
 _log = structlog.get_logger()
 
@@ -35,13 +39,16 @@ class TensorRtBackend:
 
     Args:
         folder: The cache of engines.
+        say: Takes one line for people: what is built and why, how far it is.
     """
 
     name = "tensorrt"
 
-    def __init__(self, settings: TensorRtSettings, folder: EngineFolder) -> None:
+    def __init__(self, settings: TensorRtSettings, folder: EngineFolder, *, say: Callable[[str], None]) -> None:
         self._settings = settings
         self._folder = folder
+        self._say_to_people = say
+        self._said_at_ns = 0
 
     @asynccontextmanager
     async def open_engine(self, request: EngineRequest) -> AsyncIterator[TensorRtEngine]:
@@ -82,7 +89,7 @@ class TensorRtBackend:
         self, device: CudaDevice, bindings: Bindings, order: EngineOrder
     ) -> tuple[Sequence[StoredEngine], Sequence[LoadedPlan]]:
         """Load every engine; one that TensorRT refuses though it is whole is quarantined and built anew, once."""
-        supply = partial(supply_engines, order, self._folder, on_progress=_note_progress, say=_say)
+        supply = partial(supply_engines, order, self._folder, on_progress=self._note_progress, say=self._say)
         stored = await supply()
         try:
             return stored, await device.run(lambda: _load_all(bindings, stored, order.shapes))
@@ -91,6 +98,16 @@ class TensorRtBackend:
                 await reject_engine(self._folder, one, error.message)
         stored = await supply()
         return stored, await device.run(lambda: _load_all(bindings, stored, order.shapes))
+
+    def _say(self, text: str) -> None:
+        _log.info("engine", text=text)
+        self._say_to_people(text)
+
+    def _note_progress(self, progress: SupplyProgress) -> None:
+        now = now_ns()
+        if now - self._said_at_ns >= SAY_EVERY_NS:
+            self._said_at_ns = now
+            self._say_to_people(_progress_text(progress))
 
     def _facts(
         self,
@@ -153,23 +170,18 @@ def why_unavailable() -> str | None:
     """Return why no engine can be run on this machine, or None if one can. Blocking."""
     try:
         find_bindings(folders=system_folders())
-        CudaDevice(0).close()
+        CudaDevice(0)
     except AsyncbenchError as error:
         return str(error)
     return None
 
 
-def _say(text: str) -> None:
-    _log.info("engine", text=text)
-
-
-def _note_progress(progress: SupplyProgress) -> None:
-    _log.info(
-        "engine_build",
-        label=progress.label,
-        position=progress.position,
-        count=progress.count,
-        elapsed_ns=progress.build.elapsed_ns,
-        done_ratio=progress.build.done_ratio,
-        left_ns=progress.left_ns,
-    )
+def _progress_text(progress: SupplyProgress) -> str:
+    """Return `building mobilenet fp16 batch 4 (2 of 3), 35 s, 40 % of its steps, about 52 s left`."""
+    parts = [f"building {progress.label} ({progress.position} of {progress.count})"]
+    parts.append(format_duration(progress.build.elapsed_ns))
+    if progress.build.done_ratio:
+        parts.append(f"{progress.build.done_ratio:.0%} of its steps")
+    if progress.left_ns is not None:
+        parts.append(f"about {format_duration(progress.left_ns)} left")
+    return ", ".join(parts)

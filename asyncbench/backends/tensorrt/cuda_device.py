@@ -60,7 +60,11 @@ def _checked(call: str, answer: tuple[Foreign, ...], **facts: int | str) -> Fore
 
 
 class CudaDevice:
-    """A device's primary context, retained. Calls may come from any thread that has called `activate`."""
+    """A device's primary context. Calls may come from any thread that has called `activate`.
+
+    The context is retained and never released: TensorRT works in the same one, through the runtime API, for the life
+    of the process.
+    """
 
     def __init__(self, ordinal: int) -> None:
         try:
@@ -80,10 +84,6 @@ class CudaDevice:
     def cuda_context(self) -> int:
         """The CUcontext, for the native pump."""
         return int(self._cuda_context)
-
-    def close(self) -> None:
-        """Release the primary context."""
-        _checked("cuDevicePrimaryCtxRelease", driver.cuDevicePrimaryCtxRelease(self._device))
 
     def activate(self) -> None:
         """Make the context current on the calling thread."""

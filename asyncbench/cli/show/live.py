@@ -54,6 +54,11 @@ class LiveListener:
         self._status = f"opening {cell.model} {cell.precision} on {cell.device} ..."
         self._draw()
 
+    def engine_notice(self, text: str) -> None:
+        """See SweepListener."""
+        self._status = text
+        self._draw()
+
     def sweep_started(self, header: HeaderRecord) -> None:
         """See SweepListener."""
         self._header = header

@@ -34,6 +34,10 @@ class PlainListener:
         """See SweepListener."""
         self._write(f"opening {cell.model} {cell.precision} on {cell.device} ...")
 
+    def engine_notice(self, text: str) -> None:
+        """See SweepListener."""
+        self._write(text)
+
     def sweep_started(self, header: HeaderRecord) -> None:
         """See SweepListener."""
         self._header = header

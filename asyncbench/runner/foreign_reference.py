@@ -1,0 +1,30 @@
+"""One item through another runtime: what the engine under test is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from asyncbench.backends.base import AnyArray, Backend, EngineRequest
+from asyncbench.runner.output_check import PRECISION_TOLERANCE_RATIO, ForeignReference
+from asyncbench.sweep.cell import Precision
+
+
+async def ask_foreign(backend: Backend, request: EngineRequest, inputs: Mapping[str, AnyArray]) -> ForeignReference:
+    """Return what `backend` makes of the first item of `inputs`, in fp32, with its engine opened and closed again.
+
+    Args:
+        request: What was asked of the engine under test.
+        inputs: Each `(batch, …)`; the smallest batch that the model takes is used.
+
+    Raises:
+        AsyncbenchError: The backend cannot run the model.
+    """
+    batch = min(request.batches)
+    own = replace(request, precision=Precision.FP32, device="auto", batches=(batch,), max_concurrency=1)
+    items = {name: array[:batch] for name, array in inputs.items()}
+    async with backend.open_engine(own) as engine, engine.open_lanes(batch=batch, count=1, inputs=items) as lanes:
+        await lanes[0].infer()
+        outputs = lanes[0].read_outputs()
+    name = f"{engine.facts.backend} {engine.facts.backend_version} in fp32"
+    return ForeignReference(runtime=name, outputs=outputs, tolerance_ratio=PRECISION_TOLERANCE_RATIO[request.precision])
