@@ -45,3 +45,17 @@ def gpu() -> Gpu:
     if why := why_unavailable():
         pytest.skip(f"no GPU: {why}")
     return Gpu()
+
+
+# Folders, with commas, whose tests may not skip because something is not installed: CI has installed it.
+REQUIRED_FOLDERS = set(filter(None, os.environ.get("ASYNCBENCH_REQUIRE", "").split(",")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Turn a skip for want of an installation into a failure, where the run says that everything is installed."""
+    report = yield
+    if report.skipped and REQUIRED_FOLDERS & set(item.path.parts) and "not installed" in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though ASYNCBENCH_REQUIRE says that it must run: {report.longrepr}"
+    return report

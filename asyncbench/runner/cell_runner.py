@@ -22,7 +22,7 @@ from asyncbench.telemetry.own_process import cpu_time_ns, peak_resident_bytes, r
 # How often the stop rule is asked: 1 % of the default shortest window of 0.5 s would be finer than a person sees.
 TICK_S = 0.05
 # A network that has not become steady by then is measured as it is, and the record says so.
-STEADY_LIMIT_NS = NS_PER_S
+STEADY_LIMIT_NS = NS_PER_S // 2
 
 Progress = Callable[[str, int, int], None]
 
