@@ -8,12 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
-# Machines are shared: how long an example takes says nothing.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+if find_spec("hypothesis"):  # a GPU machine may only have the extra gpu-test, whose tests do not use it
+    from hypothesis import settings
 
+    # Machines are shared: how long an example takes says nothing.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 # Where the machine's TensorRT has no cuBLAS and cuDNN beside it: names of the tactic sources that may be used.
 TACTIC_SOURCES = os.environ.get("ASYNCBENCH_TACTIC_SOURCES", "").split(",")
