@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -13,9 +12,12 @@ from asyncbench.backends.simulated_spec import parse_simulated_spec
 from asyncbench.backends.tensorrt.engine_choice import EngineMode
 from asyncbench.backends.tensorrt.messages import BuildSettings
 from asyncbench.backends.tensorrt.settings import LaneSettings, TensorRtSettings
-from asyncbench.engine_cache.folder import default_folder
+from asyncbench.cli.places import engine_folder
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.sweep.config import BackendChoice, SweepConfig
+
+# One level at a time: asking for a part of a package that is missing raises instead of answering None.
+HAS_CUDA_BINDINGS = find_spec("cuda") is not None and find_spec("cuda.bindings") is not None
 
 
 def make_backend(config: SweepConfig, say: Callable[[str], None]) -> Backend:
@@ -41,7 +43,7 @@ def make_reference(backend: Backend) -> Backend | None:
 
 
 def _tensorrt(config: SweepConfig, say: Callable[[str], None]) -> Backend:
-    if not _has_cuda_bindings():
+    if not HAS_CUDA_BINDINGS:
         raise BackendUnavailableError(
             "the tensorrt backend needs cuda-bindings, which is not installed",
             remedy="install the extra cuda12, cuda13 or rtx, or choose --backend onnxruntime",
@@ -49,7 +51,7 @@ def _tensorrt(config: SweepConfig, say: Callable[[str], None]) -> Backend:
     # Not above: importing it takes the CUDA bindings, which only come with the extras.
     from asyncbench.backends.tensorrt.backend import TensorRtBackend  # noqa: PLC0415
 
-    return TensorRtBackend(tensorrt_settings(config), default_folder(os.environ), say=say)
+    return TensorRtBackend(tensorrt_settings(config), engine_folder(), say=say)
 
 
 def tensorrt_settings(config: SweepConfig) -> TensorRtSettings:
@@ -66,14 +68,9 @@ def tensorrt_settings(config: SweepConfig) -> TensorRtSettings:
     )
 
 
-def _has_cuda_bindings() -> bool:
-    # One level at a time: asking for a part of a package that is missing raises instead of answering None.
-    return find_spec("cuda") is not None and find_spec("cuda.bindings") is not None
-
-
 def _has_tensorrt() -> bool:
     """Whether `auto` may take TensorRT: the CUDA bindings, a TensorRT that builds, and a GPU are all there."""
-    if not _has_cuda_bindings():
+    if not HAS_CUDA_BINDINGS:
         return False
     from asyncbench.backends.tensorrt.backend import why_unavailable  # noqa: PLC0415 # see _tensorrt
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +16,8 @@ from asyncbench.cli.places import cache_folder
 from asyncbench.errors import ExitCode
 from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
 from asyncbench.units import format_size
+
+TENSORRT_QUESTION = (sys.executable, "-m", "asyncbench.cli.ask_tensorrt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,18 @@ def _driver() -> Finding:
     return Finding(what="NVIDIA driver", works=True, found="libcuda.so.1")
 
 
+def _tensorrt() -> Finding:
+    """Look in a process of its own: importing TensorRT takes seconds and memory, and may fail in ways of its own."""
+    try:
+        done = subprocess.run(  # noqa: S603 # our own program
+            TENSORRT_QUESTION, capture_output=True, text=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(what="tensorrt backend", works=False, found="no answer within 60 s", remedy="run nvidia-smi")
+    answer = done.stdout.strip() or done.stderr.strip().rpartition("\n")[2]
+    return Finding(what="tensorrt backend", works=done.returncode == 0, found=answer)
+
+
 def _native_pump() -> Finding:
     try:
         importlib.import_module("asyncbench._pump")
@@ -93,4 +109,12 @@ def _native_pump() -> Finding:
     return Finding(what="native pump", works=True, found="built")
 
 
-CHECKS: tuple[Callable[[], Finding], ...] = (_host, _cache, _onnxruntime, _simulated, _native_pump, _driver)
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    _host,
+    _cache,
+    _onnxruntime,
+    _simulated,
+    _native_pump,
+    _driver,
+    _tensorrt,
+)

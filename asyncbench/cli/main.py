@@ -9,6 +9,7 @@ import typer
 
 from asyncbench import __version__
 from asyncbench.cli.doctor import doctor
+from asyncbench.cli.engines import engines
 from asyncbench.cli.models import models
 from asyncbench.cli.schema import schema
 from asyncbench.cli.sweep import sweep
@@ -33,6 +34,7 @@ app.command(epilog=EXIT_CODES)(sweep)
 app.command()(models)
 app.command()(doctor)
 app.command()(schema)
+app.add_typer(engines, name="engines")
 
 
 @app.callback(invoke_without_command=True)

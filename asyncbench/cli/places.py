@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from asyncbench.engine_cache.folder import EngineFolder
+
 BENCH_COMMAND = (sys.executable, "-m", "asyncbench.cli.bench")
 
 
@@ -15,3 +17,8 @@ def cache_folder() -> Path:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "asyncbench"
+
+
+def engine_folder() -> EngineFolder:
+    """Return the cache of built engines."""
+    return EngineFolder(root=cache_folder() / "engines")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncbench.engine_cache.folder import EngineFolder, default_folder
+from asyncbench.engine_cache.folder import EngineFolder
 from asyncbench.engine_cache.identity import EngineIdentity, explain_difference
 from asyncbench.engine_cache.inventory import inspect_engine, list_engines
 from asyncbench.engine_cache.obtain import obtain_engine
@@ -17,7 +17,6 @@ __all__ = [
     "PrunePolicy",
     "Sidecar",
     "StoredEngine",
-    "default_folder",
     "explain_difference",
     "inspect_engine",
     "list_engines",

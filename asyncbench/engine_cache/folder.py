@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +54,3 @@ class EngineFolder:
             self.quarantine().mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_store(self.root, error) from error
-
-
-def default_folder(environment: Mapping[str, str]) -> EngineFolder:
-    """Return `$ASYNCBENCH_CACHE`, else `asyncbench/engines` in the user's cache folder (XDG base directories)."""
-    if named := environment.get("ASYNCBENCH_CACHE"):
-        return EngineFolder(root=Path(named))
-    caches = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
-    return EngineFolder(root=Path(caches) / "asyncbench" / "engines")

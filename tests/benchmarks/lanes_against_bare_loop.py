@@ -27,7 +27,8 @@ from asyncbench.sweep.cell import Precision
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_MODEL = REPOSITORY.parent / "shared" / "models" / "mobilenet_v1_1.0_224.onnx"
 BEGIN, END = "<!-- begin: lanes -->", "<!-- end: lanes -->"
-BARE = "bare loop, bound buffers"
+BOUND = "bare loop, bound buffers"
+BARE = "bare loop, session.run"
 
 Way = Callable[[OnnxRuntimeEngine, dict, int, int], Awaitable[float]]
 
@@ -66,10 +67,10 @@ def parse_options() -> argparse.Namespace:
 
 def ways() -> dict[str, Way]:
     return {
-        BARE: partial(run_bare, call=bound_call),
+        BARE: partial(run_bare, call=plain_call),
         "lanes, pump": partial(run_lanes, drive=drive_pump),
         "lanes, await": partial(run_lanes, drive=drive_await),
-        "bare loop, session.run": partial(run_bare, call=plain_call),
+        BOUND: partial(run_bare, call=bound_call),
     }
 
 
@@ -159,7 +160,8 @@ def render(rows: Sequence[dict[str, list[float]]], engine: OnnxRuntimeEngine, op
         (
             f"{options.model.stem}, batch {options.batch}, ONNX Runtime {engine.facts.backend_version} on "
             f"{engine.facts.device_name}, one thread an inference, {options.rounds} interleaved rounds of "
-            f"{options.window:g} s. Ratios are to the bare loop of the same round: median (lowest to highest)."
+            f"{options.window:g} s. Ratios are to the bare loop of the same round: median (lowest to highest). "
+            "Written by `python tests/benchmarks/lanes_against_bare_loop.py --write docs/performance.md`."
         ),
         "",
         f"| c | {BARE} | {' | '.join(others)} |",

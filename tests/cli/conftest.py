@@ -60,3 +60,8 @@ class Tool:
 @pytest.fixture
 def tool(tmp_path):
     return Tool(tmp_path)
+
+
+@pytest.fixture
+def docs():
+    return ROOT / "docs"

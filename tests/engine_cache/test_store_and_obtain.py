@@ -20,7 +20,6 @@ from asyncbench.engine_cache import (
     EngineFolder,
     EngineIdentity,
     StoredEngine,
-    default_folder,
     explain_difference,
     obtain_engine,
 )
@@ -359,15 +358,3 @@ def test_a_waiter_builds_when_the_builder_is_killed(tmp_path):
 
 def test_a_sidecar_from_a_newer_schema_is_not_read():
     assert decode_sidecar(b'{"schema_version": 2}') is None
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"ASYNCBENCH_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
-        ({"XDG_CACHE_HOME": "/b", "HOME": "/h"}, "/b/asyncbench/engines"),
-        ({"HOME": "/h"}, "/h/.cache/asyncbench/engines"),
-    ],
-)
-def test_the_cache_lies_where_the_environment_says(environment, expected):
-    assert default_folder(environment).root == Path(expected)

@@ -176,6 +176,13 @@ def why_unavailable() -> str | None:
     return None
 
 
+def describe_installation() -> str:
+    """Return what TensorRT and which first GPU are used. Blocking; only where `why_unavailable` gives no reason."""
+    flavour = find_bindings(folders=system_folders()).flavour
+    gpu = CudaDevice(0).facts()
+    return f"{flavour} on {gpu.name} (compute capability {gpu.compute_capability_text})"
+
+
 def _progress_text(progress: SupplyProgress) -> str:
     """Return `building mobilenet fp16 batch 4 (2 of 3), 35 s, 40 % of its steps, about 52 s left`."""
     parts = [f"building {progress.label} ({progress.position} of {progress.count})"]

@@ -60,9 +60,10 @@ class EngineShape:
         return f"batch {first}" if first == last else f"batches {first} to {last}"
 
 
-# Kernels tuned for one batch are good for batches near it. Guess until the table in docs/gpu-validation.md decides.
+# Kernels tuned for one batch are good for batches near it: [1] and [2..16] lose at most 5 % (docs/gpu-validation.md).
 MAX_SPREAD = 8
-# Each static engine is a build of its own, a minute or more: beyond so many, `auto` builds one dynamic engine. Guess.
+# Each static engine is a build of its own, a minute or more: beyond so many, `auto` builds one dynamic engine
+# (docs/gpu-validation.md).
 MAX_STATIC_BUILDS = 1
 
 

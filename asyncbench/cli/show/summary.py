@@ -21,6 +21,7 @@ def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trail
         label = f"best with {limited.percentile} <= {format_duration(limited.latency_limit_ns)}"
         lines += _best(label, limited, records)
     lines += _best("knee (95 % of best)", trailer.knee, records)
+    lines += _imprecise(records)
     lines.append(_runner_cost(header))
     return lines
 
@@ -38,6 +39,14 @@ def _best(label: str, best: BestCell | None, records: Mapping[int, CellRecord]) 
     where = f"{best.precision} batch={best.batch} concurrency={best.concurrency}"
     latency = f"p50 {percentile_text(service, 'p50')}, p99 {percentile_text(service, 'p99')}"
     return [f"{label + ':':<22} {throughput_text(best.throughput_items_s):>8} items/s at {where}; {latency}"]
+
+
+def _imprecise(records: Mapping[int, CellRecord]) -> list[str]:
+    """Return what would make imprecise cells precise, in the words of the last of them."""
+    reasons = [record.reasons[0].text for record in records.values() if record.status is Status.IMPRECISE]
+    if not reasons:
+        return []
+    return [f"{'imprecise:':<22} {len(reasons)} cells; --duration measures longer. The last: {reasons[-1]}"]
 
 
 def _runner_cost(header: HeaderRecord) -> str:

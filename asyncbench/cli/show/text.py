@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncbench.measurement.status import Status
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord
 from asyncbench.units import format_duration
@@ -35,5 +36,12 @@ def cell_line(record: CellRecord, total: int) -> str:
         str(record.status),
     ]
     if record.reasons:
-        parts.append(record.reasons[0].text)
+        parts.append(_why(record))
     return "  ".join(parts)
+
+
+def _why(record: CellRecord) -> str:
+    """Return the whole reason of what went wrong, and a word for what is only less exact: there are many of those."""
+    if record.status in (Status.MEASURED, Status.IMPRECISE):
+        return f"({', '.join(reason.code for reason in record.reasons)})"
+    return record.reasons[0].text

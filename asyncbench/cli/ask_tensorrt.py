@@ -1,0 +1,28 @@
+"""`python -m asyncbench.cli.ask_tensorrt`: prints what TensorRT this machine can run; exit code 1 and why, if none."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from asyncbench.cli.compose import HAS_CUDA_BINDINGS
+
+
+def main() -> int:
+    """Look, and say what was found."""
+    if not HAS_CUDA_BINDINGS:
+        typer.echo("the CUDA bindings are not installed: install the extra cuda12, cuda13 or rtx")
+        return 1
+    # Not above: importing them takes the CUDA bindings.
+    from asyncbench.backends.tensorrt.backend import describe_installation, why_unavailable  # noqa: PLC0415
+
+    if why := why_unavailable():
+        typer.echo(why)
+        return 1
+    typer.echo(describe_installation())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
