@@ -87,8 +87,10 @@ def report(options: argparse.Namespace) -> str:
     rows = [
         "| simulated inferences | resident after a tenth | at the end | grown | processor time |",
         "| --- | --- | --- | --- | --- |",
-        f"| {count:,} | {warm_bytes / 2**20:.1f} MiB | {end_bytes / 2**20:.1f} MiB "
-        f"| {grown_kib:,.0f} KiB | {cpu_s:.0f} s |",
+        (
+            f"| {count:,} | {warm_bytes / 2**20:.1f} MiB | {end_bytes / 2**20:.1f} MiB "
+            f"| {grown_kib:,.0f} KiB | {cpu_s:.0f} s |"
+        ),
         "",
         "`python tests/benchmarks/memory_of_a_long_run.py`; the aim is at most 1 MiB.",
     ]
