@@ -91,14 +91,13 @@ class BenchHandle:
 
     async def close(self) -> None:
         """Close the pipe, give the process a moment to end by itself, kill it otherwise; always reaps."""
-        with trio.CancelScope(shield=True):
-            await self._stdin.aclose()
-            with trio.move_on_after(CLOSE_LIMIT_S):
-                await self._process.wait()
-            if self._process.returncode is None:
-                _log.warning("bench.killed", pid=self.pid, reason=f"did not end within {CLOSE_LIMIT_S} s")
-                self._process.kill()
+        await self._stdin.aclose()
+        with trio.move_on_after(CLOSE_LIMIT_S):
             await self._process.wait()
+        if self._process.returncode is None:
+            _log.warning("bench.killed", pid=self.pid, reason=f"did not end within {CLOSE_LIMIT_S} s")
+            self._process.kill()
+        await self._process.wait()
 
     def _parse(self, line: bytes) -> AnyEvent:
         try:
@@ -143,7 +142,9 @@ async def open_bench(command: Sequence[str]) -> AsyncIterator[BenchHandle]:
         try:
             yield bench
         finally:
-            await bench.close()
+            # Twice: a moment to end by itself, and one for the kernel to end it.
+            with trio.move_on_after(2 * CLOSE_LIMIT_S, shield=True):
+                await bench.close()
             # What is left in the pipe is read at once; a grandchild that holds it open is not waited for.
             nursery.cancel_scope.deadline = trio.current_time() + CLOSE_LIMIT_S
 

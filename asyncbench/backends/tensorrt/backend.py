@@ -11,6 +11,7 @@ import structlog
 import trio
 
 from asyncbench.backends.base import EngineFacts, EngineRequest
+from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.engine import TensorRtEngine
 from asyncbench.backends.tensorrt.engine_choice import EngineShape, choose_engines
@@ -72,7 +73,8 @@ class TensorRtBackend:
             try:
                 yield engine
             finally:
-                await engine.close()
+                with trio.move_on_after(DRAIN_LIMIT_S, shield=True):
+                    await engine.close()
 
     def _order(self, request: EngineRequest, bindings: Bindings, gpu: GpuFacts) -> EngineOrder:
         return EngineOrder(

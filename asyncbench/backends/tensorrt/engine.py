@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import trio
-
 from asyncbench.backends.base import AnyArray, EngineFacts, Lane, LaneFacts, MemoryForecast
 from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_thread import ThreadLane, running
@@ -83,8 +81,7 @@ class TensorRtEngine:
 
     async def close(self) -> None:
         """Free the lanes; none may be open."""
-        with trio.CancelScope(shield=True):
-            await self._device.run(self._pool.close)
+        await self._device.run(self._pool.close)
 
     @asynccontextmanager
     async def _pumped(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:
