@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import subprocess
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +48,55 @@ def gpu() -> Gpu:
     if why := why_unavailable():
         pytest.skip(f"no GPU: {why}")
     return Gpu()
+
+
+FAKE_CUDA_SOURCE = Path(__file__).parent / "native" / "fake_cuda.cpp"
+
+
+@dataclass(frozen=True)
+class FakeCuda:
+    """What tests ask of tests/native/fake_cuda.cpp; see fake_cuda.hpp beside it."""
+
+    path: Path
+    library: ctypes.CDLL
+
+    def stream(self, *, low_ns: int = 0, high_ns: int | None = None, seed: int = 0) -> int:
+        self.library.fake_stream.restype = ctypes.c_void_p
+        high_ns = low_ns if high_ns is None else high_ns
+        return self.library.fake_stream(ctypes.c_int64(low_ns), ctypes.c_int64(high_ns), ctypes.c_uint64(seed))
+
+    def held_stream(self) -> int:
+        self.library.fake_held_stream.restype = ctypes.c_void_p
+        return self.library.fake_held_stream()
+
+    def release(self, stream: int, count: int = 1) -> None:
+        self.library.fake_release(ctypes.c_void_p(stream), ctypes.c_uint64(count))
+
+    def fail(self, function: str, *, stream: int | None = None, nth: int = 1, code: int = 700, sticky: bool = False):
+        self.library.fake_fail(
+            function.encode(), ctypes.c_void_p(stream), ctypes.c_uint64(nth), ctypes.c_int(code), ctypes.c_bool(sticky)
+        )
+
+    def heal(self) -> None:
+        self.library.fake_heal()
+
+    def count(self, what: str, argument: int | str | None = None) -> int:
+        """Ask for one of the counters: launches, in_flight, most_in_flight, calls, live_events, misuses."""
+        function = self.library[f"fake_{what}"]
+        function.restype = ctypes.c_uint64
+        if argument is None:
+            return function()
+        return function(argument.encode() if isinstance(argument, str) else ctypes.c_void_p(argument))
+
+
+@pytest.fixture(scope="session")
+def fake_cuda_library(tmp_path_factory) -> FakeCuda:
+    """The fake driver library, built once for the session and steered by ctypes."""
+    path = tmp_path_factory.mktemp("fake-cuda") / "libfake_cuda.so"
+    subprocess.run(
+        ["c++", "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", FAKE_CUDA_SOURCE, "-o", path], check=True
+    )
+    return FakeCuda(path=path, library=ctypes.CDLL(str(path)))
 
 
 # Folders, with commas, whose tests may not skip because something is not installed: CI has installed it.

@@ -167,7 +167,6 @@ def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
     assert records[-1]["kind"] == "trailer"
     assert records[-1]["exit_code"] == 130
     assert records[-2]["status"] == "interrupted"
-    assert records[-2]["n"] > 0
 
 
 def test_resume_repeats_only_what_has_no_final_record(tool):

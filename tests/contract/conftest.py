@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,22 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.backends.base import AnyArray, Backend, EngineRequest
+from asyncbench.backends.base import (
+    AnyArray,
+    Backend,
+    EngineFacts,
+    EngineRequest,
+    LaneFacts,
+    MemoryForecast,
+    TensorSpec,
+)
 from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
 from asyncbench.backends.simulated import SimulatedBackend
 from asyncbench.backends.simulated_spec import Fault, FaultKind, ServiceTime, SimulatedSpec
+from asyncbench.clock import now_ns
 from asyncbench.sweep.cell import Precision
+
+CUDA_ERROR_LAUNCH_FAILED = 719
 
 Arrays = Mapping[str, AnyArray]
 
@@ -47,11 +59,18 @@ class Subject:
         )
 
 
-@pytest.fixture(params=["onnxruntime", "simulated", pytest.param("tensorrt", marks=pytest.mark.gpu)])
+@pytest.fixture(
+    params=[
+        "onnxruntime",
+        "simulated",
+        pytest.param("pump", marks=pytest.mark.native),
+        pytest.param("tensorrt", marks=pytest.mark.gpu),
+    ]
+)
 def subject(request, tmp_path) -> Subject:
     """A backend whose inferences succeed."""
-    if request.param == "tensorrt":
-        return request.getfixturevalue("tensorrt_subject")
+    if request.param in ("tensorrt", "pump"):
+        return request.getfixturevalue(f"{request.param}_subject")
     if request.param == "onnxruntime":
         path = write_gemm_model(tmp_path / "gemm.onnx")
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -64,9 +83,14 @@ def subject(request, tmp_path) -> Subject:
     return _simulated(SimulatedSpec(service=ServiceTime(median_ns=100_000), slots=2), tmp_path)
 
 
-@pytest.fixture(params=["onnxruntime", "simulated"])
+@pytest.fixture(params=["onnxruntime", "simulated", pytest.param("pump", marks=pytest.mark.native)])
 def failing_subject(request, tmp_path) -> Subject:
     """A backend whose first inference in a cell fails; with one lane, that is the lane's first."""
+    if request.param == "pump":
+        request.addfinalizer(request.getfixturevalue("fake_cuda_library").heal)  # noqa: PT021 # one way of three
+        subject = request.getfixturevalue("pump_subject")
+        subject.backend.fails = True
+        return subject
     if request.param == "onnxruntime":
         return Subject(
             backend=OnnxRuntimeBackend(),
@@ -76,6 +100,76 @@ def failing_subject(request, tmp_path) -> Subject:
         )
     faults = (Fault(at=0, kind=FaultKind.ERROR),)
     return _simulated(SimulatedSpec(service=ServiceTime(median_ns=100_000), faults=faults), tmp_path)
+
+
+@pytest.fixture
+def pump_subject(fake_cuda_library, tmp_path) -> Subject:
+    """The lanes of the TensorRT backend and the native pump over a fake driver; the network is one of the test's."""
+    pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
+    return Subject(
+        backend=PumpOverFake(fake_cuda_library),
+        model_path=tmp_path / "there-is-none.onnx",
+        inputs=lambda batch, seed: {"x": _random((batch, 8), seed)},
+        reference=lambda inputs: {"y": inputs["x"] * 2},
+    )
+
+
+class PumpOverFake:
+    """A backend, and its engine, whose graphs are the fake driver's and take 0.1 ms."""
+
+    name = "pump over a fake driver"
+
+    def __init__(self, fake) -> None:
+        self._fake = fake
+        self.fails = False
+        self.lane_facts = LaneFacts()
+        self.facts = EngineFacts(
+            backend=self.name,
+            backend_version="0",
+            device="cpu",
+            device_name="fake",
+            engine_hash="0" * 64,
+            load_ns=1,
+            inputs=(TensorSpec(name="x", item_shape=(8,), dtype="float32"),),
+            outputs=(TensorSpec(name="y", item_shape=(8,), dtype="float32"),),
+        )
+
+    @asynccontextmanager
+    async def open_engine(self, _request):
+        from asyncbench.backends.tensorrt.pump import open_pump
+
+        async with open_pump(0xC0DE, completion="spin", library=str(self._fake.path)) as self._reactor:
+            yield self
+
+    def now_ns(self):
+        return now_ns()
+
+    def forecast(self, *, batch, lanes):
+        return MemoryForecast(device_bytes=64 * batch * lanes, host_bytes=0)
+
+    @asynccontextmanager
+    async def open_lanes(self, *, batch, count, inputs):
+        from asyncbench.backends.tensorrt.pump import PumpSource, open_pump_lanes
+
+        if inputs["x"].shape != (batch, 8):
+            message = f"input 'x' has the shape {inputs['x'].shape}, the lane needs {(batch, 8)}"
+            raise ValueError(message)
+        sources = []
+        for _ in range(count):
+            own = inputs["x"].copy()
+            stream = self._fake.stream(low_ns=100_000)
+            if self.fails:
+                self._fake.fail("cuGraphLaunch", stream=stream, code=CUDA_ERROR_LAUNCH_FAILED)
+            sources.append(PumpSource(stream=stream, graph_exec=1, read_outputs=lambda own=own: {"y": own * 2}))
+        async with open_pump_lanes(self._reactor, sources) as lanes:
+            yield lanes
+
+    @asynccontextmanager
+    async def open_empty_lane(self):
+        from asyncbench.backends.tensorrt.pump import open_empty_pump_lane
+
+        async with open_empty_pump_lane(self._reactor) as lane:
+            yield lane
 
 
 @pytest.fixture(scope="session")

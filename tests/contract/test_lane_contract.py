@@ -271,4 +271,6 @@ async def test_a_failed_inference_starts_no_other_one(failing_lane):
     with pytest.raises(LaneError):
         await failing_lane.wait_completions()
 
-    assert failing_lane.take_credits_back() == 9
+    # The nine others never start: they come back, or the failure has taken them already.
+    assert failing_lane.take_credits_back() in (0, 9)
+    await failing_lane.wait_idle()

@@ -6,13 +6,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from asyncbench.backends.base import AnyArray, EngineFacts, Lane, LaneFacts, MemoryForecast
-from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_thread import ThreadLane, running
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.gpu_lane import GpuLane
 from asyncbench.backends.tensorrt.lane_pool import LanePool
 from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
-from asyncbench.backends.tensorrt.pump import MAX_CREDITS, PumpLane, PumpReactor
+from asyncbench.backends.tensorrt.pump import (
+    PumpLane,
+    PumpReactor,
+    PumpSource,
+    open_empty_pump_lane,
+    open_pump_lanes,
+)
 from asyncbench.backends.tensorrt.settings import LaneSettings
 from asyncbench.clock import now_ns
 
@@ -71,13 +76,8 @@ class TensorRtEngine:
     @asynccontextmanager
     async def open_empty_lane(self) -> AsyncIterator[Lane]:
         """Let the pump drive a lane without device work; see `Engine.open_empty_lane`."""
-        pump = self._reactor.pump
-        lane = PumpLane(self._reactor, pump.add_empty_lane(MAX_CREDITS), index=0, read_outputs=dict)
-        try:
-            async with drained([lane]):
-                yield lane
-        finally:
-            pump.remove_lane(lane.number)
+        async with open_empty_pump_lane(self._reactor) as lane:
+            yield lane
 
     async def close(self) -> None:
         """Free the lanes; none may be open."""
@@ -85,30 +85,23 @@ class TensorRtEngine:
 
     @asynccontextmanager
     async def _pumped(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:
-        pump = self._reactor.pump
-        lanes: list[PumpLane] = []
+        sources = [
+            PumpSource(
+                stream=own.stream,
+                graph_exec=own.graph.exec_address if own.graph else 0,
+                read_outputs=own.read_outputs,
+            )
+            for own in gpu_lanes
+        ]
+        lanes: Sequence[PumpLane] = ()
         try:
-            for index, own in enumerate(gpu_lanes):
-                lanes.append(self._pump_lane(index, own))
-            async with drained(lanes):
+            async with open_pump_lanes(
+                self._reactor, sources, depth=self._settings.depth, gpu_time=self._settings.gpu_time
+            ) as lanes:
                 yield lanes
         finally:
             if any(lane.abandoned for lane in lanes):
                 self._pool.forget()
-            for lane in lanes:
-                if not lane.abandoned:
-                    pump.remove_lane(lane.number)
-
-    def _pump_lane(self, index: int, own: GpuLane) -> PumpLane:
-        graph = own.graph
-        number = self._reactor.pump.add_lane(
-            own.stream,
-            graph.exec_address if graph else 0,
-            MAX_CREDITS,
-            depth=self._settings.depth,
-            gpu_time=self._settings.gpu_time,
-        )
-        return PumpLane(self._reactor, number, index=index, read_outputs=own.read_outputs)
 
     @asynccontextmanager
     async def _threaded(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import NoReturn
 
 import structlog
@@ -11,6 +12,7 @@ import trio
 
 from asyncbench import _pump
 from asyncbench.backends.base import AnyArray
+from asyncbench.backends.draining import DRAIN_LIMIT_S, drained
 from asyncbench.backends.tensorrt.cuda_device import cuda_error
 from asyncbench.errors import BackendUnavailableError, DeviceLostError, LaneError
 from asyncbench.measurement.stamps import Completions, InferenceStamps
@@ -41,10 +43,15 @@ class PumpReactor:
                 if task is not None:
                     reschedule(task)
 
-    async def wait_ready(self, lane: int) -> None:
-        """Wait until `lane` has a completion or has failed; at once if it has."""
+    async def wait_ready(self, lane: int, *, armed: bool) -> None:
+        """Wait until an armed `lane` has a completion, has none to come, or has failed; at once if that is so.
+
+        Args:
+            armed: False if there is nothing to wait for yet: `arm_if_waiting` does it once there is.
+        """
         self._waiting[lane] = trio.lowlevel.current_task()
-        self.pump.arm(lane)
+        if armed:
+            self.pump.arm(lane)
 
         def abort(_raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
             self._waiting.pop(lane, None)
@@ -52,16 +59,24 @@ class PumpReactor:
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
+    def arm_if_waiting(self, lane: int) -> None:
+        """Have a task that waits for `lane` woken by what comes now."""
+        if lane in self._waiting:
+            self.pump.arm(lane)
+
 
 @asynccontextmanager
-async def open_pump(cuda_context: int, *, completion: str) -> AsyncIterator[PumpReactor]:
+async def open_pump(cuda_context: int, *, completion: str, library: str | None = None) -> AsyncIterator[PumpReactor]:
     """Start the pump's thread; leaving drains what is in flight and joins it.
+
+    Args:
+        library: The driver library; the system's unless a test brings its own.
 
     Raises:
         BackendUnavailableError: The pump cannot use the driver or the context.
     """
     try:
-        pump = await trio.to_thread.run_sync(lambda: _pump.Pump(cuda_context, completion=completion))
+        pump = await trio.to_thread.run_sync(lambda: _pump.Pump(cuda_context, completion=completion, library=library))
     except (OSError, _pump.DriverError) as error:
         raise BackendUnavailableError(f"the native pump cannot start: {error}") from error
     reactor = PumpReactor(pump)
@@ -73,9 +88,53 @@ async def open_pump(cuda_context: int, *, completion: str) -> AsyncIterator[Pump
             finally:
                 nursery.cancel_scope.cancel()
     finally:
-        with trio.CancelScope(shield=True):
+        with trio.move_on_after(DRAIN_LIMIT_S, shield=True):
             if not await trio.to_thread.run_sync(pump.close):
                 _log.warning("pump_not_drained", reason="something was still in flight: its memory is leaked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PumpSource:
+    """What a lane launches, and where its results are.
+
+    Attributes:
+        stream: A CUstream that nobody else uses.
+        graph_exec: A CUgraphExec.
+        read_outputs: Returns copies of the outputs of the last inference; blocking, on the Trio thread, while idle.
+    """
+
+    stream: int
+    graph_exec: int
+    read_outputs: Callable[[], Mapping[str, AnyArray]]
+
+
+@asynccontextmanager
+async def open_pump_lanes(
+    reactor: PumpReactor, sources: Sequence[PumpSource], *, depth: int = 1, gpu_time: bool = False
+) -> AsyncIterator[Sequence[PumpLane]]:
+    """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned."""
+    pump = reactor.pump
+    lanes: list[PumpLane] = []
+    try:
+        for index, source in enumerate(sources):
+            number = pump.add_lane(source.stream, source.graph_exec, MAX_CREDITS, depth=depth, gpu_time=gpu_time)
+            lanes.append(PumpLane(reactor, number, index=index, read_outputs=source.read_outputs))
+        async with drained(lanes):
+            yield lanes
+    finally:
+        for lane in lanes:
+            lane.close()
+
+
+@asynccontextmanager
+async def open_empty_pump_lane(reactor: PumpReactor) -> AsyncIterator[PumpLane]:
+    """Let the pump drive a lane without device work."""
+    lane = PumpLane(reactor, reactor.pump.add_empty_lane(MAX_CREDITS), index=0, read_outputs=dict)
+    try:
+        async with drained([lane]):
+            yield lane
+    finally:
+        lane.close()
 
 
 class PumpLane:
@@ -83,7 +142,7 @@ class PumpLane:
 
     Args:
         number: What the pump calls the lane.
-        read_outputs: Returns copies of the outputs of the last inference; blocking, on any thread.
+        read_outputs: Returns copies of the outputs of the last inference.
     """
 
     def __init__(
@@ -96,23 +155,36 @@ class PumpLane:
         self._reactor = reactor
         self._pump = reactor.pump
         self._read_outputs = read_outputs
+        self._outstanding = 0  # granted, and neither withdrawn nor taken as completions
+        self._closed = False
 
     def give_credits(self, count: int) -> None:
         """See `Lane.give_credits`."""
+        outstanding = self._outstanding
+        if outstanding + count > MAX_CREDITS:
+            message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
+            raise ValueError(message)
         self._pump.give_credits(self.number, count)
+        self._outstanding += count
+        self._reactor.arm_if_waiting(self.number)
 
     def take_credits_back(self) -> int:
         """See `Lane.take_credits_back`."""
-        return self._pump.take_credits_back(self.number)
+        if self._closed:
+            return 0
+        count = self._pump.take_credits_back(self.number)
+        self._outstanding -= count
+        return count
 
     async def wait_completions(self) -> Completions:
         """See `Lane.wait_completions`."""
+        # Cancelled before anything is taken, or not at all: what was taken and not returned would be lost.
+        await trio.lowlevel.checkpoint_if_cancelled()
         done = self.completions_nowait()
         if len(done):
-            await trio.lowlevel.checkpoint()
-            return done
+            await trio.lowlevel.cancel_shielded_checkpoint()
         while not len(done):
-            await self._reactor.wait_ready(self.number)
+            await self._reactor.wait_ready(self.number, armed=self._outstanding > 0)
             done = self.completions_nowait()
         return done
 
@@ -121,22 +193,29 @@ class PumpLane:
         issued_at_ns, enqueue_ns, completed_at_ns, gpu_ns = self._pump.drain(self.number)
         if not len(completed_at_ns):
             self._raise_failure()
+        self._outstanding -= len(completed_at_ns)
         return Completions(
             issued_at_ns=issued_at_ns, completed_at_ns=completed_at_ns, enqueue_ns=enqueue_ns, gpu_ns=gpu_ns
         )
 
     async def infer(self) -> InferenceStamps:
         """See `Lane.infer`."""
+        if self._outstanding:
+            self._raise_failure()
+            message = f"lane {self.index} has credits, or completions that were not taken"
+            raise ValueError(message)
         self._pump.give_credits(self.number, 1)
-        await self._reactor.wait_ready(self.number)
+        self._outstanding = 1
+        await self._reactor.wait_ready(self.number, armed=True)
         issued_at_ns, _, completed_at_ns, _ = self._pump.drain(self.number)
         if not len(completed_at_ns):
             self._raise_failure()
+        self._outstanding = 0
         return InferenceStamps(issued_at_ns=int(issued_at_ns[0]), completed_at_ns=int(completed_at_ns[0]))
 
     async def wait_idle(self) -> None:
         """See `Lane.wait_idle`."""
-        if self._pump.wait_idle(self.number, 0):
+        if self._is_idle():
             await trio.lowlevel.cancel_shielded_checkpoint()
             return
         while not await trio.to_thread.run_sync(self._pump.wait_idle, self.number, _IDLE_LOOK_NS):
@@ -144,12 +223,25 @@ class PumpLane:
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """See `Lane.read_outputs`."""
+        if not self._is_idle():
+            message = f"lane {self.index} is running: its outputs are being written"
+            raise ValueError(message)
         return self._read_outputs()
 
     def abandon(self, reason: str) -> None:
         """See `Lane.abandon`: what the device may still write to is never freed."""
         _log.warning("lane_abandoned", lane=self.index, reason=reason)
         self.abandoned = True
+
+    def close(self) -> None:
+        """Take an idle lane back from the pump and let go of its buffers; an abandoned one stays as it is."""
+        if not self.abandoned:
+            self._pump.remove_lane(self.number)
+            self._closed = True
+            self._read_outputs = dict
+
+    def _is_idle(self) -> bool:
+        return self._closed or self._pump.wait_idle(self.number, 0)
 
     def _raise_failure(self) -> None:
         failure = self._pump.lane_error(self.number)
