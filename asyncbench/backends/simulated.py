@@ -20,7 +20,7 @@ from asyncbench.backends.simulated_device import FaultPlan, LaneQueue, Simulated
 from asyncbench.backends.simulated_lane import MAX_CREDITS, SimulatedLane, trio_now_ns
 from asyncbench.backends.simulated_service import median_service_ns, service_times_ns
 from asyncbench.backends.simulated_spec import SimulatedSpec
-from asyncbench.clock import NS_PER_US
+from asyncbench.clock import NS_PER_S, NS_PER_US
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -45,7 +45,7 @@ class SimulatedBackend:
         Raises:
             DoesNotFitError: The device has less than the engine needs.
         """
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self._spec.open_ns / NS_PER_S)
         device = SimulatedDevice(slots=self._spec.slots, memory_bytes=self._spec.memory_bytes)
         device.reserve(self._spec.engine_bytes, "the engine")
         yield SimulatedEngine(self._spec, device, facts=self._facts(request))

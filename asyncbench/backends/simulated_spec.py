@@ -79,6 +79,7 @@ class SimulatedSpec:
 
     Attributes:
         slots: Inferences that really run at once; more of them wait in order of their issue.
+        open_ns: What opening an engine takes: as long as a build, if it should look like one.
         memory_bytes: What the device has. `engine_bytes` of it are taken once, `lane_bytes` by every lane and
             `item_bytes` by every item of every lane's batch.
         wrong_outputs_from: Number of the inference, on the lane with the index `wrong_outputs_lane`, from which its
@@ -90,6 +91,7 @@ class SimulatedSpec:
     service: ServiceTime = field(default_factory=ServiceTime)
     slots: int = 4
     memory_bytes: int = 8 * 2**30
+    open_ns: int = 0
     engine_bytes: int = 64 * 2**20
     lane_bytes: int = 16 * 2**20
     item_bytes: int = 4 * 2**20
@@ -118,6 +120,7 @@ def _device_fields() -> _Fields:
         "service": ("service", _service),
         "slots": ("slots", partial(_integer, least=1)),
         "memory": ("memory_bytes", _size_bytes),
+        "open_time": ("open_ns", _duration_ns),
         "engine_bytes": ("engine_bytes", _size_bytes),
         "lane_bytes": ("lane_bytes", _size_bytes),
         "item_bytes": ("item_bytes", _size_bytes),

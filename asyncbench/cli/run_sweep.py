@@ -61,6 +61,9 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         sweep_id = read.header.sweep_id if read else uuid4().hex
         stack.enter_context(logging_to(plan.log, verbose=plan.verbose, sweep_id=sweep_id))
         done = {index: read.cells[index] for index in final_cells(read)} if read else {}
+        if read and read.trailer and len(done) == sum(len(group.cells) for group in plan.groups):
+            console.print(f"{plan.output}: nothing is left to measure", highlight=False, markup=False, soft_wrap=True)
+            return read.trailer.exit_code
         listener = _listener(plan, console, done, stack)
         if read:
             listener.notice(_resume_text(plan, read, len(done)))
@@ -74,7 +77,7 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         )
         with own_error_alone():
             code = trio.run(_supervise, run, ResultsWriter(sink), listener)
-    if plan.output is not None:
+    if plan.output is not None and plan.output.exists():
         console.print(f"records: {plan.output}", highlight=False, markup=False, soft_wrap=True)
     return code
 

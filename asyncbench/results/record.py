@@ -112,7 +112,7 @@ class CellRecord(_Record):
     engine_hash: str | None = None
     """SHA-256 of the plan, or of the model where there is no plan."""
     switch_ns: NonNegativeInt | None = None
-    """From the end of the cell before to the start of this one's warm-up."""
+    """From the request for the cell to its first inference: lanes, inputs, the reference output."""
     facts: Facts = Field(default_factory=dict)
     """Of an error or a refusal: signal, exit code, bytes."""
 

@@ -19,7 +19,7 @@ from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode, 
 from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord, Record
-from asyncbench.runner.bench_handle import BenchHandle, Progress, open_bench
+from asyncbench.runner.bench_handle import Answer, BenchHandle, Progress, open_bench
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.listener import SweepListener
@@ -92,6 +92,7 @@ class Supervisor:
         self._records: dict[int, CellRecord] = dict(run.done)
         self._opened: dict[str, dict[str, Fact]] = {}
         self._header_written = False
+        self._opening_engine = False
 
     async def run(self) -> ExitCode:
         """Measure every cell that has no final record, and return what to tell the shell.
@@ -105,7 +106,7 @@ class Supervisor:
             left = [group for group in (group.without(set(self._records)) for group in groups) if group.cells]
             with own_error_alone():
                 await self._run_device(device, left)
-        if not self._header_written:
+        if not self._header_written and (self._stop_requested.is_set() or not self._records):
             return ExitCode.INTERRUPTED if self._stop_requested.is_set() else ExitCode.OK
         return await self._finish(now_ns() - started_at_ns)
 
@@ -135,13 +136,20 @@ class Supervisor:
 
     async def _forward_stop(self, bench: BenchHandle) -> None:
         await self._stop_requested.wait()
-        await bench.send(StopCell())
-        await self._abort_requested.wait()
+        if not self._opening_engine:
+            await bench.send(StopCell())
+            await self._abort_requested.wait()
+        # An engine that is being opened has nothing to drain, and may take minutes to build.
         bench.kill()
 
     async def _run_groups(self, bench: BenchHandle, groups: list[EngineGroup]) -> None:
         """Run groups on one process until they are done, it dies, or the user stops."""
-        await self._open_all_once(bench, groups)
+        try:
+            await self._open_all_once(bench, groups)
+        except BenchProcessDiedError:
+            if self._stop_requested.is_set():
+                return
+            raise
         for group in groups:
             if not await self._open(bench, group):
                 return
@@ -156,20 +164,25 @@ class Supervisor:
         if self._header_written:
             return
         for group in groups[1:]:
-            answer = await bench.ask(self._opening(group), on_progress=self._show)
+            answer = await self._ask_to_open(bench, group)
             if isinstance(answer, Refused):
                 raise error_of(answer)
 
-    def _opening(self, group: EngineGroup) -> OpenEngine:
+    async def _ask_to_open(self, bench: BenchHandle, group: EngineGroup) -> Answer:
         self._listener.engine_opening(group.cells[0][1])
-        return OpenEngine(
+        request = OpenEngine(
             sweep_id=self._run.sweep_id, config=group.config, precision=group.precision, device=group.device
         )
+        self._opening_engine = True
+        try:
+            return await bench.ask(request, on_progress=self._show)
+        finally:
+            self._opening_engine = False
 
     async def _open(self, bench: BenchHandle, group: EngineGroup) -> bool:
         """Open the engine of a group; False when the process is of no more use."""
         try:
-            answer = await bench.ask(self._opening(group), on_progress=self._show)
+            answer = await self._ask_to_open(bench, group)
         except BenchProcessDiedError as error:
             await self._refuse_group(group, error)
             return False
@@ -193,6 +206,7 @@ class Supervisor:
     async def _run_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> bool:
         """Measure one cell and write its record; False when the process is of no more use."""
         self._listener.cell_started(index, cell)
+        _log.info("cell.started", index=index, cell=str(cell))
         started_at_ns = now_ns()
         try:
             answer = await self._ask_for_cell(bench, group, index, cell)
@@ -246,6 +260,7 @@ class Supervisor:
 
     async def _keep(self, record: CellRecord) -> None:
         self._records[record.index] = record
+        _log.info("cell.ended", index=record.index, status=str(record.status))
         await self._sink.append(record)
         self._listener.cell_ended(record)
 

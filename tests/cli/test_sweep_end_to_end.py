@@ -13,14 +13,19 @@ pytestmark = pytest.mark.slow
 GRID = {"concurrency": "1..2", "batch": "1,2"}
 
 
-def wait_for_cells(path, count, limit_s=30):
+def wait_for_cells(path, count):
     """Return when `path` holds `count` cell lines."""
+    wait_for_text(path, '"kind":"cell"', count=count)
+
+
+def wait_for_text(path, text, *, count=1, limit_s=30):
+    """Return when `path` holds `text` so many times."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
-        if path.exists() and path.read_text().count('"kind":"cell"') >= count:
+        if path.exists() and path.read_text().count(text) >= count:
             return
         time.sleep(0.01)
-    pytest.fail(f"no {count} cells in {path} within {limit_s} s")
+    pytest.fail(f"{path} has not {count} times {text!r} within {limit_s} s")
 
 
 def test_every_cell_of_the_grid_gets_a_record_between_header_and_trailer(tool):
@@ -156,8 +161,8 @@ def test_outputs_that_differ_between_lanes_make_a_cell_invalid(tool):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
     config = tool.write_config(concurrency="1..8", batch=1, duration="0.5s")
-    process = tool.start("sweep", "--config", config, "--output", "out.jsonl")
-    wait_for_cells(tool.folder / "out.jsonl", 1)
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    wait_for_text(tool.folder / "log.jsonl", '"cell.started"', count=2)
 
     process.send_signal(number)
     process.communicate(timeout=30)
@@ -263,3 +268,26 @@ def test_the_supervisor_imports_no_inference_library(tool):
     done = subprocess.run(command, env=tool.environment, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_signal_while_the_engine_opens_ends_at_once_and_leaves_no_file(tool):
+    config = tool.write_config(concurrency=1, batch=1, simulated={"open_time": "60s"})
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    wait_for_text(tool.folder / "log.jsonl", "bench.started")
+
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == 130, stderr
+    assert not (tool.folder / "out.jsonl").exists()
+
+
+def test_resuming_a_file_with_every_cell_measures_nothing(tool):
+    config = tool.write_config(concurrency="1,2", batch=1)
+    tool.run("sweep", "--config", config, "--output", "out.jsonl")
+    before = (tool.folder / "out.jsonl").read_bytes()
+
+    done = tool.run("sweep", "--config", config, "--output", "out.jsonl", "--resume")
+
+    assert "nothing is left" in done.stderr
+    assert (tool.folder / "out.jsonl").read_bytes() == before
