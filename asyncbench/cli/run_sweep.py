@@ -78,7 +78,8 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         with own_error_alone():
             code = trio.run(_supervise, run, ResultsWriter(sink), listener)
     if plan.output is not None and plan.output.exists():
-        console.print(f"records: {plan.output}", highlight=False, markup=False, soft_wrap=True)
+        more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
+        console.print(f"records: {plan.output}{more}", highlight=False, markup=False, soft_wrap=True)
     return code
 
 
