@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from itertools import product
 
 from asyncbench.sweep.cell import Cell
@@ -18,9 +17,3 @@ def expand(config: SweepConfig, *, device: str) -> tuple[Cell, ...]:
         Cell(model=config.model_label, precision=precision, batch=batch, concurrency=concurrency, device=device)
         for precision, batch, concurrency in product(config.precision, config.batch, config.concurrency)
     )
-
-
-def pending(cells: Iterable[Cell], done: Collection[Cell]) -> tuple[Cell, ...]:
-    """Return the cells that are not done, in their order."""
-    finished = frozenset(done)
-    return tuple(cell for cell in cells if cell not in finished)

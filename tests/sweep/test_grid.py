@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig
-from asyncbench.sweep.grid import expand, pending
+from asyncbench.sweep.grid import expand
 
 
 def test_cells_come_by_precision_as_asked_then_batch_then_concurrency_ascending():
@@ -35,19 +32,3 @@ def test_a_cell_says_what_it_is_a_point_of():
 
 def test_the_default_grid_has_128_cells():
     assert len(expand(SweepConfig(), device="cpu")) == 128
-
-
-@given(st.sets(st.integers(min_value=0, max_value=127)))
-def test_pending_and_done_cells_are_all_cells_in_their_order(indexes):
-    cells = expand(SweepConfig(), device="cpu")
-    done = {cells[index] for index in indexes}
-
-    left = pending(cells, done)
-
-    assert left == tuple(cell for index, cell in enumerate(cells) if index not in indexes)
-
-
-def test_cells_of_another_device_are_not_done():
-    cells = expand(SweepConfig(), device="cuda:0")
-
-    assert pending(cells, expand(SweepConfig(), device="cuda:1")) == cells
