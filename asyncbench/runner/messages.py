@@ -6,15 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
 
-from asyncbench.errors import (
-    AsyncbenchError,
-    BackendUnavailableError,
-    BadInputError,
-    DeviceLostError,
-    DoesNotFitError,
-    Fact,
-    LaneError,
-)
+from asyncbench import errors
+from asyncbench.errors import AsyncbenchError, Fact
 from asyncbench.results.record import CellRecord
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import SweepConfig
@@ -114,15 +107,7 @@ REQUESTS: TypeAdapter[OpenEngine | RunCell | StopCell] = TypeAdapter(Request)
 EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(Event)
 
 _ERRORS: dict[str, type[AsyncbenchError]] = {
-    error.__name__: error
-    for error in (
-        AsyncbenchError,
-        BadInputError,
-        BackendUnavailableError,
-        DoesNotFitError,
-        LaneError,
-        DeviceLostError,
-    )
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AsyncbenchError)
 }
 
 
