@@ -62,6 +62,7 @@ def tensorrt_settings(config: SweepConfig) -> TensorRtSettings:
             depth=config.depth,
             transfers=config.transfers,
             gpu_time=config.gpu_time,
+            deadline_ns=2 * config.cell_timeout_ns,
         ),
         build=BuildSettings(workspace_bytes=config.workspace_bytes, tactic_sources=config.tactic_sources),
         engine_mode=EngineMode(config.engine),

@@ -96,7 +96,11 @@ class TensorRtEngine:
         lanes: Sequence[PumpLane] = ()
         try:
             async with open_pump_lanes(
-                self._reactor, sources, depth=self._settings.depth, gpu_time=self._settings.gpu_time
+                self._reactor,
+                sources,
+                depth=self._settings.depth,
+                gpu_time=self._settings.gpu_time,
+                deadline_ns=self._settings.deadline_ns,
             ) as lanes:
                 yield lanes
         finally:

@@ -110,14 +110,30 @@ class PumpSource:
 
 @asynccontextmanager
 async def open_pump_lanes(
-    reactor: PumpReactor, sources: Sequence[PumpSource], *, depth: int = 1, gpu_time: bool = False
+    reactor: PumpReactor,
+    sources: Sequence[PumpSource],
+    *,
+    depth: int = 1,
+    gpu_time: bool = False,
+    deadline_ns: int | None = None,
 ) -> AsyncIterator[Sequence[PumpLane]]:
-    """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned."""
+    """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned.
+
+    Args:
+        deadline_ns: An inference that takes longer stops its lane, so that no await hangs.
+    """
     pump = reactor.pump
     lanes: list[PumpLane] = []
     try:
         for index, source in enumerate(sources):
-            number = pump.add_lane(source.stream, source.graph_exec, MAX_CREDITS, depth=depth, gpu_time=gpu_time)
+            number = pump.add_lane(
+                source.stream,
+                source.graph_exec,
+                MAX_CREDITS,
+                depth=depth,
+                gpu_time=gpu_time,
+                deadline_ns=deadline_ns,
+            )
             lanes.append(PumpLane(reactor, number, index=index, read_outputs=source.read_outputs))
         async with drained(lanes):
             yield lanes

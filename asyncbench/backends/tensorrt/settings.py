@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from asyncbench.backends.base import LaneFacts
 from asyncbench.backends.tensorrt.engine_choice import EngineMode
 from asyncbench.backends.tensorrt.messages import BuildSettings
+from asyncbench.clock import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +19,15 @@ class LaneSettings:
         depth: Inferences queued on a lane at once.
         transfers: Whether the copies of inputs and outputs are part of an inference.
         gpu_time: Whether the device time of each inference is taken with a pair of events.
+        deadline_ns: An inference that takes longer stops its lane; longer than the runner waits for a cell, so that
+            what the user said comes first.
     """
 
     completion: str = "spin"
     depth: int = 1
     transfers: bool = False
     gpu_time: bool = False
+    deadline_ns: int = 120 * NS_PER_S
 
     def facts(self, *, graph_reason: str | None) -> LaneFacts:
         """Return what the record says of lanes that run like this."""
