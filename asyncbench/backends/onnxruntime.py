@@ -12,10 +12,11 @@ from asyncbench.backends.base import AnyArray, EngineFacts, EngineRequest, Lane,
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.lane_thread import ThreadLane, running
 from asyncbench.backends.onnxruntime_buffers import LaneBuffers
-from asyncbench.backends.onnxruntime_session import LoadedModel, load_model, read_cpu_name, shrink_arena
+from asyncbench.backends.onnxruntime_session import LoadedModel, load_model, shrink_arena
 from asyncbench.clock import now_ns
 from asyncbench.errors import BackendUnavailableError, DoesNotFitError
 from asyncbench.sweep.cell import Precision
+from asyncbench.telemetry.host import cpu_name
 
 DEVICE = "cpu"
 _ARENA_GROWTH = 2  # the arena asks the system for powers of two: up to twice what the activations need
@@ -59,7 +60,7 @@ class OnnxRuntimeBackend:
             backend=self.name,
             backend_version=ort.__version__,
             device=DEVICE,
-            device_name=read_cpu_name(),
+            device_name=cpu_name(),
             engine_hash=model.model_hash,
             load_ns=model.load_ns,
             inputs=model.inputs,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import onnxruntime as ort
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.clock import now_ns
 from asyncbench.errors import BadInputError
+from asyncbench.file_hash import sha256_of
 
 _LOG_NOTHING = 4  # what goes wrong is raised as an exception; the native logger would say it a second time on stderr
 _DTYPES = {
@@ -58,7 +57,7 @@ def load_model(path: Path, *, batches: tuple[int, ...], intra_op_threads: int) -
         BadInputError: Not a file, not a model, or not one that these batches can be asked of.
     """
     try:
-        model_hash = hash_file(path)
+        model_hash = sha256_of([path])
         started_at_ns = now_ns()
         session = ort.InferenceSession(path, _session_options(intra_op_threads), providers=["CPUExecutionProvider"])
         load_ns = now_ns() - started_at_ns
@@ -79,15 +78,6 @@ def load_model(path: Path, *, batches: tuple[int, ...], intra_op_threads: int) -
     )
 
 
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal, without holding the file in memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def shrink_arena(model: LoadedModel) -> None:
     """Give the arena's free memory back to the system. Only while no lane runs.
 
@@ -97,15 +87,6 @@ def shrink_arena(model: LoadedModel) -> None:
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     model.session.run(None, dict(model.smallest_inputs), options)
-
-
-def read_cpu_name() -> str:
-    """Return the processor's name as the kernel knows it, such as `AMD EPYC`; the architecture where it knows none."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in {"model name", "Model"}:
-            return value.strip()
-    return platform.machine()
 
 
 def _session_options(intra_op_threads: int) -> ort.SessionOptions:

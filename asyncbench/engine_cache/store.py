@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from asyncbench.engine_cache.folder import EngineFolder
 from asyncbench.engine_cache.identity import EngineIdentity
 from asyncbench.engine_cache.sidecar import BuildFacts, Sidecar, decode_sidecar, encode_sidecar
 from asyncbench.errors import EngineBuildError
+from asyncbench.file_hash import sha256_of
 
 # Says why an engine that starts with these bytes cannot be used here, or None.
 HeadCheck = Callable[[bytes], str | None]
@@ -77,7 +77,7 @@ def find_damage(path: Path, sidecar: Sidecar, check_head: HeadCheck) -> str:
         return "its file is missing"
     if complaint:
         return complaint
-    return "" if hash_file(path) == sidecar.engine_sha256 else "its checksum differs"
+    return "" if sha256_of([path]) == sidecar.engine_sha256 else "its checksum differs"
 
 
 def quarantine(folder: EngineFolder, key: str, reason: str) -> None:
@@ -105,7 +105,7 @@ def commit(
             key=key,
             label=label,
             identity=identity,
-            engine_sha256=hash_file(temporary),
+            engine_sha256=sha256_of([temporary]),
             engine_bytes=temporary.stat().st_size,
             built_at=utc_now_text(),
             build=build,
@@ -117,12 +117,3 @@ def commit(
         raise cannot_store(folder.engine_path(key), error) from error
     write_durably(folder.sidecar_path(key), encode_sidecar(sidecar))
     return sidecar
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, 64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from onnx import TensorProto, external_data_helper, shape_inference
 
 from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
+from asyncbench.file_hash import sha256_of
 from asyncbench.models.multiply_accumulates import Shapes, count_multiply_accumulates
 from asyncbench.models.onnx_file import read_without_weights
 from asyncbench.models.tensor_specs import dimensions, find_batch_dimension, graph_inputs, input_spec, output_spec
 
-_CHUNK_BYTES = 1 << 20
 # Where the batch is free, shapes are inferred at this one: a size that equals it by chance is unlikely.
 _PROBE_BATCH = 3
 
@@ -59,7 +58,7 @@ def inspect_model(path: Path) -> ModelFacts:
     total = count_multiply_accumulates(model.graph, shapes)
     return ModelFacts(
         path=path,
-        sha256=_sha256((path, *data_files)),
+        sha256=sha256_of((path, *data_files)),
         inputs=specs,
         outputs=tuple(
             output_spec(value, inferred=shapes.get(value.name), batch=probe, path=path) for value in model.graph.output
@@ -131,12 +130,3 @@ def _known(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
 
 def _parameters(graph: onnx.GraphProto) -> int:
     return sum(math.prod(tensor.dims) for tensor in graph.initializer if tensor.data_type != TensorProto.INT64)
-
-
-def _sha256(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()

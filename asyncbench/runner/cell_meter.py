@@ -24,7 +24,7 @@ class CellMeter:
         self._lanes = lanes
         self._last_completed_at_ns: int | None = None
         self._opened = False
-        self._closed_at_ns: int | None = None
+        self._closed = False
 
     @property
     def steady(self) -> bool:
@@ -56,9 +56,9 @@ class CellMeter:
 
     def close_window(self, now_ns: int) -> None:
         """End the window: what completes from now on is not counted."""
-        self._closed_at_ns = now_ns
+        self._closed = True
         self.window.close(now_ns)
 
     def _record_drift(self, done: Completions) -> None:
-        if self._closed_at_ns is None:
+        if not self._closed:
             self.drift.record(done.completed_at_ns, done.completed_at_ns - done.issued_at_ns)

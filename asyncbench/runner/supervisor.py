@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Protocol
 
 import structlog
 import trio
@@ -18,7 +17,8 @@ from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode, Fact
 from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
-from asyncbench.results.record import CellRecord, HeaderRecord, Record
+from asyncbench.results.record import CellRecord, HeaderRecord
+from asyncbench.results.writer import ResultsWriter
 from asyncbench.runner.bench_handle import Answer, BenchHandle, Progress, open_bench
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
@@ -40,13 +40,6 @@ from asyncbench.sweep.cell import Cell
 WATCH_MARGIN_NS = 60 * NS_PER_S
 
 _log = structlog.get_logger()
-
-
-class RecordSink(Protocol):
-    """Where records go."""
-
-    async def append(self, record: Record) -> None:
-        """Write one record durably."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +72,7 @@ class Supervisor:
         self,
         run: SweepRun,
         *,
-        sink: RecordSink,
+        sink: ResultsWriter,
         listener: SweepListener,
         stop_requested: trio.Event,
         abort_requested: trio.Event,

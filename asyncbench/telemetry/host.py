@@ -8,6 +8,8 @@ from pathlib import Path
 
 from asyncbench.errors import Fact
 
+_NAME_KEYS = frozenset({"model name", "Model"})  # most processors; Arm boards
+
 
 def host_facts() -> dict[str, Fact]:
     """Return the facts that a reader needs to compare two files."""
@@ -28,10 +30,10 @@ def cpus_allowed() -> int:
 
 
 def cpu_name() -> str:
-    """Return the processor's name, or the architecture where the kernel does not tell (most Arm boards)."""
+    """Return the processor's name as the kernel knows it, such as `AMD EPYC`; the architecture where it knows none."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    fields = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in fields if key.strip() in _NAME_KEYS), platform.machine())

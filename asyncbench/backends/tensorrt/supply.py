@@ -19,8 +19,9 @@ from asyncbench.engine_cache.folder import EngineFolder
 from asyncbench.engine_cache.identity import EngineIdentity
 from asyncbench.engine_cache.obtain import obtain_engine
 from asyncbench.engine_cache.sidecar import BuildFacts
-from asyncbench.engine_cache.store import StoredEngine, hash_file
+from asyncbench.engine_cache.store import StoredEngine
 from asyncbench.errors import BadInputError
+from asyncbench.file_hash import sha256_of
 from asyncbench.models.inspection import inspect_model
 from asyncbench.sweep.cell import Precision
 
@@ -193,7 +194,7 @@ def _hash_calibration(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return hash_file(path)
+        return sha256_of([path])
     except OSError as error:
         raise BadInputError(
             f"cannot read the calibration cache {path}: {error.strerror}", remedy="name the file that was calibrated"

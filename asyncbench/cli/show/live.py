@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from asyncbench.cli.show.pace import Pace
-from asyncbench.cli.show.summary import failure_lines, summary_lines
+from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.surface import Point, surface_table
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
@@ -27,7 +27,7 @@ class LiveListener:
     """Redraws when something happens; holds no thread of its own.
 
     Args:
-        groups: The cells of each engine, by `(model, precision, device)`, in order.
+        cells: The whole grid, by index.
         done: Records of a resumed file.
     """
 
@@ -96,7 +96,7 @@ class LiveListener:
         self._live.stop()
         if self._header is None:
             return
-        for line in [*failure_lines(self._records), *summary_lines(self._header, self._records, trailer)]:
+        for line in summary_lines(self._header, self._records, trailer):
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def _draw(self) -> None:

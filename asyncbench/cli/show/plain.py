@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from asyncbench.cli.show.pace import Pace
-from asyncbench.cli.show.summary import failure_lines, summary_lines
+from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.text import cell_line
 from asyncbench.clock import now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
@@ -71,5 +71,5 @@ class PlainListener:
         """See SweepListener."""
         if self._header is None:
             return
-        for line in [*failure_lines(self._records), *summary_lines(self._header, self._records, trailer)]:
+        for line in summary_lines(self._header, self._records, trailer):
             self._write(line)

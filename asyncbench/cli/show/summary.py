@@ -13,8 +13,8 @@ CELLS_NAMED = 8
 
 
 def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trailer: TrailerRecord) -> list[str]:
-    """Return the summary, one line each."""
-    lines = [_counts(trailer, header.cells)]
+    """Return what failed, and then the summary, one line each."""
+    lines = [*_failures(records), _counts(trailer, header.cells)]
     lines += _best("best throughput", trailer.best_throughput, records)
     limited = trailer.best_under_latency_limit
     if limited is not None:
@@ -54,7 +54,7 @@ def _runner_cost(header: HeaderRecord) -> str:
     return f"{'runner cost:':<22} {', '.join(costs)} per inference of an empty lane"
 
 
-def failure_lines(records: Mapping[int, CellRecord]) -> list[str]:
+def _failures(records: Mapping[int, CellRecord]) -> list[str]:
     """Return a line for every cell that failed, most of a kind only once."""
     lines: dict[str, list[int]] = {}
     for record in records.values():
