@@ -77,3 +77,9 @@ class BenchProcessDiedError(AsyncbenchError):
 
 class EngineBuildError(AsyncbenchError):
     """The engine builder refused, failed or was killed. No engine was stored; the model itself may be fine."""
+
+
+class DownloadError(AsyncbenchError):
+    """A file cannot be fetched. What has arrived of it is kept, and the next try goes on from there."""
+
+    exit_code = ExitCode.BAD_INPUT

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asyncbench.measurement.stamps import Completions, InferenceStamps
+from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.sweep.cell import Precision
 
 AnyArray = npt.NDArray[np.generic]
@@ -43,6 +44,8 @@ class EngineRequest:
         model_path: An ONNX file.
         batches: Every batch that the sweep will ask of this engine, ascending.
         max_concurrency: The most lanes that the sweep will ask for at once.
+        calibration_path: For int8: a calibration table or cache; None where the graph is quantized itself.
+        may_build: Whether an engine that is not there may be built, which takes minutes; else it is refused.
     """
 
     model_name: str
@@ -51,6 +54,8 @@ class EngineRequest:
     device: str
     batches: tuple[int, ...]
     max_concurrency: int
+    calibration_path: Path | None = None
+    may_build: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +80,6 @@ class EngineFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryForecast:
-    """What a cell is expected to take beside what the open engine takes already."""
-
-    device_bytes: int
-    host_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneFacts:
     """How the lanes that were opened last run. Goes into the record of each cell.
 
@@ -96,6 +93,27 @@ class LaneFacts:
     graph: bool | None = None
     graph_reason: str | None = None
     completion: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineMemory:
+    """What there is of the device's memory, and what this engine holds of it.
+
+    Attributes:
+        free_bytes: What nobody holds; None where the engine runs in host memory.
+        total_bytes: Of the device; None as above.
+        engine_bytes: What stays as long as the engine is open: weights, above all.
+        kept_bytes: What its lanes hold, those included that are kept for the next cell.
+        open_bytes: What the lanes hold that are open now.
+        shared_with_host: Whether the device's memory is the host's, as on a Jetson.
+    """
+
+    free_bytes: int | None = None
+    total_bytes: int | None = None
+    engine_bytes: int = 0
+    kept_bytes: int = 0
+    open_bytes: int = 0
+    shared_with_host: bool = False
 
 
 class Lane(Protocol):
@@ -150,6 +168,22 @@ class Lane(Protocol):
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """Return copies of the outputs of the last inference, each `(batch, …)`. Only while idle."""
 
+    def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
+        """Replace the inputs, each `(batch, *item_shape)`. Blocking, on any thread; only while idle."""
+
+    async def free_memory(self) -> None:
+        """Give the memory of an idle lane back; until `take_memory` it must not be given credits.
+
+        Its completions must have been taken before. Cancelling waits until it is done.
+        """
+
+    async def take_memory(self) -> None:
+        """Take the memory of a lane again, with the inputs that it was opened with.
+
+        Raises:
+            DoesNotFitError: It was refused; the lane is as before.
+        """
+
     def abandon(self, reason: str) -> None:
         """Give up on a lane that does not become idle: its memory is leaked on purpose, and said so in the log."""
 
@@ -169,7 +203,13 @@ class Engine(Protocol):
         """Return the clock that the lanes stamp with."""
 
     def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:
-        """Predict what `lanes` lanes at `batch` take."""
+        """Predict what `lanes` lanes at `batch` take. At most linear in both; never falls when either rises."""
+
+    async def read_memory(self) -> EngineMemory:
+        """Look at the device's memory now."""
+
+    async def free_lanes(self) -> None:
+        """Free the lanes that are kept for the next cell; none may be open."""
 
     def open_lanes(
         self, *, batch: int, count: int, inputs: Mapping[str, AnyArray]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -13,6 +13,7 @@ import trio
 from asyncbench.backends.base import AnyArray
 from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
+from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.clock import NS_PER_MS, now_ns
 from asyncbench.errors import LaneError
 from asyncbench.measurement.stamps import Completions, InferenceStamps
@@ -33,17 +34,14 @@ class ThreadLane:
     and while credits are plenty, only for the first completion after 20 ms of waiting.
 
     Args:
-        run: Runs one inference and returns when it has ended. Called on the lane's thread.
-        read_outputs: Returns copies of the outputs of the last `run`. Called on the Trio thread, while idle.
+        body: Whose `run` is called on the lane's thread.
     """
 
-    def __init__(
-        self, *, index: int, run: Callable[[], None], read_outputs: Callable[[], Mapping[str, AnyArray]]
-    ) -> None:
+    def __init__(self, *, index: int, body: RunnableBody) -> None:
         self.index = index
         self.max_credits = MAX_CREDITS
-        self._run = run
-        self._read_outputs = read_outputs
+        self._body = body
+        self._has_memory = True
         self._starts: SimpleQueue[bool] = SimpleQueue()  # True: a credit; False: the end of the thread
         self._ring = CompletionRing(MAX_CREDITS)
         self._granted = 0  # given and not taken back
@@ -56,6 +54,7 @@ class ThreadLane:
 
     def give_credits(self, count: int) -> None:
         """Allow `count` more inferences; see `Lane.give_credits`."""
+        self._raise_if_without_memory()
         outstanding = self._granted - self._ring.taken
         if outstanding + count > MAX_CREDITS:
             message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
@@ -110,7 +109,29 @@ class ThreadLane:
         if not self._is_idle():
             message = f"lane {self.index} is running: its outputs are being written"
             raise ValueError(message)
-        return self._read_outputs()
+        return self._body.read_outputs()
+
+    def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
+        """Replace the inputs; see `Lane.write_inputs`."""
+        if not self._is_idle():
+            message = f"lane {self.index} is running: its inputs are being read"
+            raise ValueError(message)
+        self._body.write_inputs(inputs)
+
+    async def free_memory(self) -> None:
+        """Give the memory back; see `Lane.free_memory`."""
+        if self._granted != self._ring.taken:
+            message = f"lane {self.index} has credits, or completions that were not taken"
+            raise ValueError(message)
+        self._has_memory = False
+        with trio.CancelScope(shield=True):
+            await self._body.free_memory()
+
+    async def take_memory(self) -> None:
+        """Take the memory again; see `Lane.take_memory`."""
+        with trio.CancelScope(shield=True):
+            await self._body.take_memory()
+        self._has_memory = True
 
     def abandon(self, reason: str) -> None:
         """Let the thread go on without us; it keeps the buffers that it writes to."""
@@ -130,8 +151,8 @@ class ThreadLane:
         self._starts.put(False)
 
     def release(self) -> None:
-        """Let go of the buffers behind `run`, once the thread has ended or is abandoned."""
-        del self._run, self._read_outputs
+        """Let go of the buffers behind the body, once the thread has ended or is abandoned."""
+        self._body = EmptyBody()
 
     async def run_thread(self) -> None:
         """Own the lane's thread until `stop` or `abandon`; cancelling from outside waits for it."""
@@ -142,7 +163,7 @@ class ThreadLane:
 
     def _work(self) -> None:
         """Run inferences while there are credits. The lane's thread; nothing is allocated here but ints."""
-        wait_credit, credits_left, run, push = self._starts.get, self._starts.qsize, self._run, self._ring.push
+        wait_credit, credits_left, run, push = self._starts.get, self._starts.qsize, self._body.run, self._ring.push
         try:
             while wait_credit():
                 issued_at_ns = now_ns()
@@ -172,6 +193,11 @@ class ThreadLane:
             self._task_waits = True
             if not self._has_news():
                 await self._changed.park()
+
+    def _raise_if_without_memory(self) -> None:
+        if not self._has_memory:
+            message = f"lane {self.index} has no memory"
+            raise ValueError(message)
 
     def _is_idle(self) -> bool:
         return self._granted == self._ring.pushed or self._failure is not None

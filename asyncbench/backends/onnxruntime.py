@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import onnxruntime as ort
 import trio
 
-from asyncbench.backends.base import AnyArray, EngineFacts, EngineRequest, Lane, LaneFacts, MemoryForecast
+from asyncbench.backends.base import AnyArray, EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts
 from asyncbench.backends.draining import DRAIN_LIMIT_S
+from asyncbench.backends.lane_body import EmptyBody
 from asyncbench.backends.lane_thread import ThreadLane, running
 from asyncbench.backends.onnxruntime_buffers import LaneBuffers
 from asyncbench.backends.onnxruntime_session import LoadedModel, load_model, shrink_arena
+from asyncbench.calibration.quantized_graph import write_quantized_model
+from asyncbench.calibration.table_file import read_calibration
 from asyncbench.clock import now_ns
-from asyncbench.errors import BackendUnavailableError, DoesNotFitError
+from asyncbench.errors import BackendUnavailableError
+from asyncbench.file_hash import sha256_of
+from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.sweep.cell import Precision
 from asyncbench.telemetry.host import cpu_name
 
@@ -23,9 +29,10 @@ _ARENA_GROWTH = 2  # the arena asks the system for powers of two: up to twice wh
 
 
 class OnnxRuntimeBackend:
-    """ONNX Runtime on the CPU, in fp32.
+    """ONNX Runtime on the CPU, in fp32, or in int8 with a calibration.
 
     Args:
+        quantized_folder: Where int8 networks are written; None where there is no need for any.
         intra_op_threads: Threads of one inference. With 1 an inference runs wholly on the thread of its lane, so `c`
             in flight use `c` threads, and concurrency means what it says. With more, all lanes share one pool of
             `intra_op_threads - 1` threads beside their own: latency of a single inference falls, and lanes wait for
@@ -34,8 +41,9 @@ class OnnxRuntimeBackend:
 
     name = "onnxruntime"
 
-    def __init__(self, intra_op_threads: int = 1) -> None:
+    def __init__(self, intra_op_threads: int = 1, *, quantized_folder: Path | None = None) -> None:
         self._intra_op_threads = intra_op_threads
+        self._quantized_folder = quantized_folder
 
     @asynccontextmanager
     async def open_engine(self, request: EngineRequest) -> AsyncIterator[OnnxRuntimeEngine]:
@@ -45,15 +53,29 @@ class OnnxRuntimeBackend:
                 f"onnxruntime runs on the CPU here, --device {request.device!r} was asked for",
                 remedy="use --device cpu, or --backend tensorrt",
             )
-        if request.precision is not Precision.FP32:
+        if request.precision is not Precision.FP32 and request.calibration_path is None:
             raise BackendUnavailableError(
                 f"onnxruntime runs a model in the precision of its file, {request.precision} was asked for",
-                remedy="use --precision fp32, or --backend tensorrt",
+                remedy="use --precision fp32, int8 with --calibration, or --backend tensorrt",
             )
-        model = await trio.to_thread.run_sync(
-            lambda: load_model(request.model_path, batches=request.batches, intra_op_threads=self._intra_op_threads)
-        )
+        model = await trio.to_thread.run_sync(self._load, request)
         yield OnnxRuntimeEngine(model, facts=self._facts(model))
+
+    def _load(self, request: EngineRequest) -> LoadedModel:
+        path = request.model_path
+        if request.calibration_path is not None:
+            path = self._quantized(path, request.calibration_path)
+        return load_model(path, batches=request.batches, intra_op_threads=self._intra_op_threads)
+
+    def _quantized(self, path: Path, calibration_path: Path) -> Path:
+        if self._quantized_folder is None:
+            raise BackendUnavailableError("int8 networks have no folder here", remedy="use --precision fp32")
+        self._quantized_folder.mkdir(parents=True, exist_ok=True)
+        key = sha256_of([path, calibration_path])[:32]
+        quantized = self._quantized_folder / f"{path.stem}-{key}.onnx"
+        table = read_calibration(calibration_path)
+        write_quantized_model(path, table, quantized, source=str(calibration_path), forced=False)
+        return quantized
 
     def _facts(self, model: LoadedModel) -> EngineFacts:
         return EngineFacts(
@@ -99,15 +121,22 @@ class OnnxRuntimeEngine:
         item_bytes = io_bytes + _ARENA_GROWTH * max(model.activation_bytes, 2 * io_bytes)
         return MemoryForecast(device_bytes=0, host_bytes=lanes * batch * item_bytes)
 
+    async def read_memory(self) -> EngineMemory:
+        """Return that there is no device; what the host has is not the engine's to say."""
+        await trio.lowlevel.checkpoint()
+        return EngineMemory()
+
+    async def free_lanes(self) -> None:
+        """Do nothing: no lane is kept."""
+        await trio.lowlevel.checkpoint()
+
     @asynccontextmanager
     async def open_lanes(
         self, *, batch: int, count: int, inputs: Mapping[str, AnyArray]
     ) -> AsyncIterator[Sequence[Lane]]:
         """Bind buffers and start a thread for each lane; see `Engine.open_lanes`."""
         buffers = await trio.to_thread.run_sync(self._allocate, batch, count, inputs)
-        lanes = [
-            ThreadLane(index=index, run=own.run, read_outputs=own.read_outputs) for index, own in enumerate(buffers)
-        ]
+        lanes = [ThreadLane(index=index, body=own) for index, own in enumerate(buffers)]
         try:
             async with running(lanes):
                 yield lanes
@@ -120,17 +149,9 @@ class OnnxRuntimeEngine:
     @asynccontextmanager
     async def open_empty_lane(self) -> AsyncIterator[Lane]:
         """Start a lane that is like any other but for the inference; see `Engine.open_empty_lane`."""
-        lane = ThreadLane(index=0, run=lambda: None, read_outputs=dict)
+        lane = ThreadLane(index=0, body=EmptyBody())
         async with running([lane]):
             yield lane
 
     def _allocate(self, batch: int, count: int, inputs: Mapping[str, AnyArray]) -> list[LaneBuffers]:
-        try:
-            return [LaneBuffers(self._model, batch=batch, inputs=inputs) for _ in range(count)]
-        except MemoryError as error:
-            requested_bytes = self.forecast(batch=batch, lanes=count).host_bytes
-            raise DoesNotFitError(
-                f"{count} lanes of batch {batch} were refused host memory: {error}",
-                remedy="lower --batch or --concurrency",
-                requested_bytes=requested_bytes,
-            ) from error
+        return [LaneBuffers(self._model, batch=batch, inputs=inputs) for _ in range(count)]

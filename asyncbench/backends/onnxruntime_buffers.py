@@ -5,45 +5,92 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import onnxruntime as ort
+import trio
 
 from asyncbench.backends.base import AnyArray, TensorSpec
-from asyncbench.backends.onnxruntime_session import LoadedModel
+from asyncbench.backends.onnxruntime_session import LoadedModel, shrink_arena
+from asyncbench.errors import DoesNotFitError
 
 
 class LaneBuffers:
-    """The memory of one lane and the binding that the session reads it through.
+    """The memory of one lane and the binding that the session reads it through; see `RunnableBody`.
 
     Args:
         inputs: Copied, each `(batch, *item_shape)`.
 
     Raises:
+        DoesNotFitError: The host refused the memory.
         ValueError: An input has another shape than the network's.
     """
 
     def __init__(self, model: LoadedModel, *, batch: int, inputs: Mapping[str, AnyArray]) -> None:
-        self._session = model.session
-        self._binding = model.session.io_binding()
+        self._model = model
+        self._batch = batch
+        self._first_inputs = inputs
+        self._inputs: dict[str, AnyArray] = {}
         self._outputs: dict[str, AnyArray] = {}
-        for spec in model.inputs:
-            self._binding.bind_cpu_input(spec.name, _copy(inputs[spec.name], spec, batch))
-        for spec in model.outputs:
-            array: AnyArray = np.zeros((batch, *spec.item_shape), spec.dtype)
-            # Bound by address: the array must live as long as the binding does.
-            self._outputs[spec.name] = array
-            self._binding.bind_output(spec.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._binding: ort.IOBinding | None = None
+        self._bind()
 
     def run(self) -> None:
         """Run one inference on the calling thread; the interpreter lock is free meanwhile."""
-        self._session.run_with_iobinding(self._binding)
+        self._model.session.run_with_iobinding(self._binding)
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """Return copies of what the last inference wrote, each `(batch, *item_shape)`."""
         return {name: array.copy() for name, array in self._outputs.items()}
 
+    def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
+        """Copy the values, each `(batch, *item_shape)`."""
+        for spec in self._model.inputs:
+            _check_shape(inputs[spec.name], spec, self._batch)
+            np.copyto(self._inputs[spec.name], inputs[spec.name], casting="same_kind")
+
+    async def free_memory(self) -> None:
+        """Drop the buffers, and what the runtime's arena holds of inferences that are over."""
+        self._binding = None
+        self._inputs.clear()
+        self._outputs.clear()
+        await trio.to_thread.run_sync(shrink_arena, self._model)
+
+    async def take_memory(self) -> None:
+        """Allocate and bind anew."""
+        await trio.to_thread.run_sync(self._bind)
+
+    def _bind(self) -> None:
+        try:
+            self._binding = self._new_binding()
+        except MemoryError as error:
+            raise DoesNotFitError(
+                f"a lane of batch {self._batch} was refused host memory: {error}",
+                remedy="lower --batch or --concurrency",
+                requested_bytes=self._batch * sum(spec.item_bytes() for spec in self._specs),
+            ) from error
+
+    @property
+    def _specs(self) -> tuple[TensorSpec, ...]:
+        return (*self._model.inputs, *self._model.outputs)
+
+    def _new_binding(self) -> ort.IOBinding:
+        # Bound by address: the arrays must live as long as the binding does.
+        binding = self._model.session.io_binding()
+        for spec in self._model.inputs:
+            array = self._inputs[spec.name] = _copy(self._first_inputs[spec.name], spec, self._batch)
+            binding.bind_input(spec.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for spec in self._model.outputs:
+            array = self._outputs[spec.name] = np.zeros((self._batch, *spec.item_shape), spec.dtype)
+            binding.bind_output(spec.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        return binding
+
 
 def _copy(array: AnyArray, spec: TensorSpec, batch: int) -> AnyArray:
+    _check_shape(array, spec, batch)
+    return np.array(array, dtype=spec.dtype, order="C")
+
+
+def _check_shape(array: AnyArray, spec: TensorSpec, batch: int) -> None:
     wanted = (batch, *spec.item_shape)
     if array.shape != wanted:
         message = f"input {spec.name!r} has the shape {array.shape}, the lane needs {wanted}"
         raise ValueError(message)
-    return np.array(array, dtype=spec.dtype, order="C")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +37,7 @@ class LoadedModel:
     """A session and what was found out while it was opened.
 
     Attributes:
-        smallest_inputs: Zeros for the smallest batch of the sweep; what the first inference ran on.
+        smallest_inputs: Zeros for batch 1, or for the fixed batch of the network; what the first inference ran on.
         activation_bytes: Resident memory that the first inference added, per item.
     """
 
@@ -49,7 +51,7 @@ class LoadedModel:
 
 
 def load_model(path: Path, *, batches: tuple[int, ...], intra_op_threads: int) -> LoadedModel:
-    """Open the model and run it once, at the smallest batch, on zeros. Blocks: call it on a thread.
+    """Open the model and run it once, at batch 1 if it can, on zeros. Blocks: call it on a thread.
 
     The inference finds the shapes of the outputs, which a graph need not state, and fails now rather than in a cell.
 
@@ -64,9 +66,11 @@ def load_model(path: Path, *, batches: tuple[int, ...], intra_op_threads: int) -
     except Exception as error:  # onnxruntime's own errors have no base class but this one
         raise _unusable(path, error) from error
     inputs = tuple(_input_spec(path, value, batches) for value in session.get_inputs())
-    smallest_inputs = {spec.name: np.zeros((batches[0], *spec.item_shape), spec.dtype) for spec in inputs}
+    batch = min(1 if _has_free_batch(session) else batches[0], batches[0])
+    smallest_inputs = {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in inputs}
+    _return_free_heap()
     resident_bytes = _resident_bytes()
-    outputs = _first_inference(path, session, smallest_inputs, batch=batches[0])
+    outputs = _first_inference(path, session, smallest_inputs, batch=batch)
     return LoadedModel(
         session=session,
         model_hash=model_hash,
@@ -74,7 +78,7 @@ def load_model(path: Path, *, batches: tuple[int, ...], intra_op_threads: int) -
         inputs=inputs,
         outputs=outputs,
         smallest_inputs=smallest_inputs,
-        activation_bytes=max(_resident_bytes() - resident_bytes, 0) // batches[0],
+        activation_bytes=max(_resident_bytes() - resident_bytes, 0) // batch,
     )
 
 
@@ -101,6 +105,10 @@ def _session_options(intra_op_threads: int) -> ort.SessionOptions:
     # It never shrinks by itself (1,034 MB after a small sweep): see `shrink_arena`.
     options.enable_cpu_mem_arena = True
     return options
+
+
+def _has_free_batch(session: ort.InferenceSession) -> bool:
+    return not any(isinstance(value.shape[0], int) for value in session.get_inputs())
 
 
 def _input_spec(path: Path, value: ort.NodeArg, batches: tuple[int, ...]) -> TensorSpec:
@@ -142,6 +150,12 @@ def _output_spec(path: Path, name: str, array: object, *, batch: int) -> TensorS
             remedy="cut the graph before the node that mixes the items, such as its non-maximum suppression",
         )
     return TensorSpec(name=name, item_shape=array.shape[1:], dtype=array.dtype.name)
+
+
+def _return_free_heap() -> None:
+    """Give the system back what the allocator holds for later, or an inference would seem to need less than it does."""
+    with suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _resident_bytes() -> int:

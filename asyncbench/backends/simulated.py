@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import repeat
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import trio
 
 from asyncbench import __version__
-from asyncbench.backends.base import AnyArray, EngineFacts, EngineRequest, Lane, LaneFacts, MemoryForecast, TensorSpec
+from asyncbench.backends.base import AnyArray, EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts, TensorSpec
 from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.simulated_device import FaultPlan, LaneQueue, SimulatedDevice
@@ -21,6 +20,7 @@ from asyncbench.backends.simulated_lane import MAX_CREDITS, SimulatedLane, trio_
 from asyncbench.backends.simulated_service import median_service_ns, service_times_ns
 from asyncbench.backends.simulated_spec import SimulatedSpec
 from asyncbench.clock import NS_PER_S, NS_PER_US
+from asyncbench.memory.forecast import MemoryForecast
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -81,6 +81,21 @@ class SimulatedEngine:
         """Return what the lanes will take, to the byte."""
         return MemoryForecast(device_bytes=lanes * self._lane_bytes(batch), host_bytes=0)
 
+    async def read_memory(self) -> EngineMemory:
+        """Return what is left of the simulated memory."""
+        await trio.lowlevel.checkpoint()
+        return EngineMemory(
+            free_bytes=self._device.free_bytes,
+            total_bytes=self._spec.memory_bytes,
+            engine_bytes=self._spec.engine_bytes,
+            kept_bytes=self._open_bytes(),
+            open_bytes=self._open_bytes(),
+        )
+
+    async def free_lanes(self) -> None:
+        """Do nothing: no lane is kept."""
+        await trio.lowlevel.checkpoint()
+
     @asynccontextmanager
     async def open_lanes(
         self, *, batch: int, count: int, inputs: Mapping[str, AnyArray]
@@ -88,14 +103,15 @@ class SimulatedEngine:
         """Take device memory for the lanes; see `Engine.open_lanes`. One copy of the inputs serves them all."""
         await trio.lowlevel.checkpoint()
         self._device.reserve(count * self._lane_bytes(batch), f"{count} lanes of batch {batch}")
-        outputs = _outputs_of(inputs[INPUT.name], batch=batch)
+        _check_shape(inputs[INPUT.name], batch=batch)
         faults = FaultPlan(self._spec.faults, batch=batch, lanes=count)
+        outputs = _outputs_of(inputs)
         lanes = [self._lane(index, batch=batch, lanes=count, faults=faults, outputs=outputs) for index in range(count)]
         try:
             async with drained(lanes):
                 yield lanes
         finally:
-            freed = sum(not lane.abandoned for lane in lanes)
+            freed = sum(lane.has_memory and not lane.abandoned for lane in lanes)
             self._device.free_bytes += freed * self._lane_bytes(batch)
 
     @asynccontextmanager
@@ -109,14 +125,19 @@ class SimulatedEngine:
             faults=FaultPlan((), batch=1, lanes=1),
         )
         device = SimulatedDevice(slots=1, memory_bytes=0)
-        lane = SimulatedLane(device, queue, median_ns=_EMPTY_NS, read_outputs=lambda _: {})
+        lane = SimulatedLane(device, queue, median_ns=_EMPTY_NS, memory_bytes=0, compute=lambda _: {}, outputs={})
         async with drained([lane]):
             yield lane
+
+    def _open_bytes(self) -> int:
+        return self._spec.memory_bytes - self._spec.engine_bytes - self._device.free_bytes
 
     def _lane_bytes(self, batch: int) -> int:
         return self._spec.lane_bytes + batch * self._spec.item_bytes
 
-    def _lane(self, index: int, *, batch: int, lanes: int, faults: FaultPlan, outputs: Float32Array) -> SimulatedLane:
+    def _lane(
+        self, index: int, *, batch: int, lanes: int, faults: FaultPlan, outputs: Mapping[str, AnyArray]
+    ) -> SimulatedLane:
         queue = LaneQueue(
             index=index,
             ring=CompletionRing(MAX_CREDITS),
@@ -127,24 +148,25 @@ class SimulatedEngine:
             self._device,
             queue,
             median_ns=median_service_ns(self._spec.service, batch=batch),
-            read_outputs=partial(self._read_outputs, index, outputs),
+            memory_bytes=self._lane_bytes(batch),
+            compute=_outputs_of,
+            outputs=outputs,
+            wrong_from=self._spec.wrong_outputs_from if index == self._spec.wrong_outputs_lane else None,
         )
 
-    def _read_outputs(self, index: int, outputs: Float32Array, inferences: int) -> Mapping[str, AnyArray]:
-        wrong_from = self._spec.wrong_outputs_from
-        if wrong_from is not None and index == self._spec.wrong_outputs_lane and inferences > wrong_from:
-            return {OUTPUT.name: outputs + 1}
-        return {OUTPUT.name: outputs.copy()}
 
-
-def _outputs_of(inputs: AnyArray, *, batch: int) -> Float32Array:
-    """Return `(batch, 1000)` float32 that differ when an item does: some of its values, raised by their mean."""
+def _check_shape(inputs: AnyArray, *, batch: int) -> None:
     wanted = (batch, *INPUT.item_shape)
     if inputs.shape != wanted:
         message = f"input {INPUT.name!r} has the shape {inputs.shape}, the lane needs {wanted}"
         raise ValueError(message)
-    flat: Float32Array = np.asarray(inputs, np.float32).reshape(batch, -1)
+
+
+def _outputs_of(inputs: Mapping[str, AnyArray]) -> Mapping[str, AnyArray]:
+    """Return `(batch, 1000)` float32 that differ when an item does: some of its values, raised by their mean."""
+    flat: Float32Array = np.asarray(inputs[INPUT.name], np.float32)
+    flat = flat.reshape(len(flat), -1)
     classes = OUTPUT.item_shape[0]
     step = flat.shape[1] // classes
     outputs: Float32Array = flat[:, : step * classes : step] + flat.mean(axis=1, keepdims=True)
-    return outputs
+    return {OUTPUT.name: outputs}

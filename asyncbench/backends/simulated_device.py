@@ -123,7 +123,9 @@ class SimulatedDevice:
         self._lost = self._lost or queue.fault is FaultKind.STICKY
         if self._lost:
             queue.failure = DeviceLostError(
-                f"lane {queue.index}: the simulated device is lost", remedy="start a new bench process"
+                f"lane {queue.index}: the simulated device is lost",
+                remedy="start a new bench process",
+                cuda_error="simulated",
             )
         else:
             queue.failure = LaneError(f"lane {queue.index}: an error was simulated", lane=queue.index)

@@ -33,7 +33,10 @@ class SimulatedLane:
 
     Args:
         median_ns: What an inference is expected to take; decides when a task is woken, and nothing else.
-        read_outputs: Returns the outputs after so many inferences of this lane.
+        memory_bytes: What the lane holds of the device's memory; its maker has reserved it.
+        compute: Returns the outputs of inputs, which it does not keep.
+        outputs: Of the inputs that the lane starts with.
+        wrong_from: After so many inferences the outputs are off by 1.
     """
 
     def __init__(
@@ -42,21 +45,31 @@ class SimulatedLane:
         queue: LaneQueue,
         *,
         median_ns: int,
-        read_outputs: Callable[[int], Mapping[str, AnyArray]],
+        memory_bytes: int,
+        compute: Callable[[Mapping[str, AnyArray]], Mapping[str, AnyArray]],
+        outputs: Mapping[str, AnyArray],
+        wrong_from: int | None = None,
     ) -> None:
         self.index = queue.index
         self.max_credits = MAX_CREDITS
         self.abandoned = False
+        self.has_memory = True
         self._device = device
         self._queue = queue
         self._ring: CompletionRing = queue.ring
         self._median_ns = median_ns
-        self._read_outputs = read_outputs
+        self._memory_bytes = memory_bytes
+        self._compute = compute
+        self._first_outputs = self._outputs = outputs
+        self._wrong_from = wrong_from
         self._granted = 0  # given and not taken back
         self._changed = trio.lowlevel.ParkingLot()
 
     def give_credits(self, count: int) -> None:
         """Allow `count` more inferences; see `Lane.give_credits`."""
+        if not self.has_memory:
+            message = f"lane {self.index} has no memory"
+            raise ValueError(message)
         outstanding = self._granted - self._ring.taken
         if outstanding + count > MAX_CREDITS:
             message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
@@ -109,7 +122,34 @@ class SimulatedLane:
         if not self._is_idle():
             message = f"lane {self.index} is running: its outputs are being written"
             raise ValueError(message)
-        return self._read_outputs(self._ring.pushed)
+        is_wrong = self._wrong_from is not None and self._ring.pushed > self._wrong_from
+        return {name: array + 1 if is_wrong else array.copy() for name, array in self._outputs.items()}
+
+    def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
+        """Replace the inputs; see `Lane.write_inputs`."""
+        # On any thread, so not by asking the clock: what has completed but was not looked at counts as running.
+        if self._queue.completes_at_ns is not None and not self.abandoned:
+            message = f"lane {self.index} is running: its inputs are being read"
+            raise ValueError(message)
+        self._outputs = self._compute(inputs)
+
+    async def free_memory(self) -> None:
+        """Give the memory back to the device; see `Lane.free_memory`."""
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        if self._granted != self._ring.taken:
+            message = f"lane {self.index} has credits, or completions that were not taken"
+            raise ValueError(message)
+        if self.has_memory:
+            self._device.free_bytes += self._memory_bytes
+            self.has_memory = False
+
+    async def take_memory(self) -> None:
+        """Take the memory again; see `Lane.take_memory`."""
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        if not self.has_memory:
+            self._device.reserve(self._memory_bytes, f"lane {self.index}")
+            self.has_memory = True
+            self._outputs = self._first_outputs
 
     def abandon(self, reason: str) -> None:
         """Leave the lane to its hanging inference; its device memory and its slot stay taken."""

@@ -1,4 +1,7 @@
-"""`python -m asyncbench.cli.ask_tensorrt`: prints what TensorRT this machine can run; exit code 1 and why, if none."""
+"""`python -m asyncbench.cli.ask_tensorrt`: prints what TensorRT this machine can run; exit code 1 and why, if none.
+
+The last line but one is the installation, the last one its precisions.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import typer
 
 from asyncbench.cli.compose import HAS_CUDA_BINDINGS
+from asyncbench.errors import AsyncbenchError
 
 
 def main() -> int:
@@ -16,11 +20,16 @@ def main() -> int:
         return 1
     # Not above: importing them takes the CUDA bindings.
     from asyncbench.backends.tensorrt.backend import describe_installation, why_unavailable  # noqa: PLC0415
+    from asyncbench.backends.tensorrt.installation import describe_installed_precisions  # noqa: PLC0415
 
     if why := why_unavailable():
         typer.echo(why)
         return 1
-    typer.echo(describe_installation())
+    try:
+        precisions = describe_installed_precisions()
+    except AsyncbenchError as error:
+        precisions = f"not known: {error}"
+    typer.echo(f"{describe_installation()}\n{precisions}")
     return 0
 
 

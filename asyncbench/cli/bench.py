@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 
 import structlog
 import trio
 
 from asyncbench.cli.compose import make_backend, make_reference
 from asyncbench.cli.places import cache_folder
+from asyncbench.host_memory.oom import prefer_to_be_killed
+from asyncbench.host_memory.probe import HostMemory
 from asyncbench.runner.bench_process import BenchProcess
 
 STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
+# Below the 1000 of an engine builder, which is the larger of the two while both are there.
+BENCH_OOM_SCORE = 900
 
 
 def main() -> None:
@@ -22,16 +27,23 @@ def main() -> None:
     # goes to stderr, so that no library can spoil an event.
     events_fd = os.dup(STDOUT_FD)
     os.dup2(STDERR_FD, STDOUT_FD)
-    trio.run(_serve, events_fd)
+    with closing(HostMemory()) as host_memory:
+        trio.run(_serve, events_fd, host_memory)
 
 
-async def _serve(events_fd: int) -> None:
-    async with trio.lowlevel.FdStream(events_fd) as events, trio.lowlevel.FdStream(os.dup(STDIN_FD)) as requests:
+async def _serve(events_fd: int, host_memory: HostMemory) -> None:
+    async with (
+        trio.lowlevel.FdStream(events_fd) as events,
+        trio.lowlevel.FdStream(os.dup(STDIN_FD)) as requests,
+    ):
+        # When memory ends the kernel shall choose this process, and leave the supervisor and its records alone.
+        prefer_to_be_killed(BENCH_OOM_SCORE)
         bench = BenchProcess(
             make_backend=make_backend,
             make_reference=make_reference,
             model_folder=cache_folder() / "models",
             events=events,
+            read_host=host_memory.read,
         )
         await bench.serve(requests)
 

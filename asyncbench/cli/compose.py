@@ -12,8 +12,9 @@ from asyncbench.backends.simulated_spec import parse_simulated_spec
 from asyncbench.backends.tensorrt.engine_choice import EngineMode
 from asyncbench.backends.tensorrt.messages import BuildSettings
 from asyncbench.backends.tensorrt.settings import LaneSettings, TensorRtSettings
-from asyncbench.cli.places import engine_folder
+from asyncbench.cli.places import cache_folder, engine_folder
 from asyncbench.errors import BackendUnavailableError
+from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import BackendChoice, SweepConfig
 
 # One level at a time: asking for a part of a package that is missing raises instead of answering None.
@@ -34,12 +35,15 @@ def make_backend(config: SweepConfig, say: Callable[[str], None]) -> Backend:
         return SimulatedBackend(parse_simulated_spec({"seed": config.seed, **(config.simulated or {})}))
     if config.backend is BackendChoice.TENSORRT or (config.backend is BackendChoice.AUTO and _has_tensorrt()):
         return _tensorrt(config, say)
-    return OnnxRuntimeBackend(intra_op_threads=config.intra_op_threads)
+    return OnnxRuntimeBackend(intra_op_threads=config.intra_op_threads, quantized_folder=cache_folder() / "quantized")
 
 
-def make_reference(backend: Backend) -> Backend | None:
-    """Return what the outputs of `backend` are held to: ONNX Runtime, unless it is that, or only simulated."""
-    return OnnxRuntimeBackend() if backend.name == "tensorrt" else None
+def make_reference(backend: Backend, precision: Precision) -> Backend | None:
+    """Return what outputs are held to: ONNX Runtime in fp32, unless they are that, or only simulated."""
+    is_reference = isinstance(backend, SimulatedBackend) or (
+        isinstance(backend, OnnxRuntimeBackend) and precision is Precision.FP32
+    )
+    return None if is_reference else OnnxRuntimeBackend()
 
 
 def _tensorrt(config: SweepConfig, say: Callable[[str], None]) -> Backend:
@@ -66,6 +70,7 @@ def tensorrt_settings(config: SweepConfig) -> TensorRtSettings:
         ),
         build=BuildSettings(workspace_bytes=config.workspace_bytes, tactic_sources=config.tactic_sources),
         engine_mode=EngineMode(config.engine),
+        memory_budget_bytes=config.memory_budget_bytes,
     )
 
 

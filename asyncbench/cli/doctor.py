@@ -6,7 +6,7 @@ import ctypes
 import importlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -44,10 +44,15 @@ class Finding:
 def doctor() -> int:
     """Say what this machine can run, and what is missing for more."""
     console = Console()
-    for check in CHECKS:
-        for line in check().lines():
+    for finding in _findings():
+        for line in finding.lines():
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     return ExitCode.OK
+
+
+def _findings() -> Iterator[Finding]:
+    yield from (check() for check in CHECKS)
+    yield from _tensorrt()
 
 
 def _host() -> Finding:
@@ -62,6 +67,10 @@ def _cache() -> Finding:
 
 def _onnxruntime() -> Finding:
     return _package("onnxruntime backend", "onnxruntime", remedy="reinstall asyncbench: it is a core dependency")
+
+
+def _onnxruntime_precisions() -> Finding:
+    return Finding(what="precisions there", works=None, found="that of the model file; int8 with --calibration")
 
 
 def _simulated() -> Finding:
@@ -88,16 +97,28 @@ def _driver() -> Finding:
     return Finding(what="NVIDIA driver", works=True, found="libcuda.so.1")
 
 
-def _tensorrt() -> Finding:
+def _tensorrt() -> Sequence[Finding]:
     """Look in a process of its own: importing TensorRT takes seconds and memory, and may fail in ways of its own."""
     try:
         done = subprocess.run(  # noqa: S603 # our own program
             TENSORRT_QUESTION, capture_output=True, text=True, timeout=60, check=False
         )
     except subprocess.TimeoutExpired:
-        return Finding(what="tensorrt backend", works=False, found="no answer within 60 s", remedy="run nvidia-smi")
-    answer = done.stdout.strip() or done.stderr.strip().rpartition("\n")[2]
-    return Finding(what="tensorrt backend", works=done.returncode == 0, found=answer)
+        return [Finding(what="tensorrt backend", works=False, found="no answer within 60 s", remedy="run nvidia-smi")]
+    return tensorrt_findings(done.stdout, done.stderr, works=done.returncode == 0)
+
+
+def tensorrt_findings(stdout: str, stderr: str, *, works: bool) -> Sequence[Finding]:
+    """Return what `ask_tensorrt` printed: what there is and its precisions, or why there is nothing."""
+    if not works:
+        answer = stdout.strip() or stderr.strip().rpartition("\n")[2]
+        return [Finding(what="tensorrt backend", works=False, found=answer)]
+    # The last lines are ours: libraries print what they like before.
+    found, precisions = stdout.splitlines()[-2:]
+    return [
+        Finding(what="tensorrt backend", works=True, found=found),
+        Finding(what="precisions there", works=None, found=precisions),
+    ]
 
 
 def _native_pump() -> Finding:
@@ -113,8 +134,8 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _host,
     _cache,
     _onnxruntime,
+    _onnxruntime_precisions,
     _simulated,
     _native_pump,
     _driver,
-    _tensorrt,
 )

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from asyncbench import __version__
+from asyncbench.cli.accuracy import accuracy
+from asyncbench.cli.calibrate import calibrate
 from asyncbench.cli.doctor import doctor
 from asyncbench.cli.engines import engines
-from asyncbench.cli.models import models
+from asyncbench.cli.models import model_commands
 from asyncbench.cli.schema import schema
 from asyncbench.cli.sweep import sweep
 from asyncbench.errors import AsyncbenchError, ExitCode
@@ -31,9 +33,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command(epilog=EXIT_CODES)(sweep)
-app.command()(models)
+app.command(epilog=EXIT_CODES)(accuracy)
+app.command()(calibrate)
 app.command()(doctor)
 app.command()(schema)
+app.add_typer(model_commands, name="models")
 app.add_typer(engines, name="engines")
 
 

@@ -22,6 +22,7 @@ from asyncbench.cli.show.live import LiveListener
 from asyncbench.cli.show.plain import PlainListener
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
+from asyncbench.host_memory.probe import HostMemory
 from asyncbench.results.reader import ResultsRead, final_cells
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.results_file import ResultsFile
@@ -29,7 +30,8 @@ from asyncbench.results.stdout import StdoutResults
 from asyncbench.results.writer import RecordSink, ResultsWriter
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
-from asyncbench.runner.supervisor import Supervisor, SweepRun
+from asyncbench.runner.supervisor import Supervisor
+from asyncbench.runner.sweep_run import SweepRun
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.telemetry.host import host_facts
 from asyncbench.telemetry.versions import library_versions
@@ -72,6 +74,7 @@ def run_sweep(plan: Invocation, console: Console) -> int:
             groups=plan.groups,
             bench_command=BENCH_COMMAND,
             header=_header(plan, sweep_id, resumed=read is not None),
+            read_oom=stack.enter_context(closing(HostMemory())).read_oom,
             latency_limit_ns=plan.configs[0].latency_limit_ns,
             done=done,
         )
@@ -100,6 +103,9 @@ async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener
             nursery.start_soon(stop_on_signals)
             code = await supervisor.run()
             nursery.cancel_scope.cancel()
+            # It is over: a signal that comes from now on must not change what the shell is told.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
     return code
 
 

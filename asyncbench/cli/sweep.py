@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, run_sweep
-from asyncbench.cli.show.dry_run import dry_run_lines
 from asyncbench.clock import utc_file_text
-from asyncbench.errors import BadInputError, ExitCode
+from asyncbench.errors import BadInputError
 from asyncbench.runner.engine_group import engine_groups
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.sweep.loading import load_config, merge_config, read_flags
@@ -53,6 +53,36 @@ def sweep(
     workspace: Annotated[str | None, typer.Option(help="TensorRT: scratch memory of a kernel, such as 1GiB.")] = None,
     tactic_sources: Annotated[
         str | None, typer.Option(help="TensorRT: libraries that kernels may come from, by its names, with commas.")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="throughput, latency (batch 1, one in flight) or accuracy (no speed).")
+    ] = None,
+    accuracy: Annotated[
+        str | None,
+        typer.Option(help="A labelled data set: also measure each batch's accuracy, at the highest concurrency."),
+    ] = None,
+    truth: Annotated[str | None, typer.Option(help="The labels, where they are not in the data set's folder.")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Part of the data set: 'first 5 per class', 'every 10th', @list.txt.")
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="For int8: a table of `asyncbench calibrate`, or a cache of TensorRT.")
+    ] = None,
+    allow_overlap: Annotated[
+        bool | None, typer.Option("--allow-overlap", help="Accuracy also on images that the calibration has seen.")
+    ] = None,
+    memory_budget: Annotated[
+        str | None, typer.Option(help="The most device memory that engine and lanes may take, such as 8GiB.")
+    ] = None,
+    host_memory_budget: Annotated[
+        str | None, typer.Option(help="The most host memory that the lanes of a cell may take.")
+    ] = None,
+    memory_reserve: Annotated[
+        str | None, typer.Option(help="What stays free of each memory. Default: 5 % of it, at most 512MiB.")
+    ] = None,
+    on_pressure: Annotated[
+        str | None,
+        typer.Option(help="Where lanes do not all fit: backpressure (share them), skip (the cell) or fail (end)."),
     ] = None,
     latency_limit: Annotated[
         str | None, typer.Option(help="Also name the best cell below this latency, such as 20ms.")
@@ -96,6 +126,16 @@ def sweep(
             "gpu_time": gpu_time,
             "workspace": workspace,
             "tactic_sources": tactic_sources,
+            "mode": mode,
+            "dataset": accuracy,
+            "truth": truth,
+            "subset": subset,
+            "calibration": calibration,
+            "allow_overlap": allow_overlap,
+            "memory_budget": memory_budget,
+            "host_memory_budget": host_memory_budget,
+            "memory_reserve": memory_reserve,
+            "on_pressure": on_pressure,
             "latency_limit": latency_limit,
             "cell_timeout": cell_timeout,
         }
@@ -111,9 +151,7 @@ def sweep(
     )
     console = Console(stderr=True)
     if dry_run:
-        for line in dry_run_lines(plan.groups):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-        return ExitCode.OK
+        return run_dry(plan.groups, console)
     return run_sweep(plan, console)
 
 

@@ -40,6 +40,11 @@ class EngineFolder:
         name = f"{flavour}-{flavour_version}-{gpu_name}".replace(" ", "_").replace("/", "_")
         return self.root / f"{name}.timing"
 
+    @property
+    def calibrations(self) -> Path:
+        """The folder for what builders read of calibrations."""
+        return self.root / "calibrations"
+
     def quarantine(self) -> Path:
         """Return the folder for engines that must not be used."""
         return self.root / "quarantine"

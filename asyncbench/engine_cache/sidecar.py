@@ -11,15 +11,37 @@ from asyncbench.engine_cache.identity import EngineIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BuildTry:
+    """One try to build an engine.
+
+    Attributes:
+        workspace_bytes: The limit of scratch memory that was tried; None left it to the builder.
+        outcome: `built`, or why there was no engine, on one line.
+    """
+
+    workspace_bytes: int | None
+    outcome: str
+    took_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFacts:
     """What whoever built an engine says about the build.
 
     Attributes:
+        build_ns: Of the try that gave the engine.
         warnings: What the builder warned of, one line each, the first few.
+        workspace_bytes: The limit of scratch memory that it was built with; None left it to the builder. No part of
+            the identity, unless the user set it.
+        peak_device_bytes: The most that the builder held on the device; None where that was not counted.
+        tries: All of them, the one that gave the engine last; empty where nobody wrote them down.
     """
 
     build_ns: int
     warnings: tuple[str, ...] = ()
+    workspace_bytes: int | None = None
+    peak_device_bytes: int | None = None
+    tries: tuple[BuildTry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

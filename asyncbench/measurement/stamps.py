@@ -41,5 +41,11 @@ class Completions:
     enqueue_ns: Int64Array | None = None
     gpu_ns: Int64Array | None = None
 
+    @classmethod
+    def none(cls) -> Completions:
+        """Return no inference at all."""
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(issued_at_ns=nothing, completed_at_ns=nothing)
+
     def __len__(self) -> int:
         return len(self.completed_at_ns)

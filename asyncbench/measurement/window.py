@@ -48,6 +48,8 @@ class WindowMeter:
         self.histogram = Histogram()
         self.enqueue_histogram: Histogram | None = None
         self.gpu_histogram: Histogram | None = None
+        self.undisturbed_histogram: Histogram | None = None
+        self._disturbed = False
         self._opened_at_ns: int | None = None
         self._closed_at_ns: int | None = None
         self._ended_at_ns = 0
@@ -66,6 +68,16 @@ class WindowMeter:
         What completes later still counts as in flight. Lanes must be drained into `record` before `result` is right.
         """
         self._closed_at_ns = max(closed_at_ns, self._ended_at_ns)
+
+    def set_disturbed(self, *, disturbed: bool) -> None:
+        """Say whether what is recorded from now on ran on fewer lanes than the cell has.
+
+        From the first time on, what ran on all of them is also counted apart, in `undisturbed_histogram`.
+        """
+        if disturbed and self.undisturbed_histogram is None:
+            self.undisturbed_histogram = Histogram()
+            self.undisturbed_histogram.add(self.histogram)
+        self._disturbed = disturbed
 
     def record(self, completions: Completions) -> None:
         """Count inferences of one lane; those that completed up to the opening, or before `open`, are ignored.
@@ -88,6 +100,8 @@ class WindowMeter:
         issued, completed = completions.issued_at_ns[counted], completions.completed_at_ns[counted]
         service = completed - issued
         self.histogram.record(service)
+        if self.undisturbed_histogram is not None and not self._disturbed:
+            self.undisturbed_histogram.record(service)
         self.enqueue_histogram = _recorded(self.enqueue_histogram, completions.enqueue_ns, counted)
         self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
         self._service_ns += int(service.sum())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from asyncbench.errors import BadInputError
 from asyncbench.models.recipe import Recipe
+from asyncbench.results.accuracy import MetricName, PublishedFigure
 
 
 class Task(str, Enum):
@@ -32,6 +34,7 @@ class ModelInfo:
         parameters: Elements of its weights and biases, batch norms folded.
         weights_licence: Licence of the published weights; the packaged ones are seeded noise.
         published_accuracy: Of the published weights on the whole validation set, with its source.
+        published: The same in figures.
     """
 
     name: str
@@ -44,6 +47,7 @@ class ModelInfo:
     parameters: int
     weights_licence: str
     published_accuracy: str
+    published: Mapping[MetricName, PublishedFigure]
     recipe: Recipe
 
 
@@ -59,6 +63,7 @@ MODELS: tuple[ModelInfo, ...] = (
         parameters=4_222_057,
         weights_licence="Apache-2.0",
         published_accuracy="71.7 % top-1, ImageNet (MLPerf)",
+        published={MetricName.TOP1: PublishedFigure(low=0.717, high=0.717, source="MLPerf")},
         recipe=Recipe(height=224, width=224, short_side=256, mean=(127.5, 127.5, 127.5), divisor=127.5),
     ),
     ModelInfo(
@@ -72,6 +77,7 @@ MODELS: tuple[ModelInfo, ...] = (
         parameters=25_530_472,
         weights_licence="MIT",
         published_accuracy="74.9 % top-1, ImageNet (Keras)",
+        published={MetricName.TOP1: PublishedFigure(low=0.749, high=0.749, source="Keras")},
         recipe=Recipe(height=224, width=224, short_side=256, mean=(123.68, 116.779, 103.939)),
     ),
     ModelInfo(
@@ -85,6 +91,7 @@ MODELS: tuple[ModelInfo, ...] = (
         parameters=6_807_167,
         weights_licence="Apache-2.0",
         published_accuracy="mAP 0.21 to 0.23, COCO (TensorFlow's model zoo, OpenVINO)",
+        published={MetricName.AP: PublishedFigure(low=0.21, high=0.23, source="TensorFlow's model zoo, OpenVINO")},
         recipe=Recipe(height=300, width=300, mean=(127.5, 127.5, 127.5), divisor=127.5),
     ),
 )

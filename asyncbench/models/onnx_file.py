@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf comes without types
+from google.protobuf.message import DecodeError
 
 from asyncbench.errors import BadInputError
 

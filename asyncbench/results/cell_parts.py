@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from asyncbench.results.fields import ShortText, Text, Written
 
@@ -26,20 +26,44 @@ class Warmup(Written):
     """False where the limit of the warm-up ended it first."""
 
 
+class LaneChange(Written):
+    """Lanes were taken away, or one was given back."""
+
+    at_ns: int
+    """From the opening of the window; negative before it."""
+    lanes: NonNegativeInt
+    """Lanes that ran from then on."""
+    limited_by: str
+    """The memory that was short, or has room again: `device`, `host` or `pool`."""
+    free_bytes: NonNegativeInt
+    """What was free of it, before the change."""
+
+
 class Memory(Written):
     """What the cell was expected to take, what it took, and what it was allowed. Null where unknown."""
 
     predicted_device_bytes: NonNegativeInt | None = None
     predicted_host_bytes: NonNegativeInt | None = None
     used_device_bytes: NonNegativeInt | None = None
+    """What the free device memory fell by when the lanes were built."""
+    used_host_bytes: NonNegativeInt | None = None
+    """What the resident size of the bench process rose by at most."""
+    device_error_bytes: int | None = None
+    """Predicted minus used: positive where the prediction was too careful."""
+    host_error_bytes: int | None = None
+    """The same of the host."""
     host_peak_bytes: NonNegativeInt | None = None
     """Highest resident size of the bench process during the cell."""
     budget_bytes: NonNegativeInt | None = None
-    """Device memory that the cell was allowed."""
+    """Device memory that the lanes of the cell were allowed."""
+    host_budget_bytes: NonNegativeInt | None = None
+    """Host memory that they were allowed."""
     resident_lanes: NonNegativeInt | None = None
     """Lanes that existed; below `concurrency` the workers took turns."""
     backpressure_ns: NonNegativeInt | None = None
-    """Time in the window during which credits were withheld."""
+    """Time during which the credits of at least one lane were withheld, because memory was short."""
+    lane_changes: list[LaneChange] = Field(default_factory=list)
+    """When lanes were taken away and given back, the first 64."""
 
 
 class OutputsChecked(Written):

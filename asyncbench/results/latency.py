@@ -40,6 +40,8 @@ class Latency(Written):
 
     service: LatencyBlock | None = None
     """From the issue of an inference to its completion."""
+    service_undisturbed: LatencyBlock | None = None
+    """Of those that were recorded while all lanes of the cell ran, where memory pressure took some away for a time."""
     enqueue: LatencyBlock | None = None
     """Host time inside the launch calls."""
     gpu: LatencyBlock | None = None

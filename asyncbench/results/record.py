@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from asyncbench.measurement.status import Status
+from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
 from asyncbench.results.fields import Facts, Text, UtcText, Written
 from asyncbench.results.latency import Latency
@@ -109,6 +110,8 @@ class CellRecord(_Record):
     """How completions are noticed, such as `spin` or `block`."""
     input: InputKind | None = None
     outputs_checked: OutputsChecked | None = None
+    accuracy: Accuracy | None = None
+    """The quality of the same engine at this batch, on a labelled data set."""
     engine_hash: str | None = None
     """SHA-256 of the plan, or of the model where there is no plan."""
     switch_ns: NonNegativeInt | None = None

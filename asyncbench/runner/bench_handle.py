@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,7 +13,9 @@ import structlog
 import trio
 from pydantic import ValidationError
 
-from asyncbench.errors import BenchProcessDiedError, Fact
+from asyncbench.errors import BenchProcessDiedError
+from asyncbench.host_memory.oom import classify_death
+from asyncbench.host_memory.probe import OomCount
 from asyncbench.runner.line_stream import read_lines
 from asyncbench.runner.messages import (
     EVENTS,
@@ -23,6 +24,7 @@ from asyncbench.runner.messages import (
     CellProgress,
     EngineNotice,
     EngineOpened,
+    Forecasts,
     Message,
     Refused,
     to_line,
@@ -32,18 +34,21 @@ from asyncbench.runner.messages import (
 CLOSE_LIMIT_S = 5.0
 _STDERR_LINES_KEPT = 20
 
-Answer: TypeAlias = EngineOpened | Refused | CellEnded
+Answer: TypeAlias = EngineOpened | Refused | CellEnded | Forecasts
 Progress: TypeAlias = CellProgress | EngineNotice
+ReadOom: TypeAlias = Callable[[], OomCount]
 _log = structlog.get_logger()
 
 
 class BenchHandle:
     """One running bench process. One task asks; `send` may be called by another one."""
 
-    def __init__(self, process: trio.Process) -> None:
+    def __init__(self, process: trio.Process, read_oom: ReadOom) -> None:
         if process.stdin is None or process.stdout is None:
             raise ValueError("the bench process needs pipes for stdin and stdout")
         self._process = process
+        self._read_oom = read_oom
+        self._oom_before = read_oom()
         self._stdin = process.stdin
         self._lines = read_lines(process.stdout)
         self._stderr_tail: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
@@ -71,6 +76,7 @@ class BenchHandle:
         Raises:
             BenchProcessDiedError: The process ended, or said something that is no answer.
         """
+        self._oom_before = self._read_oom()
         await self.send(request)
         async for line in self._lines:
             event = self._parse(line)
@@ -117,17 +123,21 @@ class BenchHandle:
             await self._process.wait()
         with trio.move_on_after(CLOSE_LIMIT_S):
             await self._stderr_ended.wait()
-        facts = death_facts(self._process.returncode)
+        death = classify_death(self._process.returncode or 0, before=self._oom_before, after=self._read_oom())
         last_words = next((text for text in reversed(self._stderr_tail) if text.strip()), "")
         said = f"; its last words: {last_words[:300]}" if last_words else ""
-        error = BenchProcessDiedError(f"the bench process {describe_death(facts)}{said}")
-        error.facts |= facts
+        error = BenchProcessDiedError(f"the bench process died: {death.sentence}{said}", death=str(death.kind))
+        error.facts |= death.facts
         return error
 
 
 @asynccontextmanager
-async def open_bench(command: Sequence[str]) -> AsyncIterator[BenchHandle]:
-    """Start a bench process in a session of its own, so that Ctrl-C reaches it only through the supervisor."""
+async def open_bench(command: Sequence[str], read_oom: ReadOom) -> AsyncIterator[BenchHandle]:
+    """Start a bench process in a session of its own, so that Ctrl-C reaches it only through the supervisor.
+
+    Args:
+        read_oom: Counts what the kernel's out-of-memory killer has ended so far.
+    """
     process = await trio.lowlevel.open_process(
         list(command),
         stdin=subprocess.PIPE,
@@ -135,7 +145,7 @@ async def open_bench(command: Sequence[str]) -> AsyncIterator[BenchHandle]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    bench = BenchHandle(process)
+    bench = BenchHandle(process, read_oom)
     _log.info("bench.started", pid=bench.pid)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bench.read_stderr)
@@ -147,20 +157,6 @@ async def open_bench(command: Sequence[str]) -> AsyncIterator[BenchHandle]:
                 await bench.close()
             # What is left in the pipe is read at once; a grandchild that holds it open is not waited for.
             nursery.cancel_scope.deadline = trio.current_time() + CLOSE_LIMIT_S
-
-
-def death_facts(returncode: int | None) -> dict[str, Fact]:
-    """Return the signal or the exit code of a process that ended."""
-    if returncode is not None and returncode < 0:
-        return {"signal": signal.Signals(-returncode).name, "signal_number": -returncode}
-    return {"exit_code": returncode}
-
-
-def describe_death(facts: dict[str, Fact]) -> str:
-    """Return how a process ended, in words."""
-    if "signal" in facts:
-        return f"was ended by {facts['signal']}"
-    return f"ended by itself with exit code {facts['exit_code']}"
 
 
 def _pass_on(text: str, pid: int) -> bool:

@@ -5,9 +5,11 @@ It may crash, hang or be killed; the supervisor at the other end of the pipe rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,20 +17,25 @@ import trio
 from pydantic import JsonValue
 
 from asyncbench.backends.base import AnyArray, Backend, Engine, EngineFacts, EngineRequest, TensorSpec
-from asyncbench.clock import utc_now_text
-from asyncbench.errors import AsyncbenchError, DeviceLostError, Fact
+from asyncbench.clock import now_ns, utc_now_text
+from asyncbench.errors import AsyncbenchError, BadInputError, DeviceLostError, DoesNotFitError, Fact
 from asyncbench.measurement.stopping import StopRule
+from asyncbench.runner.admitted_cell import AdmittedCell, run_admitted
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
 from asyncbench.runner.cell_runner import CellRunner, Progress
 from asyncbench.runner.foreign_reference import ask_foreign
 from asyncbench.runner.line_stream import read_lines
+from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy, ReadHost
 from asyncbench.runner.messages import (
     REQUESTS,
     CellEnded,
+    CellForecast,
     CellProgress,
     EngineNotice,
     EngineOpened,
+    ForecastCells,
+    Forecasts,
     Message,
     OpenEngine,
     RunCell,
@@ -37,10 +44,12 @@ from asyncbench.runner.messages import (
     to_line,
 )
 from asyncbench.runner.output_check import ForeignReference, OutputCheck
+from asyncbench.runner.quality_cell import add_quality, asks_for_quality
+from asyncbench.runner.quality_check import LabelledData, QualityCheck, open_labelled_data
 from asyncbench.runner.runner_cost import runner_cost_ns
 from asyncbench.runner.subject import Subject, find_subject, simulated_subject, slices
-from asyncbench.sweep.cell import Cell
-from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.cell import Cell, Precision
+from asyncbench.sweep.config import Mode, OnPressure, SweepConfig
 from asyncbench.telemetry.versions import library_versions
 
 # The supervisor asks for one thing at a time; one more may be on its way.
@@ -51,7 +60,7 @@ PROGRESS_EVERY_S = 0.25
 
 Say = Callable[[str], None]
 MakeBackend = Callable[[SweepConfig, Say], Backend]
-MakeReference = Callable[[Backend], "Backend | None"]
+MakeReference = Callable[[Backend, Precision], "Backend | None"]
 _log = structlog.get_logger()
 
 
@@ -62,8 +71,10 @@ class OpenedEngine:
     request: OpenEngine
     engine: Engine
     policy: CellPolicy
+    desk: MemoryDesk
     inputs: Mapping[int, Mapping[str, AnyArray]]
     outputs: OutputCheck
+    quality: QualityCheck | None
 
 
 class BenchProcess:
@@ -74,6 +85,7 @@ class BenchProcess:
         make_reference: Chooses the backend that another one's outputs are held to; None for those that need none.
         model_folder: Where the package's own graphs are written.
         events: The pipe to the supervisor.
+        read_host: Reads the host's memory.
     """
 
     def __init__(
@@ -83,11 +95,13 @@ class BenchProcess:
         make_reference: MakeReference,
         model_folder: Path,
         events: trio.abc.SendStream,
+        read_host: ReadHost,
     ) -> None:
         self._make_backend = make_backend
         self._make_reference = make_reference
         self._model_folder = model_folder
         self._events = events
+        self._read_host = read_host
         self._stop_requested = trio.Event()
         self._progress: CellProgress | EngineNotice | None = None
         self._telling = trio.Lock()
@@ -120,27 +134,36 @@ class BenchProcess:
     async def _answer(self, request: Message, engine_stack: AsyncExitStack) -> None:
         try:
             if isinstance(request, OpenEngine):
+                self._opened = None
                 await engine_stack.aclose()
+                # Engines and sessions are large and in cycles: the next one shall not have to live beside the last.
+                gc.collect()
                 await self._answer_with(await self._open(request, engine_stack))
             elif isinstance(request, RunCell):
                 await self._run_cell(request)
+            elif isinstance(request, ForecastCells):
+                await self._answer_with(await _forecast_cells(self._need_opened()))
         except AsyncbenchError as error:
             _log.warning("request.refused", error=type(error).__name__, message=error.message)
             await self._answer_with(refusal_of(error))
 
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
-        self._opened = None
         backend = self._make_backend(config, self._note)
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
-        wanted = subject.request(precision=request.precision, device=request.device)
+        data = await trio.to_thread.run_sync(open_labelled_data, config, subject.info)
+        if data is None and config.mode is Mode.ACCURACY:
+            raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
+        wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
         largest = await trio.to_thread.run_sync(subject.inputs, engine.facts.inputs, max(config.batch))
         self._opened = OpenedEngine(
             request=request,
             engine=engine,
             policy=policy_of(config),
+            desk=MemoryDesk(engine, memory_policy_of(config), batches=config.batch, read_host=self._read_host),
             inputs=slices(largest, config.batch),
+            quality=None if data is None else self._quality(data, backend, wanted),
             outputs=OutputCheck(subject.count_labels, foreign=await self._foreign(backend, wanted, largest)),
         )
         return EngineOpened(
@@ -150,10 +173,13 @@ class BenchProcess:
             runner_cost_ns=await runner_cost_ns(engine),
         )
 
+    def _quality(self, data: LabelledData, backend: Backend, wanted: EngineRequest) -> QualityCheck:
+        return QualityCheck(data, reference=self._make_reference(backend, wanted.precision), request=wanted)
+
     async def _foreign(
         self, backend: Backend, wanted: EngineRequest, inputs: Mapping[str, AnyArray]
     ) -> ForeignReference | None:
-        reference = self._make_reference(backend)
+        reference = self._make_reference(backend, wanted.precision)
         return None if reference is None else await ask_foreign(reference, wanted, inputs)
 
     def _find_subject(self, backend: Backend, config: SweepConfig) -> Subject:
@@ -162,27 +188,66 @@ class BenchProcess:
         return find_subject(config, model_folder=self._model_folder)
 
     async def _run_cell(self, request: RunCell) -> None:
+        opened = self._need_opened()
+        frame = _frame(opened, request)
+        most_lanes = min(frame.cell.concurrency, request.most_lanes or frame.cell.concurrency)
+        ended = None
+        if opened.request.config.mode is not Mode.ACCURACY:
+            make_runner = partial(self._make_runner, opened, frame)
+            ended = await _measure(run_admitted(opened.desk, frame.cell, make_runner, most_lanes=most_lanes), frame)
+        if asks_for_quality(opened.request.config, frame.cell) and opened.quality and not (ended and ended.unfit):
+            ended = await self._add_quality(opened, frame, opened.quality, ended, most_lanes=most_lanes)
+        if ended is None:
+            raise AsyncbenchError(f"nothing was asked of {frame.cell}")
+        await self._answer_with(ended)
+
+    async def _add_quality(
+        self,
+        opened: OpenedEngine,
+        frame: CellFrame,
+        quality: QualityCheck,
+        timed: CellEnded | None,
+        *,
+        most_lanes: int,
+    ) -> CellEnded:
+        """Measure the accuracy of a cell whose speed may have been measured before."""
+        note = self._note_progress(frame.index, most_lanes)
+        started_at_ns = now_ns()
+        return await add_quality(
+            frame,
+            opened.engine,
+            quality,
+            opened.desk,
+            timed=timed,
+            most_lanes=most_lanes,
+            stop_requested=self._stop_requested,
+            note=lambda done: note("accuracy", done, now_ns() - started_at_ns),
+        )
+
+    def _need_opened(self) -> OpenedEngine:
         if self._opened is None:
             raise AsyncbenchError("a cell was asked for before its engine was open")
-        opened = self._opened
-        frame = _frame(opened, request)
-        runner = CellRunner(
+        return self._opened
+
+    def _make_runner(self, opened: OpenedEngine, frame: CellFrame, lanes: int) -> CellRunner:
+        return CellRunner(
             opened.engine,
             frame.cell,
             opened.policy,
-            inputs=opened.inputs[request.batch],
+            lanes=lanes,
+            desk=opened.desk,
+            inputs=opened.inputs[frame.cell.batch],
             outputs=opened.outputs,
             stop_requested=self._stop_requested,
-            progress=self._note_progress(request.index),
+            progress=self._note_progress(frame.index, lanes),
         )
-        await self._answer_with(await _measure(runner, frame))
 
     def _note(self, text: str) -> None:
         self._progress = EngineNotice(text=text)
 
-    def _note_progress(self, index: int) -> Progress:
+    def _note_progress(self, index: int, lanes: int) -> Progress:
         def note(phase: str, n: int, elapsed_ns: int) -> None:
-            self._progress = CellProgress(index=index, phase=phase, n=n, elapsed_ns=max(0, elapsed_ns))
+            self._progress = CellProgress(index=index, phase=phase, n=n, elapsed_ns=max(0, elapsed_ns), lanes=lanes)
 
         return note
 
@@ -203,12 +268,42 @@ class BenchProcess:
             await self._events.send_all(to_line(message))
 
 
-async def _measure(runner: CellRunner, frame: CellFrame) -> CellEnded:
+async def _measure(ran: Awaitable[AdmittedCell], frame: CellFrame) -> CellEnded:
     try:
-        return CellEnded(record=measured_record(frame, await runner.run()))
+        return CellEnded(record=measured_record(frame, await ran))
     except AsyncbenchError as error:
         _log.warning("cell.failed", index=frame.index, error=type(error).__name__, message=error.message)
         return CellEnded(record=failed_record(frame, error), unfit=isinstance(error, DeviceLostError))
+
+
+async def _forecast_cells(opened: OpenedEngine) -> Forecasts:
+    config, desk = opened.request.config, opened.desk
+    available, memory = await desk.available(), await opened.engine.read_memory()
+    return Forecasts(
+        cells=[
+            await _forecast_cell(desk, batch=batch, concurrency=concurrency)
+            for batch in config.batch
+            for concurrency in config.concurrency
+        ],
+        engine_device_bytes=memory.engine_bytes,
+        available_device_bytes=available.device_bytes,
+        available_host_bytes=available.host_bytes,
+    )
+
+
+async def _forecast_cell(desk: MemoryDesk, *, batch: int, concurrency: int) -> CellForecast:
+    need = desk.forecast(batch=batch, lanes=concurrency)
+    try:
+        lanes = (await desk.admit(batch=batch, concurrency=concurrency)).lanes
+    except DoesNotFitError:
+        lanes = 0
+    return CellForecast(
+        batch=batch,
+        concurrency=concurrency,
+        lanes=lanes,
+        device_bytes=need.device_bytes,
+        host_bytes=need.host_bytes,
+    )
 
 
 def policy_of(config: SweepConfig) -> CellPolicy:
@@ -229,6 +324,16 @@ def policy_of(config: SweepConfig) -> CellPolicy:
     )
 
 
+def memory_policy_of(config: SweepConfig) -> MemoryPolicy:
+    """Return what a sweep says of memory."""
+    return MemoryPolicy(
+        device_budget_bytes=config.memory_budget_bytes,
+        host_budget_bytes=config.host_memory_budget_bytes,
+        reserve_bytes=config.memory_reserve_bytes,
+        share_lanes=config.on_pressure is OnPressure.BACKPRESSURE,
+    )
+
+
 def _frame(opened: OpenedEngine, request: RunCell) -> CellFrame:
     cell = Cell(
         model=opened.request.config.model_label,
@@ -244,7 +349,7 @@ def _frame(opened: OpenedEngine, request: RunCell) -> CellFrame:
         cell=cell,
         engine=opened.engine.facts,
         policy=opened.policy,
-        forecast=opened.engine.forecast(batch=cell.batch, lanes=cell.concurrency),
+        forecast=opened.desk.forecast(batch=cell.batch, lanes=cell.concurrency),
         started_at=utc_now_text(),
     )
 

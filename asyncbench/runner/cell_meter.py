@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from asyncbench.measurement.drift import DriftMeter
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.stamps import Completions
 from asyncbench.measurement.steady import SteadyDetector
+from asyncbench.measurement.turns import TurnMeter
 from asyncbench.measurement.window import WindowMeter
 
 
@@ -14,10 +17,12 @@ class CellMeter:
 
     Args:
         lanes: Lanes that are driven at once, > 0.
+        concurrency: Workers that take turns on them, at least as many.
     """
 
-    def __init__(self, *, lanes: int) -> None:
+    def __init__(self, *, lanes: int, concurrency: int) -> None:
         self.window = WindowMeter(lanes)
+        self.turns = TurnMeter(workers=concurrency, streams=concurrency) if concurrency > lanes else None
         self.drift = DriftMeter()
         self.warmup_count = 0
         self._steady = SteadyDetector(lanes)
@@ -36,8 +41,20 @@ class CellMeter:
         """Service times inside the window."""
         return self.window.histogram
 
-    def record(self, done: Completions) -> None:
-        """Count inferences of one lane."""
+    def start(self, now_ns: int) -> None:
+        """Begin a loop: nothing is in flight."""
+        if self.turns is not None:
+            self.turns.start(now_ns)
+
+    def settle(self, now_ns: int, *, busy: Collection[int]) -> None:
+        """Work out how long workers waited; see `TurnMeter.settle`."""
+        if self.turns is not None:
+            self.turns.settle(now_ns, busy=busy)
+
+    def record(self, done: Completions, stream: int) -> None:
+        """Count inferences of one worker."""
+        if self.turns is not None:
+            self.turns.record(done, stream)
         last = int(done.completed_at_ns[-1])
         self._last_completed_at_ns = max(last, self._last_completed_at_ns or last)
         if self._opened:
@@ -53,11 +70,15 @@ class CellMeter:
         opened_at_ns = now_ns if self._last_completed_at_ns is None else self._last_completed_at_ns
         self.window.open(opened_at_ns)
         self.drift.open(opened_at_ns)
+        if self.turns is not None:
+            self.turns.open(opened_at_ns)
 
     def close_window(self, now_ns: int) -> None:
         """End the window: what completes from now on is not counted."""
         self._closed = True
         self.window.close(now_ns)
+        if self.turns is not None:
+            self.turns.close(now_ns)
 
     def _record_drift(self, done: Completions) -> None:
         if not self._closed:

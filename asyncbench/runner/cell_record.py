@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asyncbench.backends.base import EngineFacts, LaneFacts, MemoryForecast
+from asyncbench.backends.base import EngineFacts, LaneFacts
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError
 from asyncbench.measurement.histogram import Histogram
@@ -12,10 +12,13 @@ from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import achieved
 from asyncbench.measurement.summary import summarize
 from asyncbench.measurement.verdict import Verdict, judge
+from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.latency_block import from_summary
 from asyncbench.results.record import CellRecord
+from asyncbench.runner.admitted_cell import AdmittedCell
+from asyncbench.runner.cell_memory import memory_block, memory_reasons
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_runner import CellMeasurement
 from asyncbench.sweep.cell import Cell
@@ -56,14 +59,9 @@ class CellFrame:
         }
         return CellRecord.model_validate(values | measured)
 
-    def memory(self, *, host_peak_bytes: int | None = None, resident_lanes: int | None = None) -> Memory:
-        """Return the memory block: what was predicted, and what was seen."""
-        return Memory(
-            predicted_device_bytes=self.forecast.device_bytes,
-            predicted_host_bytes=self.forecast.host_bytes,
-            host_peak_bytes=host_peak_bytes,
-            resident_lanes=resident_lanes,
-        )
+    def memory(self) -> Memory:
+        """Return the memory block of a cell that did not run: what was predicted for all its lanes."""
+        return Memory(predicted_device_bytes=self.forecast.device_bytes, predicted_host_bytes=self.forecast.host_bytes)
 
 
 def failed_record(frame: CellFrame, error: AsyncbenchError) -> CellRecord:
@@ -73,14 +71,15 @@ def failed_record(frame: CellFrame, error: AsyncbenchError) -> CellRecord:
     return frame.record(status=status, reasons=[Reason(code=code, text=str(error))], facts=dict(error.facts))
 
 
-def measured_record(frame: CellFrame, seen: CellMeasurement) -> CellRecord:
+def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:
     """Return the record of a cell that ran, whole or cut short."""
+    seen = ran.seen
     verdict = _verdict(frame, seen)
     window = seen.window
     items_per_s = window.inferences_per_s * frame.cell.batch if window else None
     measured: dict[str, object] = {
         "warmup": Warmup(n=seen.meter.warmup_count, duration_ns=seen.warmup_ns, steady=seen.steady),
-        "memory": frame.memory(host_peak_bytes=seen.host_peak_bytes, resident_lanes=seen.resident_lanes),
+        "memory": memory_block(ran),
         "outputs_checked": _outputs(seen),
         **_lane_facts(seen.lane_facts),
         "switch_ns": seen.switch_ns,
@@ -100,10 +99,18 @@ def measured_record(frame: CellFrame, seen: CellMeasurement) -> CellRecord:
             "runner_ns_per_inference": _runner_ns(seen),
         }
     return frame.record(
-        status=verdict.status,
-        reasons=[Reason(code=reason.code, text=reason.text) for reason in verdict.reasons],
+        status=Status.DOES_NOT_FIT if _starved(seen) else verdict.status,
+        reasons=[
+            *(Reason(code=reason.code, text=reason.text) for reason in verdict.reasons),
+            *memory_reasons(ran, concurrency=frame.cell.concurrency),
+        ],
         **measured,
     )
+
+
+def _starved(seen: CellMeasurement) -> bool:
+    """Return whether memory pressure left no lane to complete anything."""
+    return seen.window is None and seen.withheld_ns > 0 and not seen.interrupted
 
 
 def _lane_facts(facts: LaneFacts) -> dict[str, object]:
@@ -125,17 +132,20 @@ def _verdict(frame: CellFrame, seen: CellMeasurement) -> Verdict:
         window=seen.window,
         progress=achieved(histogram),
         drift_ratio=seen.meter.drift.drift_ratio(),
-        concurrency=frame.cell.concurrency,
+        concurrency=seen.resident_lanes,
         steady=seen.steady,
     )
 
 
 def _latency(seen: CellMeasurement) -> Latency:
-    window = seen.meter.window
+    window, turns = seen.meter.window, seen.meter.turns
     return Latency(
         service=_block(window.histogram),
+        service_undisturbed=_block(window.undisturbed_histogram),
         enqueue=_block(window.enqueue_histogram),
         gpu=_block(window.gpu_histogram),
+        wait=_block(turns.wait if turns else None),
+        response=_block(turns.response if turns else None),
     )
 
 

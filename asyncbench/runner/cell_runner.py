@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -15,9 +15,11 @@ from asyncbench.measurement.window import WindowResult
 from asyncbench.runner.cell_meter import CellMeter
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.closed_loop import ClosedLoop
+from asyncbench.runner.governor import Governor, LaneChange
+from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.runner.output_check import OutputCheck, OutputComparison
 from asyncbench.sweep.cell import Cell
-from asyncbench.telemetry.own_process import cpu_time_ns, peak_resident_bytes, reset_peak_resident
+from asyncbench.telemetry.own_process import cpu_time_ns, peak_resident_bytes, reset_peak_resident, resident_bytes
 
 # How often the stop rule is asked: 1 % of the default shortest window of 0.5 s would be finer than a person sees.
 TICK_S = 0.05
@@ -32,6 +34,10 @@ class CellMeasurement:
     """What was seen of one cell; nothing of it is judged yet.
 
     Attributes:
+        used_device_bytes: What the lanes took of the device; None where there is none.
+        used_host_bytes: What the resident size rose by at most; None where /proc does not tell.
+        lane_changes: What the governor did in the window.
+        withheld_ns: For how long it withheld at least one lane.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
         cpu_ns: Processor time of this process from the opening to the closing of the window.
@@ -48,13 +54,18 @@ class CellMeasurement:
     switch_ns: int
     cpu_ns: int
     host_peak_bytes: int | None
+    used_device_bytes: int | None
+    used_host_bytes: int | None
+    lane_changes: Sequence[LaneChange]
+    withheld_ns: int
     outputs: OutputComparison | None
 
 
 class CellRunner:
-    """One cell, once.
+    """One cell, once, on as many lanes as were admitted.
 
     Args:
+        lanes: From 1 to the cell's concurrency; below it workers take turns.
         inputs: Arrays `(batch, *item_shape)` by the network's input names.
         outputs: The reference outputs, shared by all cells of an engine.
         stop_requested: Set when the user wants the sweep to end; the cell then drains and returns what it has.
@@ -67,6 +78,8 @@ class CellRunner:
         cell: Cell,
         policy: CellPolicy,
         *,
+        lanes: int,
+        desk: MemoryDesk,
         inputs: Mapping[str, AnyArray],
         outputs: OutputCheck,
         stop_requested: trio.Event,
@@ -79,7 +92,10 @@ class CellRunner:
         self._outputs = outputs
         self._stop_requested = stop_requested
         self._progress = progress
-        self._meter = CellMeter(lanes=cell.concurrency)
+        self._desk = desk
+        self._lane_count = lanes
+        self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency)
+        self._governor: Governor | None = None
         self._stop_reason: StopReason | None = None
         self._started_at_ns = 0
         self._opened_at_ns = 0
@@ -97,13 +113,17 @@ class CellRunner:
         """
         called_at_ns = now_ns()
         reset_peak_resident()
+        resident_before_bytes = resident_bytes()
         async with self._engine.open_lanes(
-            batch=self._cell.batch, count=self._cell.concurrency, inputs=self._inputs
+            batch=self._cell.batch, count=self._lane_count, inputs=self._inputs
         ) as lanes:
             await self._outputs.learn(self._cell.batch, lanes[0])
+            memory = await self._engine.read_memory()
             switch_ns = now_ns() - called_at_ns
-            await self._warm_up_and_measure(lanes)
-            comparison = self._outputs.compare(self._cell.batch, lanes) if self._ran else None
+            governor = self._governor = self._new_governor(lanes)
+            await self._warm_up_and_measure(lanes, governor)
+            comparison = self._outputs.compare(self._cell.batch, governor.active) if self._compares(governor) else None
+        peak_bytes = peak_resident_bytes()
         return CellMeasurement(
             resident_lanes=len(lanes),
             lane_facts=self._engine.lane_facts,
@@ -115,28 +135,63 @@ class CellRunner:
             steady=self._steady,
             switch_ns=switch_ns,
             cpu_ns=self._cpu_ns,
-            host_peak_bytes=peak_resident_bytes(),
+            host_peak_bytes=peak_bytes,
+            used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
+            used_host_bytes=_rise(resident_before_bytes, peak_bytes),
+            lane_changes=tuple(governor.changes),
+            withheld_ns=governor.withheld_ns(),
             outputs=comparison,
         )
 
-    @property
-    def _ran(self) -> bool:
-        return bool(self._meter.histogram.count or self._meter.warmup_count)
+    def _compares(self, governor: Governor) -> bool:
+        return bool(governor.active) and bool(self._meter.histogram.count or self._meter.warmup_count)
 
-    async def _warm_up_and_measure(self, lanes: Sequence[Lane]) -> None:
+    def _new_governor(self, lanes: Sequence[Lane]) -> Governor:
+        return Governor(
+            self._desk,
+            lanes,
+            lane_need=self._desk.lane_need(batch=self._cell.batch, lanes=self._lane_count),
+            now_ns=self._engine.now_ns,
+            on_change=self._lanes_changed,
+        )
+
+    def _lanes_changed(self, all_run: bool) -> None:  # noqa: FBT001 # a callback with one thing to say
+        self._meter.window.set_disturbed(disturbed=not all_run)
+
+    async def _warm_up_and_measure(self, lanes: Sequence[Lane], governor: Governor) -> None:
         self._started_at_ns = self._engine.now_ns()
         self._stalled_since_ns = self._started_at_ns
         if self._policy.rule.iterations is None:
-            loop = self._loop(lanes)
-            await loop.run(lambda: self._warm_up_then_measure(loop))
+            loop = self._loop(lanes, governor)
+            await self._run(loop, governor, lambda: self._warm_up_then_measure(loop))
         else:
-            warm_up = self._loop(lanes)
-            await warm_up.run(lambda: self._warm_up(warm_up))
-            counted = self._loop(lanes, limit=self._policy.rule.iterations)
-            await counted.run(lambda: self._count_all(counted))
+            warm_up = self._loop(lanes, governor)
+            await self._run(warm_up, governor, lambda: self._warm_up(warm_up))
+            counted = self._loop(lanes, governor, limit=self._policy.rule.iterations)
+            await self._run(counted, governor, lambda: self._count_all(counted))
 
-    def _loop(self, lanes: Sequence[Lane], limit: int | None = None) -> ClosedLoop:
-        return ClosedLoop(lanes, driver=self._policy.driver, record=self._meter.record, limit=limit)
+    async def _run(self, loop: ClosedLoop, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop with the governor beside its body."""
+
+        async def governed() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(governor.run, loop)
+                await body()
+                nursery.cancel_scope.cancel()
+
+        self._meter.start(self._engine.now_ns())
+        await loop.run(governed)
+        self._meter.settle(self._engine.now_ns(), busy=())
+
+    def _loop(self, lanes: Sequence[Lane], governor: Governor, limit: int | None = None) -> ClosedLoop:
+        return ClosedLoop(
+            lanes,
+            concurrency=self._cell.concurrency,
+            driver=self._policy.driver,
+            record=self._meter.record,
+            limit=limit,
+            withheld=governor.withheld,
+        )
 
     async def _warm_up_then_measure(self, loop: ClosedLoop) -> None:
         await self._warm_up(loop)
@@ -171,7 +226,7 @@ class CellRunner:
         elapsed_ns = self._engine.now_ns() - self._started_at_ns
         if self._policy.warmup_ns is not None:
             return elapsed_ns >= self._policy.warmup_ns
-        every_lane_ran = self._meter.warmup_count >= self._cell.concurrency
+        every_lane_ran = self._meter.warmup_count >= self._lane_count
         return self._meter.steady or (every_lane_ran and elapsed_ns >= STEADY_LIMIT_NS)
 
     async def _until_decided(self, loop: ClosedLoop) -> None:
@@ -185,14 +240,17 @@ class CellRunner:
     async def _tick(self, loop: ClosedLoop, phase: str, since_ns: int) -> None:
         with trio.move_on_after(TICK_S):
             await self._stop_requested.wait()
+        looked_at_ns = self._engine.now_ns()
         loop.flush()
+        self._meter.settle(looked_at_ns, busy=loop.busy_streams())
         count = self._meter.histogram.count if phase == "measuring" else self._meter.warmup_count
         self._progress(phase, count, self._engine.now_ns() - since_ns)
         self._raise_if_stalled(count)
 
     def _raise_if_stalled(self, count: int) -> None:
         now = self._engine.now_ns()
-        if count != self._seen_count:
+        all_withheld = self._governor is not None and not self._governor.active
+        if count != self._seen_count or all_withheld:
             self._seen_count = count
             self._stalled_since_ns = now
         elif now - self._stalled_since_ns > self._policy.stall_limit_ns:
@@ -210,3 +268,7 @@ class CellRunner:
     def _close_window(self) -> None:
         self._meter.close_window(self._engine.now_ns())
         self._cpu_ns += cpu_time_ns()
+
+
+def _rise(before_bytes: int | None, peak_bytes: int | None) -> int | None:
+    return None if before_bytes is None or peak_bytes is None else max(0, peak_bytes - before_bytes)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import trio
 
 from asyncbench.backends.base import Lane
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.errors import DeviceLostError
+from asyncbench.runner.brake import Brake
 from asyncbench.runner.error_group import own_error_alone
+from asyncbench.runner.lane_queue import LaneQueue
 from asyncbench.runner.load import Load
-from asyncbench.runner.worker import Record, Worker, make_worker
+from asyncbench.runner.worker import AwaitWorker, PumpWorker, Record, SharingWorker, Worker
 from asyncbench.sweep.cell import Driver
 
 
@@ -19,21 +21,71 @@ class ClosedLoop:
     """Keeps every lane busy while its body runs, then drains all of them.
 
     Args:
-        lanes: The lanes, each driven by a worker of its own.
+        lanes: With the pump each is driven by a worker of its own.
+        concurrency: Inferences that are wanted at once. Where it is more than there are lanes, workers take turns: with
+            the await driver they queue; with the pump the lanes, which start their next inference by themselves,
+            serve a queue that `TurnMeter` works out.
         record: Takes what completed; called on the Trio thread, with arrays that are reused afterwards.
         limit: Inferences in total; None for "until the body ends".
+        withheld: Indices of lanes that must not run until `resume`.
     """
 
-    def __init__(self, lanes: Sequence[Lane], *, driver: Driver, record: Record, limit: int | None = None) -> None:
-        self._load = Load(workers=len(lanes), limit=limit)
-        self._workers: list[Worker] = [make_worker(driver, lane, self._load, record) for lane in lanes]
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        *,
+        concurrency: int,
+        driver: Driver,
+        record: Record,
+        limit: int | None = None,
+        withheld: Collection[int] = (),
+    ) -> None:
+        self._brakes = [Brake() for _ in lanes]
+        for index in withheld:
+            self._brakes[index].pull()
+        shares = driver is Driver.AWAIT and concurrency > len(lanes)
+        self._load = Load(workers=concurrency if shares else len(lanes), limit=limit)
+        self._queue = LaneQueue(lanes, self._brakes) if shares else None
+        self._workers = self._make_workers(lanes, concurrency, driver, record)
         self._all_done = trio.Event()
-        self._running = len(lanes)
+        self._running = len(self._workers)
+        self._idle = trio.lowlevel.ParkingLot()  # workers with nothing to do while others may give something back
+        self._ending = False
+
+    @property
+    def streams(self) -> int:
+        """How many workers there are; `record` is told which of them it was."""
+        return len(self._workers)
+
+    def busy_streams(self) -> list[int]:
+        """Return the workers with something in flight."""
+        return [worker.number for worker in self._workers if worker.busy]
 
     def flush(self) -> None:
         """Record everything that has completed so far."""
         for worker in self._workers:
             worker.flush()
+
+    async def withhold(self, index: int) -> None:
+        """Let a lane start nothing more, and wait until all that it had started is recorded.
+
+        What it was granted and has not started goes to the other lanes. Cancel it only together with the loop.
+        """
+        self._brakes[index].pull()
+        if self._queue is not None:
+            self._queue.park_idle()
+        else:
+            self._workers[index].withdraw()
+            self._idle.unpark_all()
+        await self._brakes[index].wait_reached()
+        self.flush()
+        self._end_if_over()
+
+    def resume(self, index: int) -> None:
+        """Let a lane go on that was withheld."""
+        self._brakes[index].release()
+        if self._queue is not None:
+            self._queue.unpark(index)
 
     async def wait_all_done(self) -> None:
         """Wait until every worker has ended, as they do when the limit is used up."""
@@ -55,17 +107,46 @@ class ClosedLoop:
                 nursery.cancel_scope.deadline = trio.current_time() + DRAIN_LIMIT_S
         if self._running:
             raise DeviceLostError(
-                f"{self._running} of {len(self._workers)} lanes did not finish within {DRAIN_LIMIT_S:.0f} s",
+                f"{self._running} of {len(self._workers)} workers did not finish within {DRAIN_LIMIT_S:.0f} s",
                 remedy="lower --batch, or look at the device's log for a hang",
             )
 
+    def _make_workers(
+        self, lanes: Sequence[Lane], concurrency: int, driver: Driver, record: Record
+    ) -> Sequence[Worker]:
+        if self._queue is not None:
+            return [SharingWorker(number, self._queue, self._load, record) for number in range(concurrency)]
+        kind = PumpWorker if driver is Driver.PUMP else AwaitWorker
+        numbered = enumerate(zip(lanes, self._brakes, strict=True))
+        return [kind(number, lane, self._load, record, brake) for number, (lane, brake) in numbered]
+
     def _stop(self) -> None:
         self._load.stop()
+        self._end_all()
         for worker in self._workers:
             worker.withdraw()
 
+    def _end_if_over(self) -> None:
+        """End where the limit is used up: nothing is in flight that a withheld lane could give back."""
+        if self._load.stopped and not self.busy_streams():
+            self._end_all()
+
+    def _end_all(self) -> None:
+        """Let whoever waits, for a lane, at a brake or for more to do, see that nothing is left to do."""
+        self._ending = True
+        for brake in self._brakes:
+            brake.release()
+        if self._queue is not None:
+            self._queue.unpark_all()
+        self._idle.unpark_all()
+
     async def _run_worker(self, worker: Worker) -> None:
         await worker.run()
+        self._end_if_over()
+        while not self._ending:
+            await self._idle.park()
+            await worker.run()
+            self._end_if_over()
         self._running -= 1
         if not self._running:
             self._all_done.set()

@@ -21,7 +21,9 @@ async def ask_foreign(backend: Backend, request: EngineRequest, inputs: Mapping[
         AsyncbenchError: The backend cannot run the model.
     """
     batch = min(request.batches)
-    own = replace(request, precision=Precision.FP32, device="auto", batches=(batch,), max_concurrency=1)
+    own = replace(
+        request, precision=Precision.FP32, device="auto", batches=(batch,), max_concurrency=1, calibration_path=None
+    )
     items = {name: array[:batch] for name, array in inputs.items()}
     async with backend.open_engine(own) as engine, engine.open_lanes(batch=batch, count=1, inputs=items) as lanes:
         await lanes[0].infer()

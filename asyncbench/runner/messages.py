@@ -27,6 +27,8 @@ class OpenEngine(Message):
     config: SweepConfig
     precision: Precision
     device: str
+    may_build: bool = True
+    """Whether an engine that is not in the cache may be built."""
 
     @field_serializer("config")
     def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:
@@ -42,6 +44,14 @@ class RunCell(Message):
     batch: int
     concurrency: int
     attempt: int = 1
+    most_lanes: int | None = None
+    """After a process has died of this cell: how many lanes to try now."""
+
+
+class ForecastCells(Message):
+    """Say of every cell of the open engine what it would take. Answered by Forecasts."""
+
+    do: Literal["forecast"] = "forecast"
 
 
 class StopCell(Message):
@@ -70,6 +80,36 @@ class Refused(Message):
     facts: dict[str, Fact] = Field(default_factory=dict)
 
 
+class CellForecast(Message):
+    """What one cell would take.
+
+    Attributes:
+        lanes: How many of its lanes would fit; 0 if it would not run.
+        device_bytes: Of all its lanes, whether they fit or not.
+    """
+
+    batch: int
+    concurrency: int
+    lanes: int
+    device_bytes: int
+    host_bytes: int
+
+
+class Forecasts(Message):
+    """What the cells of an engine would take, and what there is for them.
+
+    Attributes:
+        engine_device_bytes: What the engine holds already.
+        available_device_bytes: For lanes; None where there is no device memory.
+    """
+
+    event: Literal["forecasts"] = "forecasts"
+    cells: list[CellForecast]
+    engine_device_bytes: int
+    available_device_bytes: int | None
+    available_host_bytes: int | None
+
+
 class EngineNotice(Message):
     """Something to tell people while an engine is being opened, such as how far a build is."""
 
@@ -85,6 +125,7 @@ class CellProgress(Message):
     phase: str
     n: int
     elapsed_ns: int
+    lanes: int
 
 
 class CellEnded(Message):
@@ -99,11 +140,11 @@ class CellEnded(Message):
     unfit: bool = False
 
 
-Request = Annotated[OpenEngine | RunCell | StopCell, Field(discriminator="do")]
-AnyEvent: TypeAlias = EngineOpened | Refused | EngineNotice | CellProgress | CellEnded
+Request = Annotated[OpenEngine | RunCell | ForecastCells | StopCell, Field(discriminator="do")]
+AnyEvent: TypeAlias = EngineOpened | Refused | EngineNotice | CellProgress | CellEnded | Forecasts
 Event = Annotated[AnyEvent, Field(discriminator="event")]
 
-REQUESTS: TypeAdapter[OpenEngine | RunCell | StopCell] = TypeAdapter(Request)
+REQUESTS: TypeAdapter[OpenEngine | RunCell | ForecastCells | StopCell] = TypeAdapter(Request)
 EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(Event)
 
 _ERRORS: dict[str, type[AsyncbenchError]] = {

@@ -22,7 +22,7 @@ class _Spans:
         self.count = 0
         self.total_ns = 0
 
-    def record(self, done: Completions) -> None:
+    def record(self, done: Completions, _worker: int) -> None:
         """Count one stretch."""
         self.count += len(done)
         self.total_ns += int(done.completed_at_ns[-1] - done.issued_at_ns[0])
@@ -42,6 +42,6 @@ async def _cost_ns(lane: Lane, driver: Driver) -> float | None:
 
 async def _run(lane: Lane, driver: Driver, duration_s: float) -> _Spans:
     spans = _Spans()
-    loop = ClosedLoop([lane], driver=driver, record=spans.record)
+    loop = ClosedLoop([lane], concurrency=1, driver=driver, record=spans.record)
     await loop.run(partial(trio.sleep, duration_s))
     return spans

@@ -33,7 +33,7 @@ class Subject:
     info: ModelInfo | None
     images: tuple[Path, ...]
 
-    def request(self, *, precision: Precision, device: str) -> EngineRequest:
+    def request(self, *, precision: Precision, device: str, may_build: bool = True) -> EngineRequest:
         """Return what to ask of the backend."""
         return EngineRequest(
             model_name=self.config.model_label,
@@ -42,7 +42,13 @@ class Subject:
             device=device,
             batches=self.config.batch,
             max_concurrency=max(self.config.concurrency),
+            calibration_path=self._calibration_path(precision),
+            may_build=may_build,
         )
+
+    def _calibration_path(self, precision: Precision) -> Path | None:
+        wanted = precision is Precision.INT8 and self.config.calibration is not None
+        return Path(self.config.calibration or "") if wanted else None
 
     def inputs(self, specs: Sequence[TensorSpec], batch: int) -> Mapping[str, AnyArray]:
         """Return the inputs of one inference, `(batch, *item_shape)` each. Blocking: decodes pictures."""

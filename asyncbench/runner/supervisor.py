@@ -6,23 +6,22 @@ memory is short. It is the only writer of the results.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import groupby
 
 import structlog
 import trio
 
 from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
-from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode, Fact
+from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, ExitCode, Fact
 from asyncbench.measurement.status import Status
-from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.writer import ResultsWriter
 from asyncbench.runner.bench_handle import Answer, BenchHandle, Progress, open_bench
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.listener import SweepListener
+from asyncbench.runner.lost_cell import is_out_of_memory, lost_record
 from asyncbench.runner.messages import (
     CellEnded,
     EngineNotice,
@@ -33,31 +32,20 @@ from asyncbench.runner.messages import (
     StopCell,
     error_of,
 )
+from asyncbench.runner.retries import FirstTry, Retries, lanes_text
+from asyncbench.runner.sweep_run import SweepRun
 from asyncbench.runner.trailer import exit_code_of, make_trailer
+from asyncbench.runner.watch import ask_watched
 from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.config import OnPressure
 
 # A bench process watches its own lanes; it is replaced when even its watch is silent, this much later.
 WATCH_MARGIN_NS = 60 * NS_PER_S
 
+# How often in a row a process may die while it opens an engine that was open before.
+MOST_OPENS = 3
+
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepRun:
-    """What a supervisor is to do.
-
-    Attributes:
-        bench_command: The command line that starts a bench process.
-        header: The header as far as it is known before an engine is open.
-        done: Records of a resumed file that need not be repeated, by index.
-    """
-
-    sweep_id: str
-    groups: Sequence[EngineGroup]
-    bench_command: Sequence[str]
-    header: HeaderRecord
-    latency_limit_ns: int | None = None
-    done: Mapping[int, CellRecord] = field(default_factory=dict)
 
 
 class Supervisor:
@@ -86,6 +74,10 @@ class Supervisor:
         self._opened: dict[str, dict[str, Fact]] = {}
         self._header_written = False
         self._opening_engine = False
+        self._failed_opens = 0
+        self._retries = Retries()
+        self._lanes_seen: int | None = None
+        self._ended_by_pressure = False
 
     async def run(self) -> ExitCode:
         """Measure every cell that has no final record, and return what to tell the shell.
@@ -106,6 +98,8 @@ class Supervisor:
     async def _finish(self, duration_ns: int) -> ExitCode:
         records = [self._records[index] for index in sorted(self._records)]
         exit_code = exit_code_of(records, interrupted=self._stop_requested.is_set())
+        if exit_code is ExitCode.OK and self._ended_by_pressure:
+            exit_code = ExitCode.CELLS_FAILED
         trailer = make_trailer(
             records,
             sweep_id=self._run.sweep_id,
@@ -119,13 +113,18 @@ class Supervisor:
 
     async def _run_device(self, device: str, groups: list[EngineGroup]) -> None:
         """Start bench processes on one device until none of its cells is left without a record."""
-        while groups and not self._stop_requested.is_set():
+        while groups and not self._ending:
             _log.info("device.started", device=device, cells=sum(len(group.cells) for group in groups))
-            async with open_bench(self._run.bench_command) as bench, trio.open_nursery() as nursery:
+            async with open_bench(self._run.bench_command, self._run.read_oom) as bench, trio.open_nursery() as nursery:
                 nursery.start_soon(self._forward_stop, bench)
                 await self._run_groups(bench, groups)
                 nursery.cancel_scope.cancel()
             groups = [group for group in (group.without(set(self._records)) for group in groups) if group.cells]
+
+    @property
+    def _ending(self) -> bool:
+        """Whether no further cell is to be run."""
+        return self._stop_requested.is_set() or self._ended_by_pressure
 
     async def _forward_stop(self, bench: BenchHandle) -> None:
         await self._stop_requested.wait()
@@ -139,15 +138,15 @@ class Supervisor:
         """Run groups on one process until they are done, it dies, or the user stops."""
         try:
             await self._open_all_once(bench, groups)
-        except BenchProcessDiedError:
-            if self._stop_requested.is_set():
-                return
-            raise
+        except BenchProcessDiedError as error:
+            if not self._opens_again(error):
+                await self._refuse_group(groups[0], error)
+            return
         for group in groups:
             if not await self._open(bench, group):
                 return
             for index, cell in group.cells:
-                if self._stop_requested.is_set():
+                if self._ending:
                     return
                 if index not in self._records and not await self._run_cell(bench, group, index, cell):
                     return
@@ -158,8 +157,8 @@ class Supervisor:
             return
         for group in groups[1:]:
             answer = await self._ask_to_open(bench, group)
-            if isinstance(answer, Refused):
-                raise error_of(answer)
+            if isinstance(answer, Refused) and not isinstance(error := error_of(answer), DoesNotFitError):
+                raise error
 
     async def _ask_to_open(self, bench: BenchHandle, group: EngineGroup) -> Answer:
         self._listener.engine_opening(group.cells[0][1])
@@ -177,102 +176,125 @@ class Supervisor:
         try:
             answer = await self._ask_to_open(bench, group)
         except BenchProcessDiedError as error:
-            await self._refuse_group(group, error)
+            if not self._opens_again(error):
+                await self._refuse_group(group, error)
             return False
+        self._failed_opens = 0
         if isinstance(answer, EngineOpened):
             self._opened[group.device] = answer.device
-            await self._write_header(answer)
+            await self._write_header(self._run.opened_header(answer))
             return True
         if isinstance(answer, Refused):
             await self._refuse_group(group, error_of(answer))
         return True
+
+    def _opens_again(self, error: BenchProcessDiedError) -> bool:
+        """Say whether another process is to try: whoever kills one that opens must not cost all the cells behind it.
+
+        An engine that was never open is not tried again: it would only be refused later.
+        """
+        self._failed_opens += 1
+        again = self._header_written and self._failed_opens < MOST_OPENS
+        if again and not self._stop_requested.is_set():
+            self._listener.notice(f"{error.message}; opening the engine once more")
+        return again
 
     async def _refuse_group(self, group: EngineGroup, error: AsyncbenchError) -> None:
         """Record every cell of a group that has no engine; before the header was written the sweep ends instead."""
         if self._stop_requested.is_set():
             return
         if not self._header_written:
-            raise error
+            if not is_out_of_memory(error):
+                raise error
+            # That it does not fit is what the sweep was to find out.
+            await self._write_header(self._run.header)
         for index, cell in group.cells:
-            await self._keep(self._failed(group, index, cell, error))
+            if not self._ending:
+                await self._keep(self._lost(group, index, cell, error), group)
 
     async def _run_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> bool:
         """Measure one cell and write its record; False when the process is of no more use."""
         self._listener.cell_started(index, cell)
         _log.info("cell.started", index=index, cell=str(cell))
         started_at_ns = now_ns()
+        self._lanes_seen = None
         try:
             answer = await self._ask_for_cell(bench, group, index, cell)
         except BenchProcessDiedError as error:
             error.facts["ran_ns"] = now_ns() - started_at_ns
-            await self._keep(self._failed(group, index, cell, error))
+            ended = FirstTry(why=error.message, facts=error.facts, lanes=self._lanes_seen)
+            if "death" not in error.facts or not self._try_again(group, index, cell, ended):
+                await self._keep(self._lost(group, index, cell, error), group)
             return False
-        await self._keep(answer.record)
+        record = answer.record
+        ended = FirstTry(why=str(record.facts.get("cuda_error")), facts=record.facts, lanes=self._lanes_seen)
+        device_is_lost = answer.unfit and "cuda_error" in record.facts
+        if not device_is_lost or not self._try_again(group, index, cell, ended):
+            await self._keep(self._retries.told(record), group)
         return not answer.unfit
+
+    def _try_again(self, group: EngineGroup, index: int, cell: Cell, ended: FirstTry) -> bool:
+        """Say whether a cell that a process has died of is run once more."""
+        if self._stop_requested.is_set():
+            return False
+        shares_lanes = group.config.on_pressure is OnPressure.BACKPRESSURE
+        retry = self._retries.plan(index, ended, concurrency=cell.concurrency, shares_lanes=shares_lanes)
+        if retry is None:
+            return False
+        _log.warning("cell.retried", index=index, most_lanes=retry.most_lanes, why=ended.why)
+        self._listener.notice(f"{cell}: {ended.why}; once more, on {lanes_text(retry.most_lanes)}")
+        return True
 
     async def _ask_for_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> CellEnded:
         """Return the answer for one cell; a process that is silent for too long is killed."""
-        request = RunCell(index=index, batch=cell.batch, concurrency=cell.concurrency)
-        limit_s = (group.config.cell_timeout_ns + WATCH_MARGIN_NS) / NS_PER_S
-        with trio.CancelScope(deadline=trio.current_time() + limit_s) as watch:
-
-            def on_progress(progress: Progress) -> None:
-                watch.deadline = trio.current_time() + limit_s
-                self._show(progress)
-
-            answer = await bench.ask(request, on_progress=on_progress)
-            if not isinstance(answer, CellEnded):
-                raise AsyncbenchError(f"the bench process answered cell {index} with {type(answer).__name__}")
-            return answer
-        bench.kill()
-        raise BenchProcessDiedError(f"the bench process was silent for {limit_s:.0f} s and was killed")
+        request = RunCell(
+            index=index,
+            batch=cell.batch,
+            concurrency=cell.concurrency,
+            attempt=self._retries.attempt(index),
+            most_lanes=self._retries.most_lanes(index),
+        )
+        answer = await ask_watched(
+            bench, request, limit_ns=group.config.cell_timeout_ns + WATCH_MARGIN_NS, on_progress=self._show
+        )
+        if not isinstance(answer, CellEnded):
+            raise AsyncbenchError(f"the bench process answered cell {index} with {type(answer).__name__}")
+        return answer
 
     def _show(self, progress: Progress) -> None:
         if isinstance(progress, EngineNotice):
             self._listener.engine_notice(progress.text)
         else:
+            self._lanes_seen = progress.lanes
             self._listener.cell_progress(progress)
 
-    def _failed(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> CellRecord:
+    def _lost(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> CellRecord:
         """Return the record of a cell that the bench process could not report on itself."""
-        interrupted = self._stop_requested.is_set()
         opened = self._opened.get(group.device, {})
-        return CellRecord(
-            sweep_id=self._run.sweep_id,
+        record = lost_record(
+            error,
             index=index,
-            status=Status.INTERRUPTED if interrupted else Status.ERROR,
-            reasons=[Reason(code=_code_of(error), text=error.message)],
-            model=cell.model,
+            cell=cell,
+            attempt=self._retries.attempt(index),
+            sweep_id=self._run.sweep_id,
             device=str(opened.get("device", cell.device)),
             backend=str(opened.get("backend", group.config.backend)),
-            precision=cell.precision,
-            batch=cell.batch,
-            concurrency=cell.concurrency,
-            facts=dict(error.facts),
+            interrupted=self._stop_requested.is_set(),
         )
+        return self._retries.told(record)
 
-    async def _keep(self, record: CellRecord) -> None:
+    async def _keep(self, record: CellRecord, group: EngineGroup) -> None:
+        if record.status is Status.DOES_NOT_FIT and group.config.on_pressure is OnPressure.FAIL:
+            self._ended_by_pressure = True
         self._records[record.index] = record
         _log.info("cell.ended", index=record.index, status=str(record.status))
         await self._sink.append(record)
         self._listener.cell_ended(record)
 
-    async def _write_header(self, opened: EngineOpened) -> None:
+    async def _write_header(self, header: HeaderRecord) -> None:
         if self._header_written:
             return
-        header = self._run.header.model_copy(
-            update={
-                "created_at": utc_now_text(),
-                "devices": [opened.device],
-                "engines": [opened.engine],
-                "versions": self._run.header.versions | opened.versions,
-                "runner_cost_ns": opened.runner_cost_ns,
-            }
-        )
+        header = header.model_copy(update={"created_at": utc_now_text()})
         await self._sink.append(header)
         self._header_written = True
         self._listener.sweep_started(header)
-
-
-def _code_of(error: AsyncbenchError) -> str:
-    return "bench_process_died" if isinstance(error, BenchProcessDiedError) else "engine_refused"

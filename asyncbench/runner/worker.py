@@ -1,4 +1,4 @@
-"""The workers of a cell: one Trio task a lane, by either driver."""
+"""The workers of a cell: Trio tasks that keep lanes busy, by either driver."""
 
 from __future__ import annotations
 
@@ -9,23 +9,33 @@ import trio
 
 from asyncbench.backends.base import Lane
 from asyncbench.measurement.stamps import Completions
+from asyncbench.runner.brake import Brake
+from asyncbench.runner.lane_queue import LaneQueue
 from asyncbench.runner.load import Load
 from asyncbench.runner.stamp_buffer import StampBuffer
-from asyncbench.sweep.cell import Driver
 
 # Between two looks at a pumped lane. Long enough that Trio costs nothing beside 25,000 inferences/s, short enough
 # that the stop rule sees fresh counts; the lane's credits last much longer than this.
 COALESCE_S = 0.02
 AWAIT_BUFFER_STAMPS = 256
 
-Record = Callable[[Completions], None]
+Record = Callable[[Completions, int], None]
+"""Takes completions of one worker, and its number."""
 
 
 class Worker(Protocol):
-    """What drives one lane."""
+    """What starts one inference after the other."""
+
+    number: int
+
+    @property
+    def busy(self) -> bool:
+        """Whether one of its inferences may be in flight."""
 
     async def run(self) -> None:
         """Start inferences while the load allows, and return when the last one has completed and was recorded.
+
+        Callable again, for what others gave back to the load meanwhile.
 
         Raises:
             LaneError: The lane failed.
@@ -41,21 +51,30 @@ class Worker(Protocol):
 class PumpWorker:
     """Keeps a lane in credits and counts what comes out of it, many inferences at a time."""
 
-    def __init__(self, lane: Lane, load: Load, record: Record) -> None:
+    def __init__(self, number: int, lane: Lane, load: Load, record: Record, brake: Brake) -> None:
+        self.number = number
         self._lane = lane
         self._load = load
         self._record = record
+        self._brake = brake
         self._outstanding = 0
         self._waiting = trio.CancelScope()
 
+    @property
+    def busy(self) -> bool:
+        """See Worker.busy."""
+        return self._outstanding > 0
+
     async def run(self) -> None:
         """See Worker.run."""
+        self._brake.begin()
         self._grant(self._lane.max_credits)
-        with self._waiting:
-            while self._outstanding:
-                self._count(await self._lane.wait_completions())
-                if self._outstanding and not self._load.stopped:
-                    await trio.sleep(COALESCE_S)
+        while self._outstanding or self._brake.on:
+            await self._until_nothing_is_outstanding()
+            if self._brake.on:
+                await self._brake.stop_here()
+            self._grant(self._lane.max_credits)
+        self._brake.end()
 
     def withdraw(self) -> None:
         """See Worker.withdraw."""
@@ -66,13 +85,23 @@ class PumpWorker:
 
     def flush(self) -> None:
         """See Worker.flush."""
-        self._count(self._lane.completions_nowait())
+        # With nothing outstanding, what runs on a lane whose brake is on is the governor's own.
+        if self._outstanding or not self._brake.on:
+            self._count(self._lane.completions_nowait())
         if not self._outstanding:
             # Whoever waits for completions would wait for ever: they were all taken here.
             self._waiting.cancel()
 
+    async def _until_nothing_is_outstanding(self) -> None:
+        self._waiting = trio.CancelScope()
+        with self._waiting:
+            while self._outstanding:
+                self._count(await self._lane.wait_completions())
+                if self._outstanding and not self._load.stopped:
+                    await trio.sleep(COALESCE_S)
+
     def _grant(self, wanted: int) -> None:
-        granted = self._load.take(wanted)
+        granted = 0 if self._brake.on else self._load.take(wanted)
         if granted:
             self._lane.give_credits(granted)
             self._outstanding += granted
@@ -81,24 +110,69 @@ class PumpWorker:
         """Record what completed, and give the lane as many credits again."""
         if len(done):
             self._outstanding -= len(done)
-            self._record(done)
+            self._record(done, self.number)
             self._grant(len(done))
 
 
 class AwaitWorker:
-    """Awaits each inference, as an application on Trio would."""
+    """Awaits each inference on a lane of its own, as an application on Trio would."""
 
-    def __init__(self, lane: Lane, load: Load, record: Record) -> None:
+    def __init__(self, number: int, lane: Lane, load: Load, record: Record, brake: Brake) -> None:
+        self.number = number
+        self.busy = False
         self._lane = lane
+        self._load = load
+        self._record = record
+        self._brake = brake
+        self._buffer = StampBuffer(AWAIT_BUFFER_STAMPS)
+
+    async def run(self) -> None:
+        """See Worker.run."""
+        infer, add, take, brake = self._lane.infer, self._buffer.add, self._load.take, self._brake
+        brake.begin()
+        while take(1):
+            if brake.on:
+                self._load.give_back(1)
+                await brake.stop_here()
+                continue
+            self.busy = True
+            add(await infer())
+            self.busy = False
+            if self._buffer.full:
+                self.flush()
+        self.flush()
+        brake.end()
+
+    def withdraw(self) -> None:
+        """See Worker.withdraw: the one inference in flight has started."""
+
+    def flush(self) -> None:
+        """See Worker.flush."""
+        done = self._buffer.empty()
+        if len(done):
+            self._record(done, self.number)
+
+
+class SharingWorker:
+    """Awaits each inference on whichever lane is its turn: more workers than lanes."""
+
+    def __init__(self, number: int, lanes: LaneQueue, load: Load, record: Record) -> None:
+        self.number = number
+        self.busy = False
+        self._lanes = lanes
         self._load = load
         self._record = record
         self._buffer = StampBuffer(AWAIT_BUFFER_STAMPS)
 
     async def run(self) -> None:
         """See Worker.run."""
-        infer, add, take = self._lane.infer, self._buffer.add, self._load.take
-        while take(1):
-            add(await infer())
+        while not self._load.stopped:
+            lane = await self._lanes.take()
+            if self._load.take(1):
+                self.busy = True
+                self._buffer.add(await lane.infer())
+                self.busy = False
+            self._lanes.give_back(lane)
             if self._buffer.full:
                 self.flush()
         self.flush()
@@ -110,9 +184,4 @@ class AwaitWorker:
         """See Worker.flush."""
         done = self._buffer.empty()
         if len(done):
-            self._record(done)
-
-
-def make_worker(driver: Driver, lane: Lane, load: Load, record: Record) -> Worker:
-    """Return a worker of that driver for `lane`."""
-    return PumpWorker(lane, load, record) if driver is Driver.PUMP else AwaitWorker(lane, load, record)
+            self._record(done, self.number)

@@ -20,13 +20,14 @@ from pydantic import (
 )
 
 from asyncbench.errors import BadInputError
-from asyncbench.sweep.cell import Driver, InputKind
+from asyncbench.sweep.cell import Driver, InputKind, Precision
 from asyncbench.sweep.fields import (
     Axis,
     DurationText,
     Name,
     Names,
     Precisions,
+    SizeOrNothingText,
     SizeText,
     WarmupText,
     parse_warmup_ns,
@@ -61,6 +62,28 @@ class EngineChoice(str, Enum):
         return self.value
 
 
+class Mode(str, Enum):
+    """What is asked of each cell."""
+
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+    ACCURACY = "accuracy"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class OnPressure(str, Enum):
+    """What becomes of a cell whose lanes do not all fit into memory."""
+
+    BACKPRESSURE = "backpressure"
+    SKIP = "skip"
+    FAIL = "fail"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class Completion(str, Enum):
     """What the native pump does between two looks: spin on a core, yield it, or sleep until the device calls."""
 
@@ -81,6 +104,11 @@ class SweepConfig(BaseModel):
     model_file: Name | None = Field(
         default=None,
         description="An ONNX file: any network, or the weights of `model` where that is given. Relative to this file.",
+    )
+    mode: Mode = Field(
+        default=Mode.THROUGHPUT,
+        strict=False,
+        description="throughput; latency: batch 1, one in flight; accuracy: the quality on `dataset`, and no speed.",
     )
     concurrency: Axis = Field(
         default="1..8", validate_default=True, description="Inferences in flight: a number, a list or an axis."
@@ -139,6 +167,35 @@ class SweepConfig(BaseModel):
     tactic_sources: Names | None = Field(
         default=None, description="On TensorRT: libraries that kernels may come from, by TensorRT's names."
     )
+    dataset: Name | None = Field(
+        default=None,
+        description="A labelled data set. Its accuracy is measured once for each batch, at the highest concurrency.",
+    )
+    truth: Name | None = Field(default=None, description="The labels of `dataset`, where they are not in its folder.")
+    subset: Name | None = Field(
+        default=None, description="Part of it: `first 5 per class`, `every 10th`, `@list.txt`. By default all."
+    )
+    calibration: Name | None = Field(
+        default=None, description="For int8: a calibration table (JSON), or a calibration cache of TensorRT."
+    )
+    allow_overlap: bool = Field(
+        default=False, description="Measure accuracy also on images that the calibration has seen."
+    )
+    memory_budget: SizeText | None = Field(
+        default=None, description="The most device memory that engine and lanes may take, beside the CUDA context."
+    )
+    host_memory_budget: SizeText | None = Field(
+        default=None, description="The most host memory that the lanes of a cell may take."
+    )
+    memory_reserve: SizeOrNothingText | None = Field(
+        default=None,
+        description="What stays free of each memory. By default 5 % of it, at most 512MiB.",
+    )
+    on_pressure: OnPressure = Field(
+        default=OnPressure.BACKPRESSURE,
+        strict=False,
+        description="A cell whose lanes do not all fit: share lanes (backpressure), leave it out (skip), end (fail).",
+    )
     simulated: dict[str, JsonValue] | None = Field(default=None, description="Settings of the simulated backend.")
     converted_from: dict[str, JsonValue] | None = Field(
         default=None, description="The foreign task that this sweep was converted from. Kept for the record only."
@@ -170,6 +227,21 @@ class SweepConfig(BaseModel):
         return None if self.workspace is None else parse_size_bytes(self.workspace)
 
     @property
+    def memory_budget_bytes(self) -> int | None:
+        """The most device memory; None for as much as there is."""
+        return None if self.memory_budget is None else parse_size_bytes(self.memory_budget)
+
+    @property
+    def host_memory_budget_bytes(self) -> int | None:
+        """The most host memory of a cell's lanes; None for as much as there is."""
+        return None if self.host_memory_budget is None else parse_size_bytes(self.host_memory_budget)
+
+    @property
+    def memory_reserve_bytes(self) -> int | None:
+        """What stays free; None for the default."""
+        return None if self.memory_reserve is None else parse_size_bytes(self.memory_reserve)
+
+    @property
     def latency_limit_ns(self) -> int | None:
         """The latency that the summary's best cell must stay below."""
         return None if self.latency_limit is None else parse_duration_ns(self.latency_limit)
@@ -183,6 +255,13 @@ class SweepConfig(BaseModel):
     def cell_count(self) -> int:
         """Cells of the whole sweep, all devices together."""
         return math.prod(len(axis) for axis in (self.device, self.precision, self.batch, self.concurrency))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_at_a_time_for_latency(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("mode") in ("latency", Mode.LATENCY):
+            return {"batch": 1, "concurrency": 1} | values
+        return values
 
     @model_serializer(mode="wrap")
     def _without_unnamed_model(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -205,6 +284,13 @@ class SweepConfig(BaseModel):
         if self.simulated is not None and self.backend is not BackendChoice.SIMULATED:
             problem = f"settings of the simulated backend are given, but backend is {self.backend}"
             yield BadInputError(problem, remedy="set backend to simulated, or give no simulated")
+        if self.mode is Mode.LATENCY and (self.batch, self.concurrency) != ((1,), (1,)):
+            problem = "mode latency means batch 1 and concurrency 1, and others are given"
+            yield BadInputError(problem, remedy="give no batch and concurrency, or set mode to throughput")
+        if self.dataset is None and (self.truth is not None or self.subset is not None):
+            yield BadInputError("truth or subset is given, but no dataset", remedy="name the dataset, or give neither")
+        if self.calibration is not None and Precision.INT8 not in self.precision:
+            yield BadInputError("a calibration is given, but precision has no int8", remedy="add int8 to precision")
         if self.cell_count > MAX_CELLS:
             problem = f"{self.cell_count:,} cells are more than {MAX_CELLS:,}"
             yield BadInputError(problem, remedy="use steps in concurrency and batch, such as 1..64:x2")

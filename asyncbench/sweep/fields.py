@@ -143,6 +143,12 @@ SizeText = Annotated[
     WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["1GiB", "256MiB"]}),
 ]
 
+SizeOrNothingText = Annotated[
+    str,
+    AfterValidator(_checked_by(parse_size_bytes, accepts=lambda _: True, remedy="")),
+    WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["256MiB", "0B"]}),
+]
+
 WarmupText = Annotated[
     str,
     AfterValidator(_checked_by(parse_warmup_ns, accepts=lambda _: True, remedy="")),

@@ -11,7 +11,7 @@ from asyncbench.sweep.json_text import parse_json
 from asyncbench.sweep.problems import flag_name, shown
 from asyncbench.sweep.tasks import convert_task, is_task
 
-_PATH_KEYS = ("model_file", "images")
+_PATH_KEYS = ("model_file", "images", "dataset", "truth", "calibration")
 _SCHEMA_KEY = "$schema"  # editors find the published schema by it
 _REMEDY = "write an object, or a list of objects; `asyncbench schema config` says of what"
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from asyncbench.errors import BadInputError
 from asyncbench.sweep.config import SweepConfig, check_config
 from asyncbench.sweep.problems import bad_input
 
@@ -22,7 +21,8 @@ class TaskParams(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     mode: Literal["throughput", "latency", "accuracy"] = Field(
-        default="throughput", description="`latency` means batch 1 and concurrency 1, whatever they say."
+        default="throughput",
+        description="`latency` means batch 1 and concurrency 1, whatever they say; `accuracy` knows no iterations.",
     )
     batch: int = Field(default=1, ge=1, le=256, description="Items of one inference.")
     concurrency: int = Field(default=1, ge=1, le=32, description="Inferences in flight.")
@@ -49,17 +49,13 @@ def is_task(entry: Mapping[str, object]) -> bool:
 def convert_task(entry: Mapping[str, object], *, source: str) -> SweepConfig:
     """Return the sweep that a task asks for. Its backend is `auto`, so that it runs on any machine.
 
-    The task as it was written is in `converted_from`.
+    The task as it was written is in `converted_from`. A task has no place for a data set: one in mode accuracy loads
+    without, and is refused when it is run if none was named beside it.
 
     Raises:
         BadInputError: The task cannot be used; `source` starts the message.
     """
     task = _check_task(entry, source=source)
-    if task.params.mode == "accuracy":
-        raise BadInputError(
-            f"{source}: mode accuracy does not measure speed, and this version has no accuracy runs",
-            remedy='remove the task, or set its mode to "throughput"',
-        )
     return check_config(_sweep_values(task) | {"converted_from": dict(entry)}, source=source)
 
 
@@ -75,8 +71,11 @@ def _sweep_values(task: Task) -> dict[str, object]:
     one_at_a_time = params.mode == "latency"
     values: dict[str, object] = {
         "model": task.workload,
+        "mode": params.mode,
         "precision": params.precision,
         "batch": 1 if one_at_a_time else params.batch,
         "concurrency": 1 if one_at_a_time else params.concurrency,
     }
-    return values if params.iterations is None else values | {"iterations": params.iterations}
+    # How often the data set is gone through is not a choice: the predecessor ignored iterations there, too.
+    counts = params.iterations is not None and params.mode != "accuracy"
+    return values | {"iterations": params.iterations} if counts else values

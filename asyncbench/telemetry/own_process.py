@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+_RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB", re.MULTILINE)
 
 
 def cpu_time_ns() -> int:
@@ -25,8 +26,17 @@ def reset_peak_resident() -> bool:
 
 def peak_resident_bytes() -> int | None:
     """Return the highest resident size since the last reset (VmHWM), or None where /proc does not tell."""
+    return _status_bytes(_PEAK)
+
+
+def resident_bytes() -> int | None:
+    """Return the resident size (VmRSS), or None where /proc does not tell."""
+    return _status_bytes(_RESIDENT)
+
+
+def _status_bytes(pattern: re.Pattern[str]) -> int | None:
     try:
-        match = _PEAK.search(Path("/proc/self/status").read_text(encoding="ascii"))
+        match = pattern.search(Path("/proc/self/status").read_text(encoding="ascii"))
     except OSError:
         return None
     return int(match.group(1)) * 1024 if match else None

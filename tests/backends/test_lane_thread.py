@@ -9,6 +9,7 @@ import pytest
 import structlog
 import trio
 
+from asyncbench.backends.lane_body import EmptyBody
 from asyncbench.backends.lane_thread import ThreadLane, running
 from asyncbench.errors import LaneError
 
@@ -40,7 +41,7 @@ class WakeUps(trio.abc.Instrument):
 
 @asynccontextmanager
 async def lane_over(run):
-    lane = ThreadLane(index=0, run=run, read_outputs=dict)
+    lane = ThreadLane(index=0, body=EmptyBody(run))
     async with running([lane]):
         yield lane
 

@@ -87,7 +87,7 @@ async def test_a_free_axis_other_than_the_batch_is_refused(tmp_path):
 async def test_an_output_without_the_batch_is_refused(tmp_path):
     path = write_relu(tmp_path / "mixed.onnx", op="ReduceSum", keepdims=0, output_shape=())
 
-    assert "does not have the batch of 2" in await refusal_of(request_for(path, batches=(2,)))
+    assert "does not have the batch of 1" in await refusal_of(request_for(path, batches=(2,)))
 
 
 async def test_an_output_whose_shape_the_graph_does_not_state_is_found_by_running_it(tmp_path):
@@ -116,7 +116,7 @@ async def test_lanes_that_no_memory_can_hold_do_not_fit(tmp_path):
     inputs = {"x": np.broadcast_to(np.float32(0), (2**45, 4))}
 
     async with OnnxRuntimeBackend().open_engine(request_for(write_relu(tmp_path / "relu.onnx"))) as engine:
-        with pytest.raises(DoesNotFitError, match="1 lanes of batch 35184372088832") as refusal:
+        with pytest.raises(DoesNotFitError, match="a lane of batch 35184372088832") as refusal:
             await engine.open_lanes(batch=2**45, count=1, inputs=inputs).__aenter__()
 
     assert refusal.value.facts["requested_bytes"] >= 2**45 * 32

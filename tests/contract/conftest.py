@@ -17,15 +17,16 @@ from asyncbench.backends.base import (
     AnyArray,
     Backend,
     EngineFacts,
+    EngineMemory,
     EngineRequest,
     LaneFacts,
-    MemoryForecast,
     TensorSpec,
 )
 from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
 from asyncbench.backends.simulated import SimulatedBackend
 from asyncbench.backends.simulated_spec import Fault, FaultKind, ServiceTime, SimulatedSpec
 from asyncbench.clock import now_ns
+from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.sweep.cell import Precision
 
 CUDA_ERROR_LAUNCH_FAILED = 719
@@ -149,20 +150,23 @@ class PumpOverFake:
 
     @asynccontextmanager
     async def open_lanes(self, *, batch, count, inputs):
-        from asyncbench.backends.tensorrt.pump import PumpSource, open_pump_lanes
+        from asyncbench.backends.tensorrt.pump import open_pump_lanes
 
         if inputs["x"].shape != (batch, 8):
             message = f"input 'x' has the shape {inputs['x'].shape}, the lane needs {(batch, 8)}"
             raise ValueError(message)
-        sources = []
-        for _ in range(count):
-            own = inputs["x"].copy()
-            stream = self._fake.stream(low_ns=100_000)
-            if self.fails:
-                self._fake.fail("cuGraphLaunch", stream=stream, code=CUDA_ERROR_LAUNCH_FAILED)
-            sources.append(PumpSource(stream=stream, graph_exec=1, read_outputs=lambda own=own: {"y": own * 2}))
-        async with open_pump_lanes(self._reactor, sources) as lanes:
+        bodies = [DoublingBody(self._fake, inputs["x"]) for _ in range(count)]
+        if self.fails:
+            for body in bodies:
+                self._fake.fail("cuGraphLaunch", stream=body.stream, code=CUDA_ERROR_LAUNCH_FAILED)
+        async with open_pump_lanes(self._reactor, bodies) as lanes:
             yield lanes
+
+    async def read_memory(self):
+        return EngineMemory()
+
+    async def free_lanes(self):
+        pass
 
     @asynccontextmanager
     async def open_empty_lane(self):
@@ -170,6 +174,31 @@ class PumpOverFake:
 
         async with open_empty_pump_lane(self._reactor) as lane:
             yield lane
+
+
+class DoublingBody:
+    """What a lane of `PumpOverFake` owns: a stream of the fake driver and its own inputs."""
+
+    graph_exec = 1
+
+    def __init__(self, fake, first) -> None:
+        self._fake = fake
+        self._first = first
+        self._own = first.copy()
+        self.stream = fake.stream(low_ns=100_000)
+
+    def read_outputs(self):
+        return {"y": self._own * 2}
+
+    def write_inputs(self, inputs):
+        self._own[:] = inputs["x"]
+
+    async def free_memory(self):
+        self._own = None
+
+    async def take_memory(self):
+        self._own = self._first.copy()
+        self.stream = self._fake.stream(low_ns=100_000)
 
 
 @pytest.fixture(scope="session")

@@ -274,3 +274,62 @@ async def test_a_failed_inference_starts_no_other_one(failing_lane):
     # The nine others never start: they come back, or the failure has taken them already.
     assert failing_lane.take_credits_back() in (0, 9)
     await failing_lane.wait_idle()
+
+
+async def test_new_inputs_make_new_outputs_and_are_copied(lane, subject):
+    await lane.infer()
+    other = {name: array.copy() for name, array in subject.inputs(1, 1).items()}
+    expected = subject.reference(other)
+
+    lane.write_inputs(other)
+    for array in other.values():
+        array.fill(0)
+    await lane.infer()
+
+    outputs = lane.read_outputs()
+    assert all(np.allclose(outputs[name], expected[name], rtol=1e-3, atol=1e-4) for name in expected)
+
+
+async def test_inputs_are_not_replaced_while_the_lane_runs(lane, subject):
+    lane.give_credits(lane.max_credits)
+
+    with pytest.raises(ValueError, match="is running"):
+        lane.write_inputs(subject.inputs(1, 1))
+
+
+async def test_a_lane_whose_memory_was_freed_takes_no_credits_until_it_has_it_again(lane, subject):
+    await lane.infer()
+    await lane.free_memory()
+
+    with pytest.raises(ValueError, match="no memory"):
+        lane.give_credits(1)
+    with pytest.raises(ValueError, match="no memory"):
+        await lane.infer()
+    await lane.wait_idle()
+    assert len(lane.completions_nowait()) == 0
+    await lane.take_memory()
+
+    assert (await lane.infer()).service_ns >= 0
+    expected = subject.reference(subject.inputs(1, 0))
+    assert all(np.allclose(array, expected[name], rtol=1e-3, atol=1e-4) for name, array in lane.read_outputs().items())
+
+
+async def test_the_memory_of_a_lane_is_not_freed_while_it_has_credits_or_completions(lane):
+    lane.give_credits(2)
+    with pytest.raises(ValueError, match="credits, or completions"):
+        await lane.free_memory()
+    await lane.wait_idle()
+
+    with pytest.raises(ValueError, match="credits, or completions"):
+        await lane.free_memory()
+
+    assert len(lane.completions_nowait()) == 2
+    await lane.free_memory()
+
+
+async def test_leaving_a_lane_without_memory_is_like_leaving_any_other(engine, subject):
+    for _ in range(2):
+        async with engine.open_lanes(batch=1, count=2, inputs=subject.inputs(1, 0)) as lanes:
+            await lanes[1].infer()
+            await lanes[1].free_memory()
+            await lanes[0].infer()

@@ -24,7 +24,7 @@ from asyncbench.engine_cache import (
     obtain_engine,
 )
 from asyncbench.engine_cache.obtain import reject_engine
-from asyncbench.engine_cache.sidecar import decode_sidecar
+from asyncbench.engine_cache.sidecar import BuildTry, decode_sidecar
 from asyncbench.errors import EngineBuildError, OutputError
 
 IDENTITY = EngineIdentity(
@@ -99,7 +99,13 @@ async def test_the_sidecar_says_all_of_the_identity_and_what_the_bytes_must_be(f
     )
     assert written["engine_bytes"] == len(PLAN)
     assert written["key"] == engine.path.stem
-    assert written["build"] == {"build_ns": 7, "warnings": ["slow"]}
+    assert written["build"] == {
+        "build_ns": 7,
+        "warnings": ["slow"],
+        "workspace_bytes": None,
+        "peak_device_bytes": None,
+        "tries": [],
+    }
 
 
 def test_two_engines_that_differ_in_anything_have_different_keys():
@@ -358,3 +364,33 @@ def test_a_waiter_builds_when_the_builder_is_killed(tmp_path):
 
 def test_a_sidecar_from_a_newer_schema_is_not_read():
     assert decode_sidecar(b'{"schema_version": 2}') is None
+
+
+async def test_the_sidecar_keeps_the_tries_of_a_build(folder):
+    tries = (
+        BuildTry(workspace_bytes=2, outcome="killed", took_ns=5),
+        BuildTry(workspace_bytes=1, outcome="built", took_ns=7),
+    )
+    facts = BuildFacts(build_ns=7, workspace_bytes=1, peak_device_bytes=3, tries=tries)
+
+    async def build(path: Path) -> BuildFacts:
+        await trio.Path(path).write_bytes(PLAN)
+        return facts
+
+    await obtain_engine(folder, IDENTITY, label="net", build=build, say=lambda _: None)
+
+    stored = decode_sidecar(folder.sidecar_path(IDENTITY.key()).read_bytes())
+    assert stored.build == facts
+
+
+async def test_a_sidecar_from_before_tries_were_kept_is_still_read(folder):
+    async def build(path: Path) -> BuildFacts:
+        await trio.Path(path).write_bytes(PLAN)
+        return BuildFacts(build_ns=7)
+
+    await obtain_engine(folder, IDENTITY, label="net", build=build, say=lambda _: None)
+    written = json.loads(folder.sidecar_path(IDENTITY.key()).read_text())
+    for later in ("workspace_bytes", "peak_device_bytes", "tries"):
+        del written["build"][later]
+
+    assert decode_sidecar(json.dumps(written).encode()).build == BuildFacts(build_ns=7)

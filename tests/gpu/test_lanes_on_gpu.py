@@ -63,7 +63,12 @@ def inputs_of(batch, seed=0):
 async def drive(lanes, driver, duration_s=0.2):
     """Run all lanes at once; return how many inferences completed."""
     counts = []
-    loop = ClosedLoop(lanes, driver=driver, record=lambda done: counts.append(len(done)))
+    loop = ClosedLoop(
+        lanes,
+        concurrency=len(lanes),
+        driver=driver,
+        record=lambda done, _worker: counts.append(len(done)),
+    )
 
     async def wait():
         await trio.sleep(duration_s)

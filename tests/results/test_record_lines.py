@@ -55,7 +55,8 @@ def test_what_is_unknown_is_written_as_null(make_cell):
     written = json.loads(encode_line(make_cell(status=Status.DOES_NOT_FIT)))
 
     assert written["throughput_items_s"] is None
-    assert written["latency"] == dict.fromkeys(("service", "enqueue", "gpu", "wait", "response"))
+    assert written["latency"] == dict.fromkeys(("service", "service_undisturbed", "enqueue", "gpu", "wait", "response"))
+    assert written["memory"].pop("lane_changes") == []
     assert set(written["memory"].values()) == {None}
 
 

@@ -33,7 +33,7 @@ class Counted:
         self.first_issued_at_ns = None
         self.last_completed_at_ns = 0
 
-    def __call__(self, done):
+    def __call__(self, done, _worker=0):
         self.n += len(done)
         if self.first_issued_at_ns is None:
             self.first_issued_at_ns = int(done.issued_at_ns[0])
@@ -58,7 +58,7 @@ def _zeros(spec):
 async def test_a_limited_loop_runs_exactly_its_limit_and_ends_by_itself(driver, limit, autojump_clock):
     async def body(lanes):
         counted = Counted()
-        loop = ClosedLoop(lanes, driver=driver, record=counted, limit=limit)
+        loop = ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=counted, limit=limit)
         await loop.run(loop.wait_all_done)
         return counted
 
@@ -71,7 +71,7 @@ async def test_a_limited_loop_runs_exactly_its_limit_and_ends_by_itself(driver, 
 async def test_lanes_are_kept_busy_back_to_back(driver, autojump_clock):
     async def body(lanes):
         counted = Counted()
-        await ClosedLoop(lanes, driver=driver, record=counted).run(partial(trio.sleep, 1.0))
+        await ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=counted).run(partial(trio.sleep, 1.0))
         return counted
 
     counted = await with_lanes(3, body)
@@ -85,7 +85,7 @@ async def test_lanes_are_kept_busy_back_to_back(driver, autojump_clock):
 async def test_leaving_the_body_drains_what_is_in_flight(driver, autojump_clock):
     async def body(lanes):
         counted = Counted()
-        await ClosedLoop(lanes, driver=driver, record=counted).run(partial(trio.sleep, 0.001))
+        await ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=counted).run(partial(trio.sleep, 0.001))
         return counted, trio.current_time()
 
     started = trio.current_time()
@@ -98,7 +98,7 @@ async def test_leaving_the_body_drains_what_is_in_flight(driver, autojump_clock)
 @pytest.mark.parametrize("driver", list(Driver))
 async def test_a_failed_inference_ends_the_loop_with_the_lanes_own_error(driver, autojump_clock):
     async def body(lanes):
-        loop = ClosedLoop(lanes, driver=driver, record=lambda _: None)
+        loop = ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=lambda _done, _worker: None)
         await loop.run(partial(trio.sleep, 10))
 
     with pytest.raises(LaneError):
@@ -108,10 +108,10 @@ async def test_a_failed_inference_ends_the_loop_with_the_lanes_own_error(driver,
 @pytest.mark.parametrize("driver", list(Driver))
 async def test_a_lane_that_hangs_is_given_up_after_the_drain_limit(driver, autojump_clock):
     async def body(lanes):
-        loop = ClosedLoop(lanes, driver=driver, record=lambda _: None)
+        loop = ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=lambda _done, _worker: None)
         await loop.run(partial(trio.sleep, 1))
 
-    with pytest.raises(DeviceLostError, match="1 of 2 lanes did not finish"):
+    with pytest.raises(DeviceLostError, match="1 of 2 workers did not finish"):
         await with_lanes(2, body, faults=[{"at": 20, "kind": "hang"}])
 
 
@@ -119,7 +119,9 @@ async def test_a_lane_that_hangs_is_given_up_after_the_drain_limit(driver, autoj
 async def test_a_cancelled_loop_ends_and_leaves_no_task_behind(driver, autojump_clock):
     async def body(lanes):
         with trio.move_on_after(0.5) as scope:
-            await ClosedLoop(lanes, driver=driver, record=lambda _: None).run(trio.sleep_forever)
+            await ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=lambda _done, _worker: None).run(
+                trio.sleep_forever
+            )
         return scope.cancelled_caught
 
     tasks_before = trio.lowlevel.current_statistics().tasks_living
@@ -135,7 +137,7 @@ async def test_a_flush_counts_what_has_completed_so_far(driver, autojump_clock):
 
     async def body(lanes):
         counted = Counted()
-        loop = ClosedLoop(lanes, driver=driver, record=counted)
+        loop = ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=counted)
 
         async def look_often():
             for _ in range(5):

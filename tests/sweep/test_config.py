@@ -4,7 +4,7 @@ import pytest
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Driver, InputKind, Precision
-from asyncbench.sweep.config import BackendChoice, SweepConfig, check_config
+from asyncbench.sweep.config import BackendChoice, Mode, OnPressure, SweepConfig, check_config
 
 
 def refusal(values) -> str:
@@ -55,6 +55,32 @@ def test_warm_up_is_automatic_or_absent_or_fixed(text, warmup_ns):
     assert check_config({"warmup": text}, source="sweep.json").warmup_ns == warmup_ns
 
 
+def test_speed_is_measured_and_no_accuracy_and_lanes_are_shared_where_memory_is_short_unless_something_else_is_said():
+    config = check_config({}, source="sweep.json")
+
+    assert config.mode is Mode.THROUGHPUT
+    assert (config.dataset, config.calibration, config.allow_overlap) == (None, None, False)
+    assert (config.memory_budget_bytes, config.host_memory_budget_bytes, config.memory_reserve_bytes) == (None,) * 3
+    assert config.on_pressure is OnPressure.BACKPRESSURE
+
+
+def test_mode_latency_is_one_cell_of_batch_one_and_concurrency_one():
+    config = check_config({"mode": "latency"}, source="sweep.json")
+
+    assert (config.batch, config.concurrency, config.cell_count) == ((1,), (1,), 1)
+
+
+def test_mode_accuracy_loads_without_a_data_set_which_may_come_with_a_flag():
+    assert check_config({"mode": "accuracy"}, source="sweep.json").dataset is None
+
+
+def test_sizes_are_read_once_and_kept_as_they_were_written():
+    config = check_config({"memory_budget": "8GiB", "memory_reserve": "512 MiB"}, source="sweep.json")
+
+    assert (config.memory_budget_bytes, config.memory_reserve_bytes) == (8 << 30, 512 << 20)
+    assert config.memory_budget == "8GiB"
+
+
 @pytest.mark.parametrize("axis", [4, [4], [4, 4], "4", "4,4", (4,)])
 def test_an_axis_is_a_number_a_list_or_a_text(axis):
     assert check_config({"concurrency": axis, "batch": 1}, source="sweep.json").concurrency == (4,)
@@ -81,7 +107,7 @@ def test_devices_multiply_the_cells():
     [
         ({"batchsize": 8}, 'key "batchsize" is unknown: did you mean key "batch"?'),
         ({"stop": {"medain": "1%"}}, 'key "stop.medain" is unknown: did you mean key "stop.median"?'),
-        ({"zzz": 8}, 'key "zzz" is unknown: the keys here are model, model_file, concurrency, batch, '),
+        ({"zzz": 8}, 'key "zzz" is unknown: the keys here are model, model_file, mode, concurrency, '),
         ({"concurrency": "8..1"}, "key \"concurrency\": '8..1' runs backwards: write 1..8"),
         ({"concurrency": 0}, 'key "concurrency": 0 is below 1: write whole numbers from 1'),
         ({"concurrency": 1_000_001}, 'key "concurrency": 1000001 is above 1,000,000: write 1000000 or less'),
@@ -114,6 +140,17 @@ def test_devices_multiply_the_cells():
         ({"duration": "1s", "iterations": 9}, "duration and iterations are both given: keep one of them"),
         ({"images": "there", "input": "zeros"}, "images are given, but input is zeros: set input to images"),
         ({"simulated": {}}, "settings of the simulated backend are given, but backend is auto: set backend"),
+        ({"mode": "fast"}, 'key "mode" is "fast": make it "throughput", "latency" or "accuracy"'),
+        (
+            {"mode": "latency", "batch": 4},
+            "mode latency means batch 1 and concurrency 1, and others are given: give no",
+        ),
+        ({"subset": "every 10th"}, "truth or subset is given, but no dataset: name the dataset, or give neither"),
+        ({"truth": "labels.json"}, "truth or subset is given, but no dataset: name the dataset, or give neither"),
+        ({"calibration": "table.json"}, "a calibration is given, but precision has no int8: add int8 to precision"),
+        ({"allow_overlap": "yes"}, 'key "allow_overlap" is "yes": make it true or false'),
+        ({"memory_budget": "8"}, "key \"memory_budget\": '8' is not a size"),
+        ({"on_pressure": "wait"}, 'key "on_pressure" is "wait": make it "backpressure", "skip" or "fail"'),
         ({"batch": "1..1000", "concurrency": "1..1000"}, "1,000,000 cells are more than 100,000: use steps"),
     ],
 )

@@ -68,6 +68,19 @@ INPUT = PICTURES | some_of(input=st.sampled_from(["random", "zeros"]))
 REAL_BACKEND = some_of(backend=st.sampled_from(["auto", "onnxruntime", "tensorrt"]))
 SIMULATED = st.fixed_dictionaries({"backend": st.just("simulated")}, optional={"simulated": JSON_OBJECTS})
 
+SIZES = st.builds("{}{}".format, st.integers(min_value=1, max_value=999), st.sampled_from(["B", "KiB", " MB", "gib"]))
+MEMORY = some_of(
+    memory_budget=SIZES | st.none(),
+    host_memory_budget=SIZES,
+    memory_reserve=SIZES | st.none(),
+    workspace=SIZES,
+    on_pressure=st.sampled_from(["backpressure", "skip", "fail"]),
+)
+# Mode latency is left out: it takes no axes.
+QUALITY = some_of(
+    mode=st.sampled_from(["throughput", "accuracy"]), allow_overlap=st.booleans()
+) | st.fixed_dictionaries({"dataset": NAMES}, optional={"truth": NAMES, "subset": NAMES, "mode": st.just("accuracy")})
+
 SWEEPS = st.builds(
     lambda *parts: {key: value for part in parts for key, value in part.items()},
     POINTS,
@@ -75,6 +88,8 @@ SWEEPS = st.builds(
     LENGTH,
     INPUT,
     REAL_BACKEND | SIMULATED,
+    MEMORY,
+    QUALITY,
 )
 
 

@@ -45,6 +45,26 @@ def test_paths_start_at_the_folder_of_the_file_that_names_them():
     assert config.images == "/pictures"
 
 
+@pytest.mark.parametrize("key", ["dataset", "truth", "calibration"])
+def test_a_data_set_its_truth_and_a_calibration_are_paths_too(key):
+    needed = {"dataset": "pictures", "precision": "int8"}
+
+    (config,) = load(json.dumps(needed | {key: "below/it"}))
+
+    assert getattr(config, key) == "some/folder/below/it"
+
+
+def test_a_subset_is_no_path():
+    assert load('{"dataset": "pictures", "subset": "every 10th"}')[0].subset == "every 10th"
+
+
+def test_a_calibration_and_precisions_without_int8_above_it_are_refused():
+    with pytest.raises(BadInputError, match="a calibration is given, but precision has no int8"):
+        merge_config(
+            *layers({"precision": "int8", "calibration": "table.json"}, {"precision": "fp16"}), source="the sweep"
+        )
+
+
 def test_paths_of_flags_stay_as_they_are():
     assert read_flags({"model_file": "a.onnx", "images": None}).model_file == "a.onnx"
 

@@ -6,8 +6,8 @@ import pytest
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Precision
-from asyncbench.sweep.config import BackendChoice
-from asyncbench.sweep.loading import load_config
+from asyncbench.sweep.config import BackendChoice, Mode
+from asyncbench.sweep.loading import load_config, merge_config, read_flags
 
 FULL_PARAMS = {
     "hardware": "gpu",
@@ -30,6 +30,7 @@ def test_a_task_is_a_sweep_of_one_cell_on_whatever_the_machine_has():
 
     assert (config.model, config.precision) == ("resnet50", (Precision.FP16,))
     assert (config.batch, config.concurrency, config.iterations) == ((8,), (4,), 1024)
+    assert config.mode is Mode.THROUGHPUT
     assert config.backend is BackendChoice.AUTO
     assert config.cell_count == 1
 
@@ -56,6 +57,37 @@ def test_latency_mode_is_one_item_at_a_time_whatever_the_task_says():
     config = load_task(params=FULL_PARAMS | {"mode": "latency"})
 
     assert (config.batch, config.concurrency, config.iterations) == ((1,), (1,), 1024)
+
+
+def test_latency_mode_is_mode_latency_of_the_sweep():
+    assert load_task(params={"mode": "latency"}).mode is Mode.LATENCY
+
+
+def test_accuracy_mode_keeps_batch_and_concurrency_and_has_no_iterations():
+    config = load_task(params=FULL_PARAMS | {"mode": "accuracy"})
+
+    assert config.mode is Mode.ACCURACY
+    assert (config.batch, config.concurrency, config.iterations) == ((8,), (4,), None)
+    assert config.converted_from["params"]["iterations"] == 1024
+
+
+def test_an_accuracy_task_takes_its_data_set_from_the_flags():
+    task = load_task(params={"mode": "accuracy"})
+    flags = read_flags({"dataset": "imagenet", "subset": "first 5 per class"})
+
+    config = merge_config(task, flags, source="tasks.json")
+
+    assert (task.dataset, config.dataset, config.subset) == (None, "imagenet", "first 5 per class")
+    assert config.mode is Mode.ACCURACY
+
+
+@pytest.mark.parametrize("mode", ["throughput", "accuracy"])
+def test_a_task_becomes_a_latency_measurement_by_a_flag(mode):
+    config = merge_config(
+        load_task(params=FULL_PARAMS | {"mode": mode}), read_flags({"mode": "latency"}), source="tasks.json"
+    )
+
+    assert (config.mode, config.batch, config.concurrency) == (Mode.LATENCY, (1,), (1,))
 
 
 def test_several_tasks_are_several_sweeps_in_their_order():
@@ -85,7 +117,6 @@ def test_several_tasks_are_several_sweeps_in_their_order():
         ({"params": {"precision": "fp8"}}, 'key "params.precision" is "fp8": make it "fp32", "fp16" or "int8"'),
         ({"params": {"hardware": "cpu"}}, 'key "params.hardware" is "cpu": make it "gpu"'),
         ({"params": {"mode": "fast"}}, 'key "params.mode" is "fast": make it "throughput", "latency" or "accuracy"'),
-        ({"params": {"mode": "accuracy"}}, "mode accuracy does not measure speed, and this version has no accuracy"),
     ],
 )
 def test_a_task_that_cannot_be_used_is_refused_with_its_place_and_remedy(changes, line):

@@ -5,9 +5,21 @@ from __future__ import annotations
 import pytest
 import trio
 
+from asyncbench.backends.lane_body import EmptyBody
+from asyncbench.backends.tensorrt.launch_settings import LaunchSettings
 from asyncbench.errors import DeviceLostError
 
 pytestmark = pytest.mark.native
+
+
+class Body(EmptyBody):
+    """A graph on a stream of the fake driver."""
+
+    graph_exec = 1
+
+    def __init__(self, stream):
+        super().__init__()
+        self.stream = stream
 
 
 @pytest.fixture
@@ -20,25 +32,24 @@ async def reactor(fake_cuda_library):
 
 
 async def test_an_await_of_an_inference_that_never_completes_ends_at_the_deadline(reactor, fake_cuda_library):
-    from asyncbench.backends.tensorrt.pump import PumpSource, open_pump_lanes
+    from asyncbench.backends.tensorrt.pump import open_pump_lanes
 
     stream = fake_cuda_library.held_stream()
-    source = PumpSource(stream=stream, graph_exec=1, read_outputs=dict)
+    settings = LaunchSettings(deadline_ns=20_000_000)
 
-    async with open_pump_lanes(reactor, [source], deadline_ns=20_000_000) as (lane,):
+    async with open_pump_lanes(reactor, [Body(stream)], settings) as (lane,):
         with trio.fail_after(10), pytest.raises(DeviceLostError, match="lane 0"):
             await lane.infer()
         fake_cuda_library.release(stream)
 
 
 async def test_a_lane_on_another_stream_goes_on_while_one_hangs(reactor, fake_cuda_library):
-    from asyncbench.backends.tensorrt.pump import PumpSource, open_pump_lanes
+    from asyncbench.backends.tensorrt.pump import open_pump_lanes
 
     held = fake_cuda_library.held_stream()
     streams = [held, fake_cuda_library.stream(low_ns=10_000)]
-    sources = [PumpSource(stream=stream, graph_exec=1, read_outputs=dict) for stream in streams]
 
-    async with open_pump_lanes(reactor, sources) as (stuck, free):
+    async with open_pump_lanes(reactor, [Body(stream) for stream in streams]) as (stuck, free):
         stuck.give_credits(1)
         for _ in range(50):
             await free.infer()
@@ -49,10 +60,10 @@ async def test_a_lane_on_another_stream_goes_on_while_one_hangs(reactor, fake_cu
 
 
 async def test_a_closed_lane_gives_nothing_and_waits_for_nothing(reactor, fake_cuda_library):
-    from asyncbench.backends.tensorrt.pump import PumpSource, open_pump_lanes
+    from asyncbench.backends.tensorrt.pump import open_pump_lanes
 
-    source = PumpSource(stream=fake_cuda_library.stream(low_ns=10_000), graph_exec=1, read_outputs=dict)
-    async with open_pump_lanes(reactor, [source]) as (lane,):
+    body = Body(fake_cuda_library.stream(low_ns=10_000))
+    async with open_pump_lanes(reactor, [body]) as (lane,):
         await lane.infer()
 
     assert lane.take_credits_back() == 0

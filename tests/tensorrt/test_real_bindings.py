@@ -32,6 +32,11 @@ DIFFERING = [
     ("IProgressMonitor", "step_complete", ["self", "phase_name", "step"]),
     ("IInt8EntropyCalibrator2", "get_batch", ["self", "names"]),
     ("ILogger", "log", ["self", "severity", "msg"]),
+    ("IGpuAllocator", "allocate", ["self", "size", "alignment", "flags"]),
+    ("IGpuAllocator", "deallocate", ["self", "memory"]),
+    ("IGpuAllocator", "reallocate", ["self", "address", "alignment", "new_size"]),
+    ("IGpuAllocator", "allocate_async", ["self", "size", "alignment", "flags", "stream"]),
+    ("IGpuAllocator", "deallocate_async", ["self", "memory", "stream"]),
 ]
 
 

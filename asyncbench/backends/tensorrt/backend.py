@@ -12,6 +12,8 @@ import trio
 
 from asyncbench.backends.base import EngineFacts, EngineRequest
 from asyncbench.backends.draining import DRAIN_LIMIT_S
+from asyncbench.backends.tensorrt.allocator import CountingAllocator
+from asyncbench.backends.tensorrt.calibrated_model import CalibratedModel, calibrated_model
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.engine import TensorRtEngine
 from asyncbench.backends.tensorrt.engine_choice import EngineShape, choose_engines
@@ -55,11 +57,13 @@ class TensorRtBackend:
     async def open_engine(self, request: EngineRequest) -> AsyncIterator[TensorRtEngine]:
         """Have the engines built, load them once and start the pump; see `Backend.open_engine`."""
         bindings = await trio.to_thread.run_sync(lambda: find_bindings(folders=system_folders()))
-        device = await trio.to_thread.run_sync(CudaDevice, device_ordinal(request.device))
+        device = await trio.to_thread.run_sync(
+            partial(CudaDevice, device_ordinal(request.device), limit_bytes=self._settings.memory_budget_bytes)
+        )
         # Outputs are read on the Trio thread, outside of windows.
         device.activate()
         gpu = device.facts()
-        order = self._order(request, bindings, gpu)
+        order = await trio.to_thread.run_sync(self._order, request, bindings, gpu)
         started_at_ns = now_ns()
         stored, plans = await self._load(device, bindings, order)
         async with open_pump(device.cuda_context, completion=self._settings.lanes.completion) as reactor:
@@ -71,35 +75,53 @@ class TensorRtBackend:
                 settings=self._settings.lanes,
             )
             try:
+                await engine.learn_scratch()
                 yield engine
             finally:
                 with trio.move_on_after(DRAIN_LIMIT_S, shield=True):
-                    await engine.close()
+                    await engine.free_lanes()
 
     def _order(self, request: EngineRequest, bindings: Bindings, gpu: GpuFacts) -> EngineOrder:
+        if request.calibration_path is None:
+            model = CalibratedModel(model_path=request.model_path, calibration_cache_path=None)
+        else:
+            model = calibrated_model(
+                request.model_path, request.calibration_path, bindings.flavour, folder=self._folder.calibrations
+            )
         return EngineOrder(
             model_name=request.model_name,
-            model_path=request.model_path,
+            model_path=model.model_path,
+            calibration_cache_path=model.calibration_cache_path,
             precision=request.precision,
             shapes=choose_engines(request.batches, self._settings.engine_mode),
             flavour=bindings.flavour,
             gpu=gpu,
             settings=self._settings.build,
+            device_budget_bytes=self._settings.memory_budget_bytes,
+            may_build=request.may_build,
         )
 
     async def _load(
         self, device: CudaDevice, bindings: Bindings, order: EngineOrder
     ) -> tuple[Sequence[StoredEngine], Sequence[LoadedPlan]]:
         """Load every engine; one that TensorRT refuses though it is whole is quarantined and built anew, once."""
-        supply = partial(supply_engines, order, self._folder, on_progress=self._note_progress, say=self._say)
+        supply = partial(
+            supply_engines,
+            order,
+            self._folder,
+            on_progress=self._note_progress,
+            say=self._say,
+            read_free_bytes=partial(_free_bytes, device),
+        )
+        load = partial(_load_all, bindings, order.shapes, allocator_of(device))
         stored = await supply()
         try:
-            return stored, await device.run(lambda: _load_all(bindings, stored, order.shapes))
+            return stored, await device.run(partial(load, stored))
         except BadInputError as error:
             for one in stored:
                 await reject_engine(self._folder, one, error.message)
         stored = await supply()
-        return stored, await device.run(lambda: _load_all(bindings, stored, order.shapes))
+        return stored, await device.run(partial(load, stored))
 
     def _say(self, text: str) -> None:
         _log.info("engine", text=text)
@@ -163,9 +185,29 @@ def device_ordinal(device: str) -> int:
 
 
 def _load_all(
-    bindings: Bindings, stored: Sequence[StoredEngine], shapes: Sequence[EngineShape]
+    bindings: Bindings, shapes: Sequence[EngineShape], allocator: CountingAllocator, stored: Sequence[StoredEngine]
 ) -> Sequence[LoadedPlan]:
-    return [LoadedPlan(bindings, one.path, shape) for one, shape in zip(stored, shapes, strict=True)]
+    return [
+        LoadedPlan(bindings, one.path, shape, allocator=allocator) for one, shape in zip(stored, shapes, strict=True)
+    ]
+
+
+def allocator_of(device: CudaDevice) -> CountingAllocator:
+    """Return what TensorRT takes its memory of `device` from, on whichever thread it likes."""
+
+    def allocate(size_bytes: int) -> int:
+        device.activate()
+        return device.allocate(size_bytes)
+
+    def free(address: int) -> None:
+        device.activate()
+        device.free(address)
+
+    return CountingAllocator(allocate, free)
+
+
+async def _free_bytes(device: CudaDevice) -> int:
+    return (await device.run(device.memory_bytes))[0]
 
 
 def why_unavailable() -> str | None:

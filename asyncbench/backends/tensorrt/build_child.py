@@ -11,10 +11,12 @@ import contextlib
 import fcntl
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TextIO
+from typing import Protocol, TextIO
 
+from asyncbench.backends.tensorrt.allocator import CountingAllocator
 from asyncbench.backends.tensorrt.build_log import BuildLog
 from asyncbench.backends.tensorrt.find_bindings import find_bindings, system_folders
 from asyncbench.backends.tensorrt.handles import IBuilderConfig
@@ -105,6 +107,8 @@ def build(request: BuildRequest, events: EventWriter) -> DoneEvent:
     log = BuildLog()
     logger = bindings.create_logger(log.take)
     builder = bindings.create_builder(logger)
+    device_memory = _count_device_memory(request.device_budget_bytes)
+    builder.gpu_allocator = bindings.create_gpu_allocator(allocate=device_memory.allocate, free=device_memory.free)
     network = bindings.create_network(builder)
     config = builder.create_builder_config()
     parser = parse_model(
@@ -120,18 +124,54 @@ def build(request: BuildRequest, events: EventWriter) -> DoneEvent:
     plan = builder.build_serialized_network(network, config)
     del parser, kept_alive
     if plan is None:
-        raise log.failure(request)
+        raise log.failure(request, device_memory.take_refusal())
     bindings.write_plan(plan, Path(request.engine_path))
     add_to_timing_cache(_path(request.timing_cache_path), lambda known: bindings.merged_timing_cache(config, known))
-    return DoneEvent(build_ns=now_ns() - started_at_ns, warnings=log.warnings())
+    return DoneEvent(
+        build_ns=now_ns() - started_at_ns, warnings=log.warnings(), peak_device_bytes=device_memory.peak_bytes
+    )
+
+
+class DeviceMemory(Protocol):
+    """What is used of CudaDevice, whose module needs cuda.bindings: to build without a GPU, RTX does not."""
+
+    def activate(self) -> None:
+        """See CudaDevice.activate."""
+
+    def allocate(self, size_bytes: int) -> int:
+        """See CudaDevice.allocate."""
+
+    def free(self, address: int) -> None:
+        """See CudaDevice.free."""
+
+
+def _open_device() -> DeviceMemory:
+    from asyncbench.backends.tensorrt.cuda_device import CudaDevice  # noqa: PLC0415 - see DeviceMemory
+
+    return CudaDevice(0)
+
+
+def _count_device_memory(limit_bytes: int | None) -> CountingAllocator:
+    # Not opened before TensorRT asks for memory: a CUDA context alone takes hundreds of megabytes.
+    device = cache(_open_device)
+
+    def allocate(size_bytes: int) -> int:
+        device().activate()  # TensorRT asks from threads of its own
+        return device().allocate(size_bytes)
+
+    def free(address: int) -> None:
+        device().activate()
+        device().free(address)
+
+    return CountingAllocator(allocate, free, limit_bytes=limit_bytes)
 
 
 def _configure(bindings: Bindings, config: IBuilderConfig, request: BuildRequest, events: EventWriter) -> object:
     settings = request.settings
     bindings.enable_precision(config, request.precision)
     bindings.prepare_for_lanes(config)
-    if settings.workspace_bytes is not None:
-        bindings.limit_workspace(config, settings.workspace_bytes)
+    if request.workspace_bytes is not None:
+        bindings.limit_workspace(config, request.workspace_bytes)
     if settings.tactic_sources is not None:
         bindings.limit_tactic_sources(config, settings.tactic_sources)
     if settings.max_aux_streams is not None:
@@ -190,6 +230,9 @@ def main() -> int:
         last: BuildEvent = build(request, events)
     except AsyncbenchError as error:
         last = _failed(error)
+    except MemoryError as error:  # also what the bindings make of std::bad_alloc
+        remedy = "free host memory, or lower the largest --batch"
+        last = _failed(DoesNotFitError(f"the builder ran out of host memory: {error!r}", remedy=remedy))
     events.write(last)
     return 0
 

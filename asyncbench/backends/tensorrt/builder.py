@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +12,7 @@ from functools import partial
 
 import trio
 
+from asyncbench.backends.tensorrt.build_log import tells_out_of_memory
 from asyncbench.backends.tensorrt.messages import (
     EVENTS,
     REQUESTS,
@@ -31,6 +31,8 @@ from asyncbench.errors import (
     DoesNotFitError,
     EngineBuildError,
 )
+from asyncbench.host_memory.oom import Death, DeathKind, classify_death
+from asyncbench.host_memory.probe import HostMemory
 from asyncbench.units import format_duration
 
 _COMMAND = (sys.executable, "-m", "asyncbench.backends.tensorrt.build_child")
@@ -44,8 +46,9 @@ _ERRORS: Mapping[FailureKind, type[AsyncbenchError]] = {
 }
 
 
+_MEMORY_REMEDY = "build on a machine with more free host memory and copy its engine cache, or lower the largest --batch"
 _SIGNAL_REMEDIES = {
-    "SIGKILL": "if the kernel's log (dmesg) says out of memory, free some, or lower --workspace or --batch",
+    "SIGKILL": "if it was not you, look into the kernel's log (dmesg)",
     "SIGSEGV": "TensorRT crashed on this model; try another --precision, or choose --backend onnxruntime",
     "SIGABRT": "TensorRT gave up on this model; try another --precision, or choose --backend onnxruntime",
 }
@@ -71,10 +74,12 @@ class BuildResult:
 
     Attributes:
         warnings: What TensorRT warned of, the first few lines.
+        peak_device_bytes: The most that TensorRT held through its allocator.
     """
 
     build_ns: int
     warnings: tuple[str, ...]
+    peak_device_bytes: int
 
 
 async def build_engine(
@@ -94,9 +99,19 @@ async def build_engine(
     Raises:
         BadInputError: The model or a setting cannot be used.
         BackendUnavailableError: This TensorRT cannot build here.
-        DoesNotFitError: TensorRT ran out of memory.
-        EngineBuildError: The builder failed or was killed; facts has the `signal`.
+        DoesNotFitError: TensorRT ran out of memory, or the kernel's out-of-memory killer ended the builder.
+        EngineBuildError: The builder failed, or somebody else killed it; facts has the `signal`.
     """
+    with contextlib.closing(HostMemory()) as host_memory:
+        before = host_memory.read_oom()
+        watch, returncode = await _watch_child(request, on_progress, environment)
+        death = classify_death(returncode, before=before, after=host_memory.read_oom())
+    return watch.result(death, request)
+
+
+async def _watch_child(
+    request: BuildRequest, on_progress: Callable[[BuildProgress], None], environment: Mapping[str, str] | None
+) -> tuple[_Watch, int]:
     watch = _Watch(on_progress)
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(_starter(environment))
@@ -104,9 +119,9 @@ async def build_engine(
         nursery.start_soon(watch.read_errors, process)
         await _send(process, request)
         await watch.read_events(process)
-        await process.wait()
+        returncode = await process.wait()
         nursery.cancel_scope.cancel()
-    return watch.result(process.returncode, request)
+    return watch, returncode
 
 
 class _Watch:
@@ -141,13 +156,14 @@ class _Watch:
             for line in lines:
                 self._take(EVENTS.validate_json(line))
 
-    def result(self, returncode: int | None, request: BuildRequest) -> BuildResult:
+    def result(self, death: Death, request: BuildRequest) -> BuildResult:
         """Return what the child built, or raise why it did not."""
-        if isinstance(self._last, DoneEvent):
-            return BuildResult(build_ns=self._last.build_ns, warnings=self._last.warnings)
-        if isinstance(self._last, FailedEvent):
-            raise _ERRORS[self._last.kind](self._last.message, remedy=self._last.remedy)
-        raise self._death(returncode or 0, request)
+        last = self._last
+        if isinstance(last, DoneEvent):
+            return BuildResult(build_ns=last.build_ns, warnings=last.warnings, peak_device_bytes=last.peak_device_bytes)
+        if isinstance(last, FailedEvent):
+            raise _ERRORS[last.kind](last.message, remedy=last.remedy)
+        raise self._error(death, request)
 
     def _take(self, event: BuildEvent) -> None:
         if isinstance(event, PhaseEvent):
@@ -160,21 +176,17 @@ class _Watch:
         elapsed_ns = now_ns() - self._started_at_ns
         self._on_progress(BuildProgress(phase=self._phase, done_ratio=self._done_ratio, elapsed_ns=elapsed_ns))
 
-    def _death(self, returncode: int, request: BuildRequest) -> EngineBuildError:
-        after = format_duration(now_ns() - self._started_at_ns)
+    def _error(self, death: Death, request: BuildRequest) -> AsyncbenchError:
         what = f"the builder of {request.precision} for {request.shape}"
+        after = format_duration(now_ns() - self._started_at_ns)
         said = self._stderr_tail.decode(errors="replace").strip().splitlines()
         last_words = f": {said[-1]}" if said else ""
-        if returncode >= 0:
-            return EngineBuildError(
-                f"{what} ended with exit code {returncode} after {after}{last_words}",
-                remedy="see its messages with -v",
-                exit_code=returncode,
-            )
-        name = signal.Signals(-returncode).name
-        return EngineBuildError(
-            f"{what} was killed by {name} after {after}{last_words}", remedy=_SIGNAL_REMEDIES.get(name, ""), signal=name
-        )
+        message = f"{what} died after {after}: {death.sentence}{last_words}"
+        # What C++ throws where nobody catches it ends in SIGABRT, and says why.
+        if death.kind is DeathKind.OOM_KILLED or any(map(tells_out_of_memory, said)):
+            return DoesNotFitError(message, remedy=_MEMORY_REMEDY, **death.facts)
+        remedy = _SIGNAL_REMEDIES.get(str(death.facts.get("signal")), "see its messages with -v")
+        return EngineBuildError(message, remedy=remedy, **death.facts)
 
 
 def _starter(environment: Mapping[str, str] | None) -> Callable[..., Awaitable[object]]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import trio
 from cuda.bindings import driver
 
+from asyncbench.backends.tensorrt.device_account import DeviceAccount
 from asyncbench.backends.tensorrt.gpu_facts import GpuFacts
 from asyncbench.errors import (
     AsyncbenchError,
@@ -64,9 +65,13 @@ class CudaDevice:
 
     The context is retained and never released: TensorRT works in the same one, through the runtime API, for the life
     of the process.
+
+    Args:
+        limit_bytes: The most device memory that `allocate` gives away; None for as much as there is.
     """
 
-    def __init__(self, ordinal: int) -> None:
+    def __init__(self, ordinal: int, *, limit_bytes: int | None = None) -> None:
+        self.account = DeviceAccount(limit_bytes)
         try:
             _checked("cuInit", driver.cuInit(0))
         except RuntimeError as error:  # what cuda.bindings raises where libcuda.so.1 is missing
@@ -115,6 +120,11 @@ class CudaDevice:
             uuid=f"GPU-{dashed}",
         )
 
+    @property
+    def shares_host_memory(self) -> bool:
+        """Whether its memory is the host's, as on a Jetson."""
+        return bool(self._attribute("INTEGRATED"))
+
     def memory_bytes(self) -> tuple[int, int]:
         """Return the device's free and total bytes, as all processes together leave them."""
         status, free, total = driver.cuMemGetInfo()
@@ -125,17 +135,22 @@ class CudaDevice:
         """Return the address of device memory, aligned to 256 bytes or more.
 
         Raises:
-            DoesNotFitError: There is not enough; the facts say what was asked and what is free.
+            DoesNotFitError: There is not enough, or the limit is reached; the facts say what was asked and is left.
         """
+        self.account.charge(size_bytes)
         answer = driver.cuMemAlloc(size_bytes)
         if int(answer[0]):
+            self.account.cancel(size_bytes)
             free_bytes, _ = self.memory_bytes()
             _checked("cuMemAlloc", answer, requested_bytes=size_bytes, available_bytes=free_bytes)
-        return int(answer[1])
+        address = int(answer[1])
+        self.account.booked(address, size_bytes)
+        return address
 
     def free(self, address: int) -> None:
         """Free device memory; nothing may use it any more."""
         _checked("cuMemFree", driver.cuMemFree(address))
+        self.account.release(address)
 
     def allocate_pinned(self, size_bytes: int) -> int:
         """Return the address of page-locked host memory.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
-from asyncbench.backends.base import AnyArray, EngineFacts, Lane, LaneFacts, MemoryForecast
+from asyncbench.backends.base import AnyArray, EngineFacts, EngineMemory, Lane, LaneFacts
 from asyncbench.backends.lane_thread import ThreadLane, running
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.gpu_lane import GpuLane
@@ -14,12 +15,17 @@ from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
 from asyncbench.backends.tensorrt.pump import (
     PumpLane,
     PumpReactor,
-    PumpSource,
     open_empty_pump_lane,
     open_pump_lanes,
 )
 from asyncbench.backends.tensorrt.settings import LaneSettings
 from asyncbench.clock import now_ns
+from asyncbench.memory.forecast import MemoryForecast
+
+# What a context and a captured graph of a small network take beside their buffers: 1 to 2 MiB on an H200. The runner
+# corrects it by what lanes really take.
+LANE_OVERHEAD_BYTES = 2 << 20
+_PAGE_BYTES = 2 << 20
 
 
 class TensorRtEngine:
@@ -42,20 +48,47 @@ class TensorRtEngine:
         self.lane_facts = LaneFacts()
         self._device = device
         self._reactor = reactor
+        self._plans = plans
         self._plan_of = {batch: plan for plan in plans for batch in plan.shape.batches}
         self._settings = settings
         self._pool = LanePool(device, transfers=settings.transfers)
+        self._open_count = 0
 
     def now_ns(self) -> int:
         """Return CLOCK_MONOTONIC, which the pump stamps with."""
         return now_ns()
 
     def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:
-        """Predict scratch, inputs and outputs. Graphs and the contexts' own memory are not in it."""
-        plan = self._plan_of[batch]
-        io_bytes = batch * sum(spec.item_bytes() for spec in (*plan.inputs, *plan.outputs))
-        scratch_bytes = self._pool.scratch.upper_bound(plan, batch)
-        return MemoryForecast(device_bytes=lanes * (scratch_bytes + io_bytes), host_bytes=lanes * io_bytes)
+        """Predict scratch, inputs, outputs, and what a context and its graph take beside them.
+
+        A batch that the engine was not opened for gets the scratch of the next larger one that it was.
+        """
+        known = batch if batch in self._plan_of else min(each for each in self._plan_of if each > batch)
+        plan = self._plan_of[known]
+        io_bytes = [batch * spec.item_bytes() for spec in (*plan.inputs, *plan.outputs)]
+        lane_bytes = LANE_OVERHEAD_BYTES + sum(map(paged_bytes, [self._pool.scratch.of(plan, known), *io_bytes]))
+        return MemoryForecast(device_bytes=lanes * lane_bytes, host_bytes=lanes * sum(io_bytes))
+
+    async def read_memory(self) -> EngineMemory:
+        """Ask the driver, and the own accounts; see `Engine.read_memory`."""
+        free_bytes, total_bytes = await self._device.run(self._device.memory_bytes)
+        return EngineMemory(
+            free_bytes=free_bytes,
+            total_bytes=total_bytes,
+            engine_bytes=self._device.account.held_bytes - self._pool.allocated_bytes(),
+            kept_bytes=self._pool.held_bytes(),
+            open_bytes=self._pool.held_bytes(self._open_count),
+            shared_with_host=self._device.shares_host_memory,
+        )
+
+    async def free_lanes(self) -> None:
+        """Free the lanes that are kept; see `Engine.free_lanes`."""
+        await self._device.run(self._pool.close)
+
+    async def learn_scratch(self) -> None:
+        """Find out what a lane of each batch needs; before the first lane is opened."""
+        for plan in self._plans:
+            await self._device.run(partial(self._pool.scratch.learn, plan))
 
     @asynccontextmanager
     async def open_lanes(
@@ -66,12 +99,12 @@ class TensorRtEngine:
         gpu_lanes = await self._device.run(lambda: self._pool.lanes(plan, batch=batch, count=count, inputs=inputs))
         reason = next((lane.graph_reason for lane in gpu_lanes if lane.graph is None), None)
         self.lane_facts = self._settings.facts(graph_reason=reason)
-        if reason is None:
-            async with self._pumped(gpu_lanes) as lanes:
+        self._open_count = count
+        try:
+            async with self._driven(gpu_lanes, reason) as lanes:
                 yield lanes
-        else:
-            async with self._threaded(gpu_lanes) as lanes:
-                yield lanes
+        finally:
+            self._open_count = 0
 
     @asynccontextmanager
     async def open_empty_lane(self) -> AsyncIterator[Lane]:
@@ -79,29 +112,16 @@ class TensorRtEngine:
         async with open_empty_pump_lane(self._reactor) as lane:
             yield lane
 
-    async def close(self) -> None:
-        """Free the lanes; none may be open."""
-        await self._device.run(self._pool.close)
+    def _driven(
+        self, gpu_lanes: Sequence[GpuLane], graph_reason: str | None
+    ) -> AbstractAsyncContextManager[Sequence[Lane]]:
+        return self._pumped(gpu_lanes) if graph_reason is None else self._threaded(gpu_lanes)
 
     @asynccontextmanager
     async def _pumped(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:
-        sources = [
-            PumpSource(
-                stream=own.stream,
-                graph_exec=own.graph.exec_address if own.graph else 0,
-                read_outputs=own.read_outputs,
-            )
-            for own in gpu_lanes
-        ]
         lanes: Sequence[PumpLane] = ()
         try:
-            async with open_pump_lanes(
-                self._reactor,
-                sources,
-                depth=self._settings.depth,
-                gpu_time=self._settings.gpu_time,
-                deadline_ns=self._settings.deadline_ns,
-            ) as lanes:
+            async with open_pump_lanes(self._reactor, gpu_lanes, self._settings.launch) as lanes:
                 yield lanes
         finally:
             if any(lane.abandoned for lane in lanes):
@@ -110,10 +130,7 @@ class TensorRtEngine:
     @asynccontextmanager
     async def _threaded(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:
         """Without a graph there is nothing for the pump to launch: a thread enqueues and waits."""
-        lanes = [
-            ThreadLane(index=index, run=_OnDevice(self._device, own), read_outputs=own.read_outputs)
-            for index, own in enumerate(gpu_lanes)
-        ]
+        lanes = [ThreadLane(index=index, body=own) for index, own in enumerate(gpu_lanes)]
         try:
             async with running(lanes):
                 yield lanes
@@ -122,16 +139,6 @@ class TensorRtEngine:
                 self._pool.forget()
 
 
-class _OnDevice:
-    """Runs a lane's inferences on a thread that makes the device current at its first."""
-
-    def __init__(self, device: CudaDevice, lane: GpuLane) -> None:
-        self._device = device
-        self._lane = lane
-        self._active = False
-
-    def __call__(self) -> None:
-        if not self._active:
-            self._device.activate()
-            self._active = True
-        self._lane.run()
+def paged_bytes(size_bytes: int) -> int:
+    """Return what an allocation takes of the device: CUDA gives away pages of 2 MiB, and small ones share a page."""
+    return size_bytes if size_bytes < _PAGE_BYTES // 2 else -(-size_bytes // _PAGE_BYTES) * _PAGE_BYTES

@@ -15,7 +15,8 @@ from asyncbench.errors import DeviceLostError, LaneError
 class GpuLane:
     """An execution context, its streams, its memory and its captured graph, for one batch.
 
-    Blocking; every call on a thread with the device current. Nothing may be in flight when it is closed.
+    A `GraphBody`, and where there is no graph a `RunnableBody`.
+    Blocking calls are for a thread with the device current. Nothing may be in flight when it is closed.
 
     Args:
         scratch_bytes: Device memory of the execution context at this batch.
@@ -38,17 +39,32 @@ class GpuLane:
     ) -> None:
         self._device = device
         self._plan = plan
+        self._batch = batch
+        self._scratch_bytes = scratch_bytes
+        self._first_inputs = inputs
         self._transfers = transfers
         self._streams: list[int] = []
         self._memory: LaneMemory | None = None
         self._exec_context: IExecutionContext | None = None
         self.graph: CudaGraph | None = None
         self.graph_reason: str | None = None
-        try:
-            self._prepare(batch, scratch_bytes, inputs)
-        except BaseException:
-            self.close()
-            raise
+        self.open()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds its memory."""
+        return self._memory is not None
+
+    @property
+    def graph_exec(self) -> int:
+        """The captured graph, for the pump.
+
+        Raises:
+            LaneError: It could not be captured.
+        """
+        if self.graph is None:
+            raise LaneError(f"there is no graph: {self.graph_reason}")
+        return self.graph.exec_address
 
     @property
     def stream(self) -> int:
@@ -63,7 +79,8 @@ class GpuLane:
         return self._memory
 
     def run(self) -> None:
-        """Run one inference without the graph and wait for it."""
+        """Run one inference without the graph and wait for it. On any thread."""
+        self._device.activate()
         self._enqueue()
         self._device.synchronize(self.stream)
 
@@ -73,6 +90,32 @@ class GpuLane:
             tensor.to_host(self.stream)
         self._device.synchronize(self.stream)
         return {tensor.name: tensor.host.copy() for tensor in self.memory.outputs}
+
+    def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
+        """Replace the inputs and wait until they are on the device. On any thread."""
+        self._device.activate()
+        self.memory.fill_inputs(inputs, self.stream)
+        self._device.synchronize(self.stream)
+
+    async def free_memory(self) -> None:
+        """Close it on a thread of its own."""
+        await self._device.run(self.close)
+
+    async def take_memory(self) -> None:
+        """Open it again on a thread of its own: another context, another graph.
+
+        Raises:
+            DoesNotFitError: Memory was refused; nothing is held.
+        """
+        await self._device.run(self.open)
+
+    def open(self) -> None:
+        """Make it ready; see the class."""
+        try:
+            self._prepare(self._batch, self._scratch_bytes, self._first_inputs)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Free everything, the graph before what it refers to."""

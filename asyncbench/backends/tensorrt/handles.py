@@ -51,7 +51,9 @@ class IBuilderConfig(Protocol):
 
 
 class Builder(Protocol):
-    """Makes serialized engines."""
+    """Makes serialized engines. Keeps its allocator alive."""
+
+    gpu_allocator: object
 
     def create_builder_config(self) -> IBuilderConfig: ...
     def create_optimization_profile(self) -> IOptimizationProfile: ...
@@ -100,7 +102,7 @@ class IExecutionContext(Protocol):
 
 
 class Runtime(Protocol):
-    """Loads engines."""
+    """Loads engines. Keeps its allocator alive, and is kept alive by its engines and their contexts."""
 
     gpu_allocator: object
 

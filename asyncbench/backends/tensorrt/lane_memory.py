@@ -81,9 +81,17 @@ class LaneMemory:
         return self.scratch_bytes + sum(tensor.size_bytes for tensor in (*self.inputs, *self.outputs))
 
     def fill_inputs(self, arrays: Mapping[str, AnyArray], stream: int) -> None:
-        """Copy the inputs to the host arrays and queue their copy to the device."""
+        """Copy the inputs to the host arrays and queue their copy to the device.
+
+        Raises:
+            ValueError: An input has another shape than the network's.
+        """
         for tensor in self.inputs:
-            np.copyto(tensor.host, arrays[tensor.name], casting="same_kind")
+            array = arrays[tensor.name]
+            if array.shape != tensor.host.shape:
+                message = f"input {tensor.name!r} has the shape {array.shape}, the lane needs {tensor.host.shape}"
+                raise ValueError(message)
+            np.copyto(tensor.host, array, casting="same_kind")
             tensor.to_device(stream)
 
     def free(self) -> None:

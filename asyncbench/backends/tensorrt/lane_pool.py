@@ -19,6 +19,8 @@ class LanePool:
         self._device = device
         self._transfers = transfers
         self._lanes: list[GpuLane] = []
+        # What each lane took when it was built, as the device saw it: contexts, graphs and page sizes included.
+        self._taken_bytes: dict[GpuLane, int] = {}
         self._made_for: tuple[LoadedPlan, int, Mapping[str, AnyArray]] | None = None
 
     def lanes(self, plan: LoadedPlan, *, batch: int, count: int, inputs: Mapping[str, AnyArray]) -> Sequence[GpuLane]:
@@ -30,30 +32,43 @@ class LanePool:
         if not self._fits(plan, batch, inputs):
             self.close()
             self._made_for = (plan, batch, inputs)
-        scratch_bytes = self.scratch.of(plan, batch, inputs)
+        # A lane whose memory was freed under pressure has nothing that could be used again.
+        self._lanes = [lane for lane in self._lanes if lane.is_open]
+        scratch_bytes = self.scratch.of(plan, batch)
         while len(self._lanes) < count:
-            self._lanes.append(
-                GpuLane(
-                    self._device,
-                    plan,
-                    batch=batch,
-                    scratch_bytes=scratch_bytes,
-                    inputs=inputs,
-                    transfers=self._transfers,
-                )
-            )
+            self._lanes.append(self._build(plan, batch, scratch_bytes, inputs))
         return self._lanes[:count]
+
+    def held_bytes(self, count: int | None = None) -> int:
+        """Return what the first `count` lanes hold, or all."""
+        return sum(self._taken_bytes[lane] for lane in self._lanes[:count] if lane.is_open)
+
+    def allocated_bytes(self) -> int:
+        """Return what all lanes have allocated themselves: less than they hold."""
+        return sum(lane.memory.device_bytes for lane in self._lanes if lane.is_open)
 
     def forget(self) -> None:
         """Drop the lanes without freeing anything: one of them may still be written to."""
         self._lanes = []
+        self._taken_bytes.clear()
         self._made_for = None
 
     def close(self) -> None:
         """Free all lanes; nothing may be in flight."""
         while self._lanes:
             self._lanes.pop().close()
+        self._taken_bytes.clear()
         self._made_for = None
+
+    def _build(self, plan: LoadedPlan, batch: int, scratch_bytes: int, inputs: Mapping[str, AnyArray]) -> GpuLane:
+        free_before_bytes, _ = self._device.memory_bytes()
+        lane = GpuLane(
+            self._device, plan, batch=batch, scratch_bytes=scratch_bytes, inputs=inputs, transfers=self._transfers
+        )
+        free_after_bytes, _ = self._device.memory_bytes()
+        # Small allocations share pages, so that a lane may seem to take nothing; others may let go of theirs meanwhile.
+        self._taken_bytes[lane] = max(free_before_bytes - free_after_bytes, 0)
+        return lane
 
     def _fits(self, plan: LoadedPlan, batch: int, inputs: Mapping[str, AnyArray]) -> bool:
         if self._made_for is None:

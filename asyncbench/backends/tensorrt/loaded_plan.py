@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from asyncbench.backends.base import TensorSpec
+from asyncbench.backends.tensorrt.allocator import CountingAllocator
+from asyncbench.backends.tensorrt.build_log import tells_out_of_memory
 from asyncbench.backends.tensorrt.engine_choice import EngineShape
 from asyncbench.backends.tensorrt.handles import ICudaEngine, IExecutionContext
 from asyncbench.backends.tensorrt.versions import Bindings, IoTensor, Severity
 from asyncbench.clock import now_ns
-from asyncbench.errors import BadInputError, LaneError
+from asyncbench.errors import AsyncbenchError, BadInputError, DoesNotFitError, LaneError
 
 
 class LoadedPlan:
@@ -17,12 +19,16 @@ class LoadedPlan:
 
     Args:
         path: The plan, verified by the cache.
+        allocator: Where TensorRT gets its device memory for this engine and its contexts; None leaves it to TensorRT.
 
     Raises:
         BadInputError: TensorRT refused it; the message has TensorRT's reason.
+        DoesNotFitError: The plan may be fine; there was no memory for it.
     """
 
-    def __init__(self, bindings: Bindings, path: Path, shape: EngineShape) -> None:
+    def __init__(
+        self, bindings: Bindings, path: Path, shape: EngineShape, *, allocator: CountingAllocator | None = None
+    ) -> None:
         self.bindings = bindings
         self.shape = shape
         self._messages: list[str] = []
@@ -30,9 +36,14 @@ class LoadedPlan:
         # TensorRT keeps a pointer to the logger, not a reference.
         self._logger = bindings.create_logger(self._on_message)
         self._runtime = bindings.create_runtime(self._logger)
+        if allocator is not None:
+            # The runtime keeps it, and the engine and its contexts keep the runtime.
+            self._runtime.gpu_allocator = bindings.create_gpu_allocator(
+                allocate=allocator.allocate, free=allocator.free
+            )
         engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:
-            raise BadInputError(f"TensorRT refused the engine {path.name}: {self.last_message()}")
+            raise self._refused(path, allocator.take_refusal() if allocator else None)
         self.engine: ICudaEngine = engine
         self.load_ns = now_ns() - started_at_ns
         tensors = bindings.io_tensors(engine)
@@ -56,6 +67,17 @@ class LoadedPlan:
         for spec in self.inputs:
             if not exec_context.set_input_shape(spec.name, (batch, *spec.item_shape)):
                 raise LaneError(f"TensorRT refused batch {batch} for {spec.name!r}: {self.last_message()}")
+
+    def _refused(self, path: Path, refusal: AsyncbenchError | None) -> AsyncbenchError:
+        what = f"TensorRT refused the engine {path.name}"
+        if isinstance(refusal, DoesNotFitError):
+            return DoesNotFitError(f"{what}: {refusal.message}", remedy=refusal.remedy, **refusal.facts)
+        if refusal is not None:  # the device is lost, rather
+            return refusal
+        said = self.last_message()
+        if tells_out_of_memory(said):
+            return DoesNotFitError(f"{what}: {said}", remedy="free device memory")
+        return BadInputError(f"{what}: {said}")
 
     def _on_message(self, severity: Severity, text: str) -> None:
         if severity is Severity.ERROR:

@@ -17,7 +17,7 @@ class BuildSettings:
     """What the user may set; each of these makes another engine.
 
     Attributes:
-        workspace_bytes: The most scratch memory that a kernel may take; None leaves it to TensorRT.
+        workspace_bytes: The most scratch memory that a kernel may take; None derives it from what is free.
         tactic_sources: TensorRT's names, such as `JIT_CONVOLUTIONS`; None leaves it to TensorRT.
         max_aux_streams: Streams beside its own that an engine may use; 0 keeps a lane on one stream.
     """
@@ -47,6 +47,8 @@ class BuildRequest:
         compute_capability: Of the GPU to build for; only RTX can build for another GPU than the one that is there.
         calibration_cache_path: INT8 scales, where the graph is not quantized and the version takes them.
         timing_cache_path: Kernel timings shared with other builds; read and added to.
+        workspace_bytes: The limit of this try, whatever the settings say; None leaves it to TensorRT.
+        device_budget_bytes: The most device memory that TensorRT may hold at once; None for all there is.
     """
 
     module_name: str
@@ -58,6 +60,8 @@ class BuildRequest:
     compute_capability: tuple[int, int] | None = None
     calibration_cache_path: str | None = None
     timing_cache_path: str | None = None
+    workspace_bytes: int | None = None
+    device_budget_bytes: int | None = None
 
 
 class FailureKind(str, Enum):
@@ -80,11 +84,16 @@ class PhaseEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneEvent:
-    """The engine is written. The last event."""
+    """The engine is written. The last event.
+
+    Attributes:
+        peak_device_bytes: The most that TensorRT held through its allocator; 0 where it builds without a GPU.
+    """
 
     event: Literal["done"] = "done"
     build_ns: int
     warnings: tuple[str, ...]
+    peak_device_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # comes with onnx, without stubs
+from google.protobuf.message import DecodeError
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Precision

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import NoReturn
 
 import structlog
@@ -13,7 +12,9 @@ import trio
 from asyncbench import _pump
 from asyncbench.backends.base import AnyArray
 from asyncbench.backends.draining import DRAIN_LIMIT_S, drained
+from asyncbench.backends.lane_body import EmptyBody, GraphBody
 from asyncbench.backends.tensorrt.cuda_device import cuda_error
+from asyncbench.backends.tensorrt.launch_settings import LaunchSettings
 from asyncbench.errors import BackendUnavailableError, DeviceLostError, LaneError
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 
@@ -23,6 +24,9 @@ MAX_CREDITS = 4096
 _IDLE_LOOK_NS = 20_000_000
 
 _log = structlog.get_logger()
+
+
+_DEFAULT_SETTINGS = LaunchSettings()
 
 
 class PumpReactor:
@@ -93,48 +97,16 @@ async def open_pump(cuda_context: int, *, completion: str, library: str | None =
                 _log.warning("pump_not_drained", reason="something was still in flight: its memory is leaked")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PumpSource:
-    """What a lane launches, and where its results are.
-
-    Attributes:
-        stream: A CUstream that nobody else uses.
-        graph_exec: A CUgraphExec.
-        read_outputs: Returns copies of the outputs of the last inference; blocking, on the Trio thread, while idle.
-    """
-
-    stream: int
-    graph_exec: int
-    read_outputs: Callable[[], Mapping[str, AnyArray]]
-
-
 @asynccontextmanager
 async def open_pump_lanes(
-    reactor: PumpReactor,
-    sources: Sequence[PumpSource],
-    *,
-    depth: int = 1,
-    gpu_time: bool = False,
-    deadline_ns: int | None = None,
+    reactor: PumpReactor, bodies: Sequence[GraphBody], settings: LaunchSettings = _DEFAULT_SETTINGS
 ) -> AsyncIterator[Sequence[PumpLane]]:
-    """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned.
-
-    Args:
-        deadline_ns: An inference that takes longer stops its lane, so that no await hangs.
-    """
-    pump = reactor.pump
+    """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned."""
     lanes: list[PumpLane] = []
     try:
-        for index, source in enumerate(sources):
-            number = pump.add_lane(
-                source.stream,
-                source.graph_exec,
-                MAX_CREDITS,
-                depth=depth,
-                gpu_time=gpu_time,
-                deadline_ns=deadline_ns,
-            )
-            lanes.append(PumpLane(reactor, number, index=index, read_outputs=source.read_outputs))
+        for index, body in enumerate(bodies):
+            number = _add_lane(reactor.pump, body, settings)
+            lanes.append(PumpLane(reactor, number, index=index, body=body, settings=settings))
         async with drained(lanes):
             yield lanes
     finally:
@@ -145,7 +117,7 @@ async def open_pump_lanes(
 @asynccontextmanager
 async def open_empty_pump_lane(reactor: PumpReactor) -> AsyncIterator[PumpLane]:
     """Let the pump drive a lane without device work."""
-    lane = PumpLane(reactor, reactor.pump.add_empty_lane(MAX_CREDITS), index=0, read_outputs=dict)
+    lane = PumpLane(reactor, reactor.pump.add_empty_lane(MAX_CREDITS), index=0, body=EmptyBody())
     try:
         async with drained([lane]):
             yield lane
@@ -153,16 +125,33 @@ async def open_empty_pump_lane(reactor: PumpReactor) -> AsyncIterator[PumpLane]:
         lane.close()
 
 
+def _add_lane(pump: _pump.Pump, body: GraphBody, settings: LaunchSettings) -> int:
+    return pump.add_lane(
+        body.stream,
+        body.graph_exec,
+        MAX_CREDITS,
+        depth=settings.depth,
+        gpu_time=settings.gpu_time,
+        deadline_ns=settings.deadline_ns,
+    )
+
+
 class PumpLane:
     """A lane whose inferences the native pump launches and stamps; see `Lane` in backends.base.
 
     Args:
-        number: What the pump calls the lane.
-        read_outputs: Returns copies of the outputs of the last inference.
+        number: What the pump calls the lane; another one each time that its memory was taken.
+        body: What is launched; an empty one for a lane without device work.
     """
 
     def __init__(
-        self, reactor: PumpReactor, number: int, *, index: int, read_outputs: Callable[[], Mapping[str, AnyArray]]
+        self,
+        reactor: PumpReactor,
+        number: int,
+        *,
+        index: int,
+        body: GraphBody | EmptyBody,
+        settings: LaunchSettings = _DEFAULT_SETTINGS,
     ) -> None:
         self.index = index
         self.max_credits = MAX_CREDITS
@@ -170,12 +159,14 @@ class PumpLane:
         self.abandoned = False
         self._reactor = reactor
         self._pump = reactor.pump
-        self._read_outputs = read_outputs
+        self._body = body
+        self._settings = settings
         self._outstanding = 0  # granted, and neither withdrawn nor taken as completions
         self._closed = False
 
     def give_credits(self, count: int) -> None:
         """See `Lane.give_credits`."""
+        self._raise_if_closed()
         outstanding = self._outstanding
         if outstanding + count > MAX_CREDITS:
             message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
@@ -206,6 +197,8 @@ class PumpLane:
 
     def completions_nowait(self) -> Completions:
         """See `Lane.completions_nowait`; a failure is raised once nothing is left to take."""
+        if self._closed:
+            return Completions.none()
         issued_at_ns, enqueue_ns, completed_at_ns, gpu_ns = self._pump.drain(self.number)
         if not len(completed_at_ns):
             self._raise_failure()
@@ -220,6 +213,7 @@ class PumpLane:
             self._raise_failure()
             message = f"lane {self.index} has credits, or completions that were not taken"
             raise ValueError(message)
+        self._raise_if_closed()
         self._pump.give_credits(self.number, 1)
         self._outstanding = 1
         await self._reactor.wait_ready(self.number, armed=True)
@@ -242,7 +236,31 @@ class PumpLane:
         if not self._is_idle():
             message = f"lane {self.index} is running: its outputs are being written"
             raise ValueError(message)
-        return self._read_outputs()
+        return self._body.read_outputs()
+
+    def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
+        """See `Lane.write_inputs`."""
+        if not self._is_idle():
+            message = f"lane {self.index} is running: its inputs are being read"
+            raise ValueError(message)
+        self._body.write_inputs(inputs)
+
+    async def free_memory(self) -> None:
+        """See `Lane.free_memory`."""
+        if self._outstanding or not self._is_idle():
+            message = f"lane {self.index} has credits, or completions that were not taken"
+            raise ValueError(message)
+        self._take_from_pump()
+        with trio.CancelScope(shield=True):
+            await self._body.free_memory()
+
+    async def take_memory(self) -> None:
+        """See `Lane.take_memory`."""
+        with trio.CancelScope(shield=True):
+            await self._body.take_memory()
+        if not isinstance(self._body, EmptyBody):
+            self.number = _add_lane(self._pump, self._body, self._settings)
+            self._closed = False
 
     def abandon(self, reason: str) -> None:
         """See `Lane.abandon`: what the device may still write to is never freed."""
@@ -252,9 +270,18 @@ class PumpLane:
     def close(self) -> None:
         """Take an idle lane back from the pump and let go of its buffers; an abandoned one stays as it is."""
         if not self.abandoned:
+            self._take_from_pump()
+            self._body = EmptyBody()
+
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            message = f"lane {self.index} has no memory"
+            raise ValueError(message)
+
+    def _take_from_pump(self) -> None:
+        if not self._closed:
             self._pump.remove_lane(self.number)
             self._closed = True
-            self._read_outputs = dict
 
     def _is_idle(self) -> bool:
         return self._closed or self._pump.wait_idle(self.number, 0)

@@ -22,7 +22,11 @@ RUNTIME: Members = {
     "ICudaEngine": ("get_tensor_mode", "get_tensor_dtype", "create_execution_context"),
     "TensorIOMode": ("INPUT",),
     "DataType": ("FLOAT", "HALF", "INT8", "INT32", "BOOL"),
+    "IGpuAllocator": ("reallocate",),
 }
+# RTX has left the plain names out of the class, and calls them all the same.
+PLAIN_ALLOCATOR: Members = {"IGpuAllocator": ("allocate", "deallocate")}
+STREAM_ALLOCATOR: Members = {"IGpuAllocator": ("allocate_async", "deallocate_async")}
 FIXED_SCRATCH: Members = {
     "ICudaEngine": ("device_memory_size", "create_execution_context_without_device_memory"),
     "IExecutionContext": ("device_memory",),
@@ -100,6 +104,7 @@ def _shared_members(*, has_builder: bool) -> Iterator[tuple[str, str]]:
 def _differing_members(flavour: Flavour) -> Iterator[Members]:
     yield RUNTIME
     yield SCRATCH_FOR_SHAPES if flavour.has_user_managed_contexts else FIXED_SCRATCH
+    yield STREAM_ALLOCATOR if flavour.has_user_managed_contexts else PLAIN_ALLOCATOR
     if flavour.name is FlavourName.RTX:
         yield RTX_RUNTIME
     if flavour.has_builder:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
-from asyncbench.backends.base import AnyArray
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.gpu_lane import GpuLane
 from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
+from asyncbench.errors import DoesNotFitError
 
 # Two patterns with no byte in common: what is overwritten with one of them shows under the other.
 _PATTERNS = (0xA5, 0x5A)
@@ -32,24 +32,23 @@ class ScratchSizes:
         self._device = device
         self._known: dict[tuple[int, int], int] = {}
 
-    def of(self, plan: LoadedPlan, batch: int, inputs: Mapping[str, AnyArray]) -> int:
-        """Return the scratch bytes of one lane.
+    def learn(self, plan: LoadedPlan) -> None:
+        """Find out the sizes of every batch of a plan, while no lane is there.
 
-        Raises:
-            DoesNotFitError: The memory to find out was refused.
+        What this takes for a moment is not counted against the budget. Where it is not to be had at all, what TensorRT
+        says of the largest batch holds for the smaller ones too.
         """
-        key = (id(plan), batch)
-        if key not in self._known:
-            self._known[key] = self._find_out(plan, batch, inputs)
-        return self._known[key]
+        for batch in plan.shape.batches:
+            with self._device.account.lifted(), suppress(DoesNotFitError):
+                self._known[id(plan), batch] = self._find_out(plan, batch)
 
-    def upper_bound(self, plan: LoadedPlan, batch: int) -> int:
-        """Return what is known without running anything."""
+    def of(self, plan: LoadedPlan, batch: int) -> int:
+        """Return the scratch bytes of one lane."""
         if (found := self._known.get((id(plan), batch))) is not None:
             return found
         return plan.bindings.profile_scratch_bytes(plan.engine, plan.shape.profile_of(batch))
 
-    def _find_out(self, plan: LoadedPlan, batch: int, inputs: Mapping[str, AnyArray]) -> int:
+    def _find_out(self, plan: LoadedPlan, batch: int) -> int:
         stream = self._device.create_stream()
         try:
             exec_context = plan.create_context(batch, stream)
@@ -60,9 +59,10 @@ class ScratchSizes:
             self._device.destroy_stream(stream)
         if plan.bindings.flavour.has_user_managed_contexts or plan.shape.static_shapes or not told_bytes:
             return told_bytes
-        return self._measure(plan, batch, inputs, told_bytes)
+        return self._measure(plan, batch, told_bytes)
 
-    def _measure(self, plan: LoadedPlan, batch: int, inputs: Mapping[str, AnyArray], told_bytes: int) -> int:
+    def _measure(self, plan: LoadedPlan, batch: int, told_bytes: int) -> int:
+        inputs = {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in plan.inputs}
         lane = GpuLane(self._device, plan, batch=batch, scratch_bytes=told_bytes, inputs=inputs, transfers=False)
         try:
             used_bytes = max(self._written_up_to(lane, pattern) for pattern in _PATTERNS)

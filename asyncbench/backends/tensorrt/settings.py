@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from asyncbench.backends.base import LaneFacts
 from asyncbench.backends.tensorrt.engine_choice import EngineMode
+from asyncbench.backends.tensorrt.launch_settings import LaunchSettings
 from asyncbench.backends.tensorrt.messages import BuildSettings
 from asyncbench.clock import NS_PER_S
 
@@ -29,6 +30,11 @@ class LaneSettings:
     gpu_time: bool = False
     deadline_ns: int = 120 * NS_PER_S
 
+    @property
+    def launch(self) -> LaunchSettings:
+        """What of it the pump must know."""
+        return LaunchSettings(depth=self.depth, gpu_time=self.gpu_time, deadline_ns=self.deadline_ns)
+
     def facts(self, *, graph_reason: str | None) -> LaneFacts:
         """Return what the record says of lanes that run like this."""
         if graph_reason is not None:
@@ -38,8 +44,13 @@ class LaneSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRtSettings:
-    """All settings of the backend."""
+    """All settings of the backend.
+
+    Attributes:
+        memory_budget_bytes: The most device memory that engine and lanes may allocate; None for as much as there is.
+    """
 
     lanes: LaneSettings = field(default_factory=LaneSettings)
     build: BuildSettings = field(default_factory=BuildSettings)
     engine_mode: EngineMode = EngineMode.AUTO
+    memory_budget_bytes: int | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import trio
 
+from asyncbench.backends.tensorrt.build_memory import build_within_memory, derive_workspace, workspaces_to_try
 from asyncbench.backends.tensorrt.builder import BuildProgress, build_engine
 from asyncbench.backends.tensorrt.engine_choice import EngineShape
 from asyncbench.backends.tensorrt.flavour import Flavour, FlavourName, why_plan_is_foreign
@@ -20,7 +21,7 @@ from asyncbench.engine_cache.identity import EngineIdentity
 from asyncbench.engine_cache.obtain import obtain_engine
 from asyncbench.engine_cache.sidecar import BuildFacts
 from asyncbench.engine_cache.store import StoredEngine
-from asyncbench.errors import BadInputError
+from asyncbench.errors import BackendUnavailableError, BadInputError
 from asyncbench.file_hash import sha256_of
 from asyncbench.models.inspection import inspect_model
 from asyncbench.sweep.cell import Precision
@@ -35,6 +36,8 @@ class EngineOrder:
 
     Attributes:
         calibration_cache_path: INT8 scales for a graph that is not quantized, where the version takes them.
+        device_budget_bytes: The most device memory that TensorRT may hold while it builds; None for all there is.
+        may_build: Whether what the cache does not have may be built.
     """
 
     model_name: str
@@ -45,6 +48,8 @@ class EngineOrder:
     gpu: GpuFacts
     settings: BuildSettings
     calibration_cache_path: Path | None = None
+    device_budget_bytes: int | None = None
+    may_build: bool = True
 
     def label(self, shape: EngineShape) -> str:
         """Return what people call one of the engines."""
@@ -73,16 +78,18 @@ async def supply_engines(
     *,
     on_progress: Callable[[SupplyProgress], None],
     say: Callable[[str], None],
+    read_free_bytes: Callable[[], Awaitable[int]] | None = None,
 ) -> tuple[StoredEngine, ...]:
     """Return one verified engine per shape of the order, building what the cache does not have, one at a time.
 
     Args:
         say: Takes one line for people: what is built and why, what is waited for.
+        read_free_bytes: Asked before each build for what is free on the device; None where there is none.
 
     Raises:
         BackendUnavailableError: The precision is not to be had; nothing was built.
         BadInputError: The model cannot be used.
-        DoesNotFitError: TensorRT ran out of memory.
+        DoesNotFitError: The builder ran out of memory, also with the smallest workspace.
         EngineBuildError: The builder failed or was killed.
         OutputError: The cache folder cannot be written.
     """
@@ -98,7 +105,15 @@ async def supply_engines(
             folder,
             identity_of(order, shape, model_sha256=model.sha256, calibration_sha256=calibration_sha256),
             label=order.label(shape),
-            build=partial(_build, order, shape, folder, progress),
+            build=partial(
+                _build,
+                order=order,
+                shape=shape,
+                folder=folder,
+                on_progress=progress,
+                say=say,
+                read_free_bytes=read_free_bytes,
+            ),
             say=say,
             check_head=lambda head: why_plan_is_foreign(head, order.flavour),
         )
@@ -145,16 +160,38 @@ def time_left_ns(finished_ns: Sequence[int], current: BuildProgress, *, waiting:
 
 
 async def _build(
+    path: Path,
+    *,
     order: EngineOrder,
     shape: EngineShape,
     folder: EngineFolder,
     on_progress: Callable[[BuildProgress], None],
-    path: Path,
+    say: Callable[[str], None],
+    read_free_bytes: Callable[[], Awaitable[int]] | None,
 ) -> BuildFacts:
+    if not order.may_build:
+        raise BackendUnavailableError(
+            f"{order.label(shape)} is not built yet", remedy="run the sweep itself once: it builds before it measures"
+        )
+    workspace_bytes = order.settings.workspace_bytes
+    if workspace_bytes is None:
+        free_bytes = await read_free_bytes() if read_free_bytes else None
+        workspace_bytes = derive_workspace(free_bytes, order.device_budget_bytes)
+    environment = {"CUDA_VISIBLE_DEVICES": order.gpu.uuid} if order.gpu.uuid else None
+    return await build_within_memory(
+        _request(order, shape, folder, path),
+        workspaces_to_try(workspace_bytes),
+        label=order.label(shape),
+        build=partial(build_engine, on_progress=on_progress, environment=environment),
+        say=say,
+    )
+
+
+def _request(order: EngineOrder, shape: EngineShape, folder: EngineFolder, path: Path) -> BuildRequest:
     flavour, gpu = order.flavour, order.gpu
     timings = folder.timing_cache_path(flavour=flavour.name, flavour_version=flavour.version, gpu_name=gpu.name)
     calibration = order.calibration_cache_path
-    request = BuildRequest(
+    return BuildRequest(
         module_name=flavour.module_name,
         model_path=str(order.model_path),
         engine_path=str(path),
@@ -164,11 +201,8 @@ async def _build(
         compute_capability=gpu.compute_capability if flavour.name is FlavourName.RTX else None,
         calibration_cache_path=None if calibration is None else str(calibration),
         timing_cache_path=str(timings) if flavour.has_timing_cache else None,
+        device_budget_bytes=order.device_budget_bytes,
     )
-    result = await build_engine(
-        request, on_progress, environment={"CUDA_VISIBLE_DEVICES": gpu.uuid} if gpu.uuid else None
-    )
-    return BuildFacts(build_ns=result.build_ns, warnings=result.warnings)
 
 
 def _report(

@@ -100,6 +100,40 @@ class Bindings:
 
         return ForwardingLogger()
 
+    def create_gpu_allocator(self, *, allocate: Callable[[int, int], int], free: Callable[[int], bool]) -> object:
+        """Return an allocator for a builder or a runtime, which keep it alive. Called from threads of TensorRT.
+
+        8.6 calls the first three methods. So do 10 and later, also for memory in stream order, until somebody derives
+        from IGpuAsyncAllocator; their documentation asks for the other two all the same. Null is 0 here: the
+        bindings cannot turn None into an address.
+
+        Args:
+            allocate: Given the bytes and the alignment (0 for any), returns an address, or 0 to refuse.
+            free: Given an address, whether it was freed.
+        """
+        base: Foreign = self.module.IGpuAllocator
+
+        class ForwardingAllocator(base):  # type: ignore[misc] # the bindings have no stubs
+            def __init__(self) -> None:
+                base.__init__(self)
+
+            def allocate(self, size: int, alignment: int, _flags: int) -> int:
+                return allocate(size, alignment)
+
+            def reallocate(self, _address: int, _alignment: int, _new_size: int) -> int:
+                return 0  # what is there stays; TensorRT allocates anew and copies
+
+            def deallocate(self, memory: int) -> bool:
+                return free(memory)
+
+            def allocate_async(self, size: int, alignment: int, _flags: int, _stream: int) -> int:
+                return allocate(size, alignment)
+
+            def deallocate_async(self, memory: int, _stream: int) -> bool:
+                return free(memory)
+
+        return ForwardingAllocator()
+
     # -- for the builder
 
     def create_builder(self, logger: object) -> Builder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncbench.measurement.status import Status
+from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord
 from asyncbench.units import format_duration
@@ -29,15 +30,33 @@ def cell_line(record: CellRecord, total: int) -> str:
     """Return one line for people about a cell that ended."""
     service = record.latency.service
     name = f"{record.precision} b={record.batch} c={record.concurrency}"
-    parts = [
-        f"[{record.index + 1}/{total}] {name:<16} {throughput_text(record.throughput_items_s):>8} items/s",
-        f"p50 {percentile_text(service, 'p50')}",
-        f"p99 {percentile_text(service, 'p99')}",
-        str(record.status),
-    ]
+    parts = [f"[{record.index + 1}/{total}] {name:<16}"]
+    if record.throughput_items_s is not None or record.accuracy is None:
+        parts[0] += f" {throughput_text(record.throughput_items_s):>8} items/s"
+        parts += [f"p50 {percentile_text(service, 'p50')}", f"p99 {percentile_text(service, 'p99')}"]
+    parts.append(str(record.status))
+    if record.accuracy is not None:
+        parts.append(accuracy_text(record.accuracy))
     if record.reasons:
         parts.append(_why(record))
     return "  ".join(parts)
+
+
+def accuracy_text(accuracy: Accuracy) -> str:
+    """Return `top1 100 % (72 to 100), top5 100 % (72 to 100) of 10; drop 0 %`; all of it in percent."""
+    metrics = ", ".join(f"{name} {_metric_text(metric)}" for name, metric in accuracy.metrics.items())
+    first = next(iter(accuracy.metrics.values()), None)
+    drop = "" if first is None or first.drop is None else f"; drop {first.drop * 100:.3g} %"
+    left_out = f"; {accuracy.skipped} left out" if accuracy.skipped else ""
+    return f"{metrics} of {accuracy.n}{drop}{left_out}"
+
+
+def _metric_text(metric: Metric) -> str:
+    if metric.value is None:
+        return "undefined"
+    spread = metric.interval
+    between = f" ({spread.low * 100:.3g} to {spread.high * 100:.3g})" if spread else ""
+    return f"{metric.value * 100:.3g} %{between}"
 
 
 def _why(record: CellRecord) -> str:

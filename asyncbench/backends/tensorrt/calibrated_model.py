@@ -1,0 +1,71 @@
+"""How a calibration reaches a builder: as its own cache where it takes one, else inside of the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncbench.backends.tensorrt.flavour import Flavour
+from asyncbench.calibration.conversion import cache_of
+from asyncbench.calibration.float_graph import load_float_network, tensor_names
+from asyncbench.calibration.legacy_cache import for_builder, read_cache, write_cache
+from asyncbench.calibration.quantized_graph import write_quantized_model
+from asyncbench.calibration.table import check_table, read_table
+from asyncbench.calibration.table_file import is_legacy_cache, read_calibration
+from asyncbench.errors import OutputError
+from asyncbench.file_hash import sha256_of
+from asyncbench.models.inspection import inspect_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibratedModel:
+    """What to build from.
+
+    Attributes:
+        calibration_cache_path: For a builder with calibrators; None where the graph is quantized itself.
+    """
+
+    model_path: Path
+    calibration_cache_path: Path | None
+
+
+def calibrated_model(model_path: Path, calibration_path: Path, flavour: Flavour, *, folder: Path) -> CalibratedModel:
+    """Return what a builder of this flavour makes an int8 engine of. Blocking.
+
+    Args:
+        folder: Where what is written for it is kept, by its contents.
+
+    Raises:
+        BadInputError: The calibration cannot be read, or is of another model.
+        OutputError: The folder cannot be written.
+    """
+    _create(folder)
+    key = sha256_of([model_path, calibration_path])[:32]
+    if not flavour.has_calibrators:
+        out_path = folder / f"{key}.onnx"
+        write_quantized_model(
+            model_path, read_calibration(calibration_path), out_path, source=str(calibration_path), forced=False
+        )
+        return CalibratedModel(model_path=out_path, calibration_cache_path=None)
+    cache_path = folder / f"{key}-{flavour.version}.cache"
+    _write_cache(model_path, calibration_path, flavour, cache_path)
+    return CalibratedModel(model_path=model_path, calibration_cache_path=cache_path)
+
+
+def _create(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot create {folder} ({error.strerror})", remedy="set ASYNCBENCH_CACHE") from error
+
+
+def _write_cache(model_path: Path, calibration_path: Path, flavour: Flavour, cache_path: Path) -> None:
+    """Write the calibration with the head that this TensorRT looks for: it ignores any other."""
+    if is_legacy_cache(calibration_path):
+        write_cache(for_builder(read_cache(calibration_path), flavour.version), cache_path)
+        return
+    table = read_table(calibration_path)
+    tensors = tensor_names(load_float_network(model_path).graph)
+    model_sha256 = inspect_model(model_path).sha256
+    check_table(table, source=str(calibration_path), model_sha256=model_sha256, tensors=tensors, forced=False)
+    write_cache(cache_of(table, tensorrt_version=flavour.version)[0], cache_path)

@@ -1,0 +1,56 @@
+"""`asyncbench calibrate`: the ranges that int8 needs, from pictures, as a portable table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from asyncbench.cli.places import cache_folder
+from asyncbench.errors import BadInputError, ExitCode
+from asyncbench.sweep.config import check_config
+
+
+def calibrate(
+    model: Annotated[str | None, typer.Argument(help="A built-in network; `asyncbench models` lists them.")] = None,
+    *,
+    model_file: Annotated[str | None, typer.Option("--model", help="An ONNX file with weights for MODEL.")] = None,
+    images: Annotated[Path, typer.Option(help="A folder of pictures; not those that accuracy is measured on.")],
+    subset: Annotated[str | None, typer.Option(help="Part of them: 'every 10th', @list.txt.")] = None,
+    method: Annotated[str, typer.Option(help="entropy, percentile or min-max.")] = "entropy",
+    percentile: Annotated[float | None, typer.Option(help="For --method percentile, such as 99.99.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The table. Default: <model>.calibration.json.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a table that is there.")] = False,
+) -> int:
+    """Find the ranges of a network's tensors on pictures, for `--precision int8 --calibration`."""
+    # Not above: they bring ONNX Runtime and OpenCV along, which no other command needs in this process.
+    from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
+
+    given = {"model": model, "model_file": model_file}
+    config = check_config({key: value for key, value in given.items() if value is not None}, source="")
+    path = output or Path(f"{config.model_label}.calibration.json")
+    if path.exists() and not force:
+        raise BadInputError(f"{path} is there already", remedy="name another --output, or use --force")
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("calibrating", total=None)
+        table = calibrate_on_pictures(
+            config,
+            images,
+            path,
+            subset=subset,
+            method=parse_method(method, percentile),
+            model_folder=cache_folder() / "models",
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    console.print(
+        f"{path}: {len(table.ranges)} tensors of {config.model_label} from {len(table.images)} pictures, "
+        f"{table.method}; use it with --precision int8 --calibration {path}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    return ExitCode.OK

@@ -1,0 +1,66 @@
+"""COCO's instances JSON, as far as it is needed to run a network; pycocotools reads the rest for the metric."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asyncbench.datasets.dataset import Item, LeftOut
+from asyncbench.datasets.matching import NO_FILE
+from asyncbench.errors import BadInputError
+
+NOT_LISTED = "the instances do not list it"
+NO_IMAGE = "its picture is not listed"
+
+
+def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
+    """Return the pictures that `truth` lists, sorted by name, and what was left out on either side.
+
+    A picture without a box stays: a detection in it is a false one.
+
+    Raises:
+        BadInputError: `truth` cannot be read, has another form, lists a picture twice or names an unknown category.
+    """
+    ids, orphans = _read(truth)
+    items = tuple(
+        Item(name=name, path=pictures[name], image_id=ids[name]) for name in sorted(pictures.keys() & ids.keys())
+    )
+    return items, (
+        *(LeftOut(name=name, reason=NOT_LISTED) for name in sorted(pictures.keys() - ids.keys())),
+        *(LeftOut(name=name, reason=NO_FILE) for name in sorted(ids.keys() - pictures.keys())),
+        *(LeftOut(name=name, reason=NO_IMAGE) for name in orphans),
+    )
+
+
+def _read(truth: Path) -> tuple[dict[str, int], list[str]]:
+    """Return image ids by file name, and the names of annotations of no image."""
+    remedy = "name COCO's instances_*.json"
+    try:
+        text = json.loads(truth.read_text(encoding="utf-8"))
+        images = [(str(image["file_name"]), int(image["id"])) for image in text["images"]]
+        categories = {int(category["id"]) for category in text["categories"]}
+        annotations = [_annotation(entry) for entry in text["annotations"]]
+    except OSError as error:
+        raise BadInputError(f"cannot read the instances {truth} ({error.strerror})", remedy=remedy) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInputError(f"{truth} has no instances in COCO's form ({error!r})", remedy=remedy) from error
+    _refuse_repeated(truth, [name for name, _ in images])
+    _refuse_repeated(truth, [f"image id {number}" for _, number in images])
+    for number, _, category in annotations:
+        if category not in categories:
+            raise BadInputError(f"{truth}: annotation {number} is of the unknown category {category}", remedy=remedy)
+    known = {number for _, number in images}
+    return dict(images), [f"annotation {number}" for number, image, _ in annotations if image not in known]
+
+
+def _annotation(entry: Mapping[str, Any]) -> tuple[int, int, int]:
+    return int(entry["id"]), int(entry["image_id"]), int(entry["category_id"])
+
+
+def _refuse_repeated(truth: Path, names: list[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise BadInputError(f"{truth} lists {name} {count} times", remedy="keep one entry of each picture")

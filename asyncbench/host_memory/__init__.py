@@ -1,0 +1,1 @@
+"""What the kernel says of memory: control groups, /proc, pressure; and what it has killed."""

@@ -1,0 +1,89 @@
+"""One cell with memory in mind: admitted, run, and run again on fewer lanes where memory was refused in spite of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from asyncbench.errors import DoesNotFitError
+from asyncbench.memory.admission import Admission
+from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.runner.cell_runner import CellMeasurement, CellRunner
+from asyncbench.runner.memory_desk import MemoryDesk
+from asyncbench.sweep.cell import Cell
+
+# Of the lanes that were refused: the correction of the forecast says how many will do, this only makes it end soon.
+_FEWER_RATIO = 0.75
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedCell:
+    """A cell that ran.
+
+    Attributes:
+        refused: What the tries before ended with, in one line each.
+    """
+
+    admission: Admission
+    seen: CellMeasurement
+    refused: tuple[str, ...]
+
+
+async def run_admitted(
+    desk: MemoryDesk, cell: Cell, make_runner: Callable[[int], CellRunner], *, most_lanes: int
+) -> AdmittedCell:
+    """Run a cell on as many lanes as fit, `most_lanes` at most.
+
+    Args:
+        make_runner: Returns a new runner for so many lanes.
+
+    Raises:
+        DoesNotFitError: It cannot run on any number of lanes.
+        LaneError: See `CellRunner.run`.
+    """
+    refused: list[str] = []
+    lanes = most_lanes
+    while True:
+        admission = await _admit(desk, cell, lanes, refused)
+        error = None
+        try:
+            async with desk.budget.reserve(admission.need):
+                seen = await make_runner(admission.lanes).run()
+        except DoesNotFitError as refusal:
+            error = refusal
+        if error is None:
+            desk.learn(batch=cell.batch, lanes=admission.lanes, used=_used(seen))
+            return AdmittedCell(admission=admission, seen=seen, refused=tuple(refused))
+        await desk.learn_refusal(error, batch=cell.batch, lanes=admission.lanes)
+        lanes = _fewer(admission.lanes)
+        if not lanes or not desk.shares_lanes:
+            _add_refusals(error, refused)
+            raise error
+        _log.info("cell.refused", cell=str(cell), lanes=admission.lanes, message=error.message)
+        refused.append(f"{admission.lanes} lanes: {error.message}")
+
+
+async def _admit(desk: MemoryDesk, cell: Cell, lanes: int, refused: Sequence[str]) -> Admission:
+    try:
+        return await desk.admit(batch=cell.batch, concurrency=lanes)
+    except DoesNotFitError as error:
+        _add_refusals(error, refused)
+        raise
+
+
+def _add_refusals(error: DoesNotFitError, refused: Sequence[str]) -> None:
+    """Say in an error what the tries before it ended with."""
+    if refused:
+        error.facts["refused_before"] = "; ".join(refused)
+
+
+def _fewer(lanes: int) -> int:
+    return min(lanes - 1, max(1, int(lanes * _FEWER_RATIO)))
+
+
+def _used(seen: CellMeasurement) -> MemoryForecast:
+    return MemoryForecast(device_bytes=seen.used_device_bytes or 0, host_bytes=seen.used_host_bytes or 0)

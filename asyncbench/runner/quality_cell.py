@@ -1,0 +1,85 @@
+"""The accuracy of one cell, into its record."""
+
+from __future__ import annotations
+
+import structlog
+import trio
+
+from asyncbench.backends.base import Engine
+from asyncbench.errors import AsyncbenchError, DeviceLostError
+from asyncbench.measurement.status import Status
+from asyncbench.results.accuracy import Accuracy
+from asyncbench.results.cell_parts import Reason
+from asyncbench.results.record import CellRecord
+from asyncbench.runner.cell_record import CellFrame, failed_record
+from asyncbench.runner.error_group import own_error_alone
+from asyncbench.runner.memory_desk import MemoryDesk
+from asyncbench.runner.messages import CellEnded
+from asyncbench.runner.quality_check import Note, QualityCheck
+from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.config import Mode, SweepConfig
+
+_log = structlog.get_logger()
+
+
+def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
+    """Return whether the accuracy of a cell is wanted: of all in mode accuracy, else of the busiest of each batch."""
+    if config.dataset is None:
+        return False
+    return config.mode is Mode.ACCURACY or cell.concurrency == max(config.concurrency)
+
+
+async def add_quality(
+    frame: CellFrame,
+    engine: Engine,
+    quality: QualityCheck,
+    desk: MemoryDesk,
+    *,
+    timed: CellEnded | None,
+    most_lanes: int,
+    stop_requested: trio.Event,
+    note: Note,
+) -> CellEnded:
+    """Return the record of a cell with its accuracy in it.
+
+    Args:
+        timed: The cell's record so far; None where only the accuracy is wanted.
+    """
+    if timed is not None and timed.record.status in (Status.DOES_NOT_FIT, Status.INTERRUPTED, Status.ERROR):
+        return timed
+    try:
+        admission = await desk.admit(batch=frame.cell.batch, concurrency=most_lanes)
+        accuracy = await _until_stopped(
+            engine, quality, batch=frame.cell.batch, lanes=admission.lanes, stop_requested=stop_requested, note=note
+        )
+    except AsyncbenchError as error:
+        _log.warning("accuracy.failed", index=frame.index, error=type(error).__name__, message=error.message)
+        return CellEnded(record=failed_record(frame, error), unfit=isinstance(error, DeviceLostError))
+    return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, accuracy))
+
+
+async def _until_stopped(
+    engine: Engine, quality: QualityCheck, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
+) -> Accuracy | None:
+    """Return the accuracy, or None where the user stopped it."""
+    accuracy: Accuracy | None = None
+    with own_error_alone():
+        async with trio.open_nursery() as nursery:
+
+            async def stop() -> None:
+                await stop_requested.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop)
+            accuracy = await quality.measure(engine, batch=batch, lanes=lanes, note=note)
+            nursery.cancel_scope.cancel()
+    return accuracy
+
+
+def _with_accuracy(frame: CellFrame, record: CellRecord | None, accuracy: Accuracy | None) -> CellRecord:
+    if accuracy is None:
+        text = "stopped by the user while the accuracy was measured"
+        return frame.record(status=Status.INTERRUPTED, reasons=[Reason(code="interrupted", text=text)])
+    if record is None:
+        return frame.record(status=Status.MEASURED, reasons=[], accuracy=accuracy)
+    return record.model_copy(update={"accuracy": accuracy})

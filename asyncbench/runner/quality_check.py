@@ -1,0 +1,237 @@
+"""The quality of an engine beside its speed: the same lanes, a labelled data set, and an fp32 reference."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from asyncbench.backends.base import Backend, Engine, EngineRequest, TensorSpec
+from asyncbench.calibration.overlap import refuse_overlap
+from asyncbench.calibration.table import hash_images
+from asyncbench.calibration.table_file import read_calibration
+from asyncbench.datasets.dataset import Dataset, DatasetKind, Item, LeftOut, selection_sha256
+from asyncbench.datasets.decoding_pipeline import PreparedBatch, open_batches
+from asyncbench.datasets.opening import open_dataset
+from asyncbench.datasets.subset import choose, parse_subset
+from asyncbench.errors import BadInputError
+from asyncbench.models.catalog import ModelInfo, Task
+from asyncbench.quality.box_metrics import box_metrics
+from asyncbench.quality.classification import class_metrics, read_top_labels
+from asyncbench.quality.coco_truth import read_coco_truth
+from asyncbench.quality.detection import PictureTruth, read_detections
+from asyncbench.quality.drift import output_drift, split_items
+from asyncbench.results.accuracy import Accuracy, Metric, MetricName, OutputDrift, PublishedFigure, SkippedItem
+from asyncbench.runner.accuracy_run import ItemBatch, run_accuracy
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import SweepConfig
+
+# Outputs of so many items are held whole against the reference's.
+DRIFT_ITEMS = 8
+DECODING_THREADS = 2
+BATCHES_AHEAD = 2
+REFERENCE_LANES = 2
+
+# Labels or detections by item, as the task has it.
+Answers = Mapping[str, Any]
+Note = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledData:
+    """A data set that was opened for one network.
+
+    Attributes:
+        truth: What was marked in each picture; None where the items have classes instead.
+        published: Of the network's published weights, where those are used.
+        overlapping: Images that the calibration has seen too, counted although that was asked for.
+    """
+
+    name: str
+    dataset: Dataset
+    subset_sha256: str
+    info: ModelInfo
+    truth: Mapping[str, PictureTruth] | None
+    published: Mapping[MetricName, PublishedFigure]
+    overlapping: int = 0
+
+
+def open_labelled_data(config: SweepConfig, info: ModelInfo | None) -> LabelledData | None:
+    """Return the data set of a sweep, or None where it asks for no accuracy. Blocking: reads lists, hashes images.
+
+    Raises:
+        BadInputError: It cannot be used for this network, or the calibration has seen some of it.
+    """
+    if config.dataset is None:
+        return None
+    if info is None:
+        raise BadInputError(
+            "accuracy can only be told of a network that is known", remedy="name it: mobilenet, resnet50, ssdmobilenet"
+        )
+    truth = None if config.truth is None else Path(config.truth)
+    dataset = open_dataset(Path(config.dataset), truth=truth)
+    if config.subset is not None:
+        dataset = choose(dataset, parse_subset(config.subset))
+    is_detection = info.task is Task.DETECTION
+    if (dataset.kind is DatasetKind.COCO) is not is_detection or dataset.kind is DatasetKind.PICTURES:
+        wanted = "COCO's instances" if is_detection else "labels of ImageNet's classes"
+        raise BadInputError(
+            f"{info.name} needs pictures with {wanted}, {config.dataset} is {dataset.kind}",
+            remedy="name another --dataset, or the file with --truth",
+        )
+    return LabelledData(
+        name=Path(config.dataset).name,
+        dataset=dataset,
+        subset_sha256=selection_sha256(dataset),
+        info=info,
+        truth=read_coco_truth(dataset.truth) if is_detection and dataset.truth else None,
+        published=info.published if config.model_file is not None else {},
+        overlapping=_overlapping(config, dataset),
+    )
+
+
+def _overlapping(config: SweepConfig, dataset: Dataset) -> int:
+    if config.calibration is None:
+        return 0
+    table = read_calibration(Path(config.calibration))
+    tested = hash_images(item.path for item in dataset.items)
+    return len(refuse_overlap(table.images, tested, forced=config.allow_overlap))
+
+
+class QualityCheck:
+    """Measures accuracy on the lanes of an engine. The reference runs once, when it is first needed.
+
+    Args:
+        reference: Whose fp32 answers are the standard; None where the engine is that itself.
+        request: What was asked of the engine.
+    """
+
+    def __init__(self, data: LabelledData, *, reference: Backend | None, request: EngineRequest) -> None:
+        self._data = data
+        self._reference = reference
+        self._request = request
+        self._standard: _Standard | None = None
+
+    async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
+        """Run the data set through `lanes` lanes at `batch`.
+
+        Args:
+            note: Told now and then how many items are done.
+
+        Raises:
+            DoesNotFitError: Memory for the lanes was refused.
+            LaneError: An inference failed.
+        """
+        standard = await self._standard_of(note)
+        skipped: list[LeftOut] = []
+        found = await self._answers(engine, batch=batch, lanes=lanes, note=note, skipped=skipped)
+        drift, drift_items = await self._drift(engine, standard, batch=batch, lanes=lanes)
+        metrics = await trio.to_thread.run_sync(self._metrics, found, standard.answers if standard else None)
+        data = self._data
+        left_out = [*data.dataset.left_out, *skipped]
+        return Accuracy(
+            dataset=data.name,
+            subset=data.dataset.subset,
+            subset_hash=data.subset_sha256,
+            n=len(found),
+            skipped=len(left_out),
+            skipped_items=[SkippedItem(name=one.name, reason=one.reason) for one in left_out],
+            calibrated_on=data.overlapping,
+            reference=standard.name if standard else None,
+            metrics=metrics,
+            drift=drift,
+            drift_items=drift_items,
+        )
+
+    async def _standard_of(self, note: Note) -> _Standard | None:
+        if self._standard is None and self._reference is not None:
+            request = _reference_request(self._request)
+            async with self._reference.open_engine(request) as engine:
+                self._standard = _Standard(
+                    name=f"{engine.facts.backend} {engine.facts.backend_version} in fp32",
+                    answers=await self._answers(engine, batch=1, lanes=REFERENCE_LANES, note=note, skipped=[]),
+                    outputs=await self._outputs(engine, batch=1, lanes=1),
+                )
+        return self._standard
+
+    async def _answers(
+        self, engine: Engine, *, batch: int, lanes: int, note: Note, skipped: list[LeftOut]
+    ) -> dict[str, Any]:
+        take = read_detections if self._data.info.task is Task.DETECTION else read_top_labels
+        async with self._batches(engine, batch, skipped, self._data.dataset.items, note) as inputs:
+            return await run_accuracy(engine, batch=batch, concurrency=lanes, inputs=inputs, take=take)
+
+    async def _outputs(self, engine: Engine, *, batch: int, lanes: int) -> dict[str, Any]:
+        items = self._data.dataset.items[:DRIFT_ITEMS]
+        async with self._batches(engine, batch, [], items, lambda _: None) as inputs:
+            return await run_accuracy(engine, batch=batch, concurrency=lanes, inputs=inputs, take=split_items)
+
+    async def _drift(
+        self, engine: Engine, standard: _Standard | None, *, batch: int, lanes: int
+    ) -> tuple[list[OutputDrift] | None, int]:
+        if standard is None:
+            return None, 0
+        own = await self._outputs(engine, batch=batch, lanes=lanes)
+        return output_drift(own, standard.outputs), len(own)
+
+    @asynccontextmanager
+    async def _batches(
+        self, engine: Engine, batch: int, skipped: list[LeftOut], items: Sequence[Item], note: Note
+    ) -> AsyncIterator[AsyncIterator[ItemBatch]]:
+        """Open the pictures here, in the caller's task: whoever iterates may be any."""
+        pictures = open_batches(
+            items,
+            self._data.info.recipe,
+            batch=batch,
+            threads=DECODING_THREADS,
+            ahead=BATCHES_AHEAD,
+            on_left_out=skipped.append,
+        )
+        async with pictures as batches, aclosing(_item_batches(batches, engine.facts.inputs[0], note)) as inputs:
+            yield inputs
+
+    def _metrics(self, found: Answers, reference: Answers | None) -> dict[MetricName, Metric]:
+        data = self._data
+        if data.truth is not None:
+            return box_metrics(found, data.truth, reference=reference, published=data.published)
+        accepted = {item.name: frozenset(item.classes) for item in data.dataset.items if item.classes}
+        return class_metrics(found, accepted, reference=reference, published=data.published)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standard:
+    """What the reference says."""
+
+    name: str
+    answers: Answers
+    outputs: Mapping[str, Any]
+
+
+def _reference_request(request: EngineRequest) -> EngineRequest:
+    return EngineRequest(
+        model_name=request.model_name,
+        model_path=request.model_path,
+        precision=Precision.FP32,
+        device="auto",
+        batches=(1,),
+        max_concurrency=REFERENCE_LANES,
+    )
+
+
+async def _item_batches(
+    batches: AsyncIterable[PreparedBatch], spec: TensorSpec, note: Note
+) -> AsyncGenerator[ItemBatch, None]:
+    done = 0
+    async for one in batches:
+        yield _item_batch(one, spec)
+        done += len(one.items)
+        note(done)
+
+
+def _item_batch(one: PreparedBatch, spec: TensorSpec) -> ItemBatch:
+    pixels = one.pixels.astype(spec.dtype, copy=False)
+    return ItemBatch(item_ids=tuple(item.name for item in one.items), inputs={spec.name: pixels})

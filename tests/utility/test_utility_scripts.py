@@ -1,0 +1,213 @@
+"""convert-calibration, prepare-dataset and make-labels, as their users run them, on small data made here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from asyncbench.calibration.table import read_table
+from asyncbench.datasets.opening import open_dataset
+from asyncbench.models.inspection import inspect_model
+
+UTILITY = Path(__file__).parents[2] / "utility"
+CACHE = b"TRT-8601-EntropyCalibration2\nx: 3c010204\nconv: 3d8872b0\n"
+
+pytestmark = pytest.mark.slow  # each starts a Python that imports OpenCV or ONNX Runtime
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, UTILITY / script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_pictures(folder: Path, *names: str) -> Path:
+    for index, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", np.full((4, 4, 3), index, dtype=np.uint8))[1].tobytes())
+    return folder
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    weights = numpy_helper.from_array(np.ones((2, 3, 1, 1), dtype=np.float32), "w")
+    nodes = [helper.make_node("Conv", ["x", "w"], ["conv"]), helper.make_node("Relu", ["conv"], ["y"])]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2, 4, 4])],
+        [weights],
+    )
+    path = tmp_path / "tiny.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    return path
+
+
+@pytest.mark.parametrize("script", ["convert-calibration", "prepare-dataset", "make-labels"])
+def test_every_script_explains_itself(script):
+    result = run(script, "--help")
+
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"usage: {script}")
+
+
+def test_a_cache_becomes_a_table_of_the_model_that_is_named_and_a_cache_again(tmp_path, model):
+    (tmp_path / "old.cache").write_bytes(CACHE)
+
+    there = run("convert-calibration", "to-table", tmp_path / "old.cache", tmp_path / "t.json", "--model", model)
+    back = run("convert-calibration", "to-cache", tmp_path / "t.json", tmp_path / "new.cache", "--tensorrt", "8.6.0")
+
+    assert (there.returncode, back.returncode) == (0, 0)
+    assert read_table(tmp_path / "t.json").model_sha256 == inspect_model(model).sha256
+    assert (tmp_path / "new.cache").read_bytes() == CACHE.replace(b"8601", b"8600")
+    assert "lost: which pictures" in there.stderr
+    assert "lost: the model's hash" in back.stderr
+
+
+def test_a_cache_of_another_model_is_refused_and_nothing_is_written(tmp_path, model):
+    (tmp_path / "old.cache").write_bytes(CACHE.replace(b"conv", b"other"))
+
+    result = run("convert-calibration", "to-table", tmp_path / "old.cache", tmp_path / "t.json", "--model", model)
+
+    assert result.returncode == 2
+    assert "old.cache has tensors that the graph does not have: other" in result.stderr
+    assert not (tmp_path / "t.json").exists()
+
+
+def test_a_cache_that_is_cut_off_is_refused_with_the_line(tmp_path):
+    (tmp_path / "old.cache").write_bytes(CACHE[:-5])
+
+    result = run("convert-calibration", "to-table", tmp_path / "old.cache", tmp_path / "t.json")
+
+    assert result.returncode == 2
+    assert "line 3: 'conv: 3d88'" in result.stderr
+
+
+def test_a_subset_of_labelled_pictures_is_a_dataset_with_links_labels_and_hashes(tmp_path):
+    source = write_pictures(tmp_path / "big", "a.png", "b.png", "c.png", "d.png")
+    (source / "val.txt").write_text("a.png 0\nb.png 0\nc.png 1\nd.png 1\n")
+
+    result = run("prepare-dataset", source, tmp_path / "out", "--subset", "first 1 per class")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    dataset = open_dataset(tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [(item.name, item.classes) for item in dataset.items] == [("a.png", (0,)), ("c.png", (1,))]
+    assert (tmp_path / "out" / "a.png").is_symlink()
+    assert manifest["subset"] == "first 1 per class"
+    assert manifest["images"][0] == {"name": "a.png", "sha256": sha256(source / "a.png"), "classes": [0]}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["big", "out"]
+
+
+def test_class_folders_become_one_folder_with_labels_and_copies_are_files(tmp_path):
+    source = write_pictures(tmp_path / "big", "n0001/a.png", "n0001/b.png", "n0900/c.png")
+    for index in range(1000):
+        (source / f"n{index:04}").mkdir(exist_ok=True)
+
+    result = run("prepare-dataset", source, tmp_path / "out", "--subset", "first 1 per class", "--copy")
+
+    assert result.returncode == 0, result.stderr
+    dataset = open_dataset(tmp_path / "out")
+    assert [(item.name, item.classes) for item in dataset.items] == [("a.png", (1,)), ("c.png", (900,))]
+    assert not (tmp_path / "out" / "a.png").is_symlink()
+
+
+def test_pictures_of_the_same_name_in_two_class_folders_are_refused(tmp_path):
+    source = write_pictures(tmp_path / "big", "n0001/a.png", "n0900/a.png")
+    for index in range(1000):
+        (source / f"n{index:04}").mkdir(exist_ok=True)
+
+    result = run("prepare-dataset", source, tmp_path / "out")
+
+    assert result.returncode == 2
+    assert "a.png is the name of several pictures" in result.stderr
+
+
+def test_coco_keeps_the_annotations_of_the_chosen_pictures(tmp_path):
+    source = write_pictures(tmp_path / "big", "1.png", "2.png")
+    annotations = [
+        {"id": 10 + image, "image_id": image, "category_id": 1, "bbox": [0, 0, 2, 2], "area": 4, "iscrowd": 0}
+        for image in (1, 2)
+    ]
+    images = [{"id": image, "file_name": f"{image}.png", "width": 4, "height": 4} for image in (1, 2)]
+    truth = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+    (source / "instances.json").write_text(json.dumps(truth))
+
+    result = run("prepare-dataset", source, tmp_path / "out", "--subset", "every 2nd")
+
+    assert result.returncode == 0, result.stderr
+    written = json.loads((tmp_path / "out" / "instances.json").read_text())
+    assert [one["id"] for one in written["annotations"]] == [11]
+    assert written["categories"] == truth["categories"]
+    assert [item.image_id for item in open_dataset(tmp_path / "out").items] == [1]
+
+
+def test_a_second_subset_leaves_out_the_pictures_of_the_first_by_their_bytes(tmp_path):
+    source = write_pictures(tmp_path / "big", "a.png", "b.png", "c.png")
+    run("prepare-dataset", source, tmp_path / "test", "--subset", "every 2nd")
+
+    result = run("prepare-dataset", source, tmp_path / "calibration", "--not-in", tmp_path / "test" / "manifest.json")
+
+    assert result.returncode == 0, result.stderr
+    assert [item.name for item in open_dataset(tmp_path / "calibration").items] == ["b.png"]
+
+
+def test_a_folder_that_is_there_already_is_left_alone(tmp_path):
+    source = write_pictures(tmp_path / "big", "a.png")
+    out = write_pictures(tmp_path / "out", "mine.png")
+
+    result = run("prepare-dataset", source, out)
+
+    assert result.returncode == 2
+    assert "is there already" in result.stderr
+    assert [path.name for path in out.iterdir()] == ["mine.png"]
+
+
+def test_labels_are_written_from_numbers_and_names(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", "cat.png", "dog.png")
+    (tmp_path / "names.txt").write_text("tabby\nbeagle\n")
+    (tmp_path / "labels.csv").write_text("file,classes\ndog.png,beagle\ncat.png,0; 281\n")
+
+    result = run("make-labels", folder, tmp_path / "labels.csv", "--names", tmp_path / "names.txt")
+
+    assert result.returncode == 0, result.stderr
+    dataset = open_dataset(folder)
+    assert [(item.name, item.classes) for item in dataset.items] == [("cat.png", (0, 281)), ("dog.png", (1,))]
+
+
+@pytest.mark.parametrize(
+    ("csv", "message"),
+    [
+        ("cat.png,0\n", "1 pictures of .* have no label, such as dog.png: add them, or use --partial"),
+        ("cat.png,0\ndog.png,1\nfox.png,2\n", "1 files are not in .*, such as fox.png"),
+        ("cat.png,0\ncat.png,1\n", "line 2: cat.png comes a second time"),
+        ("cat.png,0,1\n", "line 1: 'cat.png,0,1' is not `file,classes`"),
+        ("cat.png,tabby\n", "line 1: 'tabby' is no class"),
+        ("cat.png,-1\n", "line 1: '-1' is no class"),
+        ('cat.png,"0\n', "cannot read .*labels.csv"),
+    ],
+)
+def test_a_csv_that_does_not_fit_is_refused_and_nothing_is_written(tmp_path, csv, message):
+    folder = write_pictures(tmp_path / "pictures", "cat.png", "dog.png")
+    (tmp_path / "labels.csv").write_text(csv)
+
+    result = run("make-labels", folder, tmp_path / "labels.csv")
+
+    assert result.returncode == 2
+    assert not (folder / "labels.json").exists()
+    assert re.search(message, result.stderr)
