@@ -14,6 +14,7 @@ from asyncbench.cli.doctor import doctor
 from asyncbench.cli.engines import engines
 from asyncbench.cli.models import model_commands
 from asyncbench.cli.schema import schema
+from asyncbench.cli.stress import stress
 from asyncbench.cli.sweep import sweep
 from asyncbench.errors import AsyncbenchError, ExitCode
 
@@ -37,6 +38,7 @@ app.command(epilog=EXIT_CODES)(accuracy)
 app.command()(calibrate)
 app.command()(doctor)
 app.command()(schema)
+app.command()(stress)
 app.add_typer(model_commands, name="models")
 app.add_typer(engines, name="engines")
 

@@ -1,0 +1,150 @@
+"""`asyncbench stress`: tries to break what is promised about memory, death and interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Annotated
+
+import trio
+import typer
+
+from asyncbench.clock import utc_now_text
+from asyncbench.errors import BadInputError, ExitCode, OutputError
+from asyncbench.stress.finding import Finding
+from asyncbench.stress.gpu import check_parts
+from asyncbench.stress.page import make_row, read_rows, update_page
+from asyncbench.stress.stage import StressSettings
+from asyncbench.stress.suite import DEFAULT_SCENARIOS, SCENARIOS, Scenario, ScenarioEnd, run_suite
+from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
+from asyncbench.units import format_size, parse_duration_ns
+
+SOAK = "soak"
+
+
+def stress(
+    *,
+    seed: Annotated[int, typer.Option(help="Of all chances.")] = 0,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"A scenario, again for more: {', '.join(SCENARIOS)}. Default: not soak.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A few of each thing: two minutes.")] = False,
+    gpu_part: Annotated[list[str] | None, typer.Option(help="A part of the scenario gpu, again for more.")] = None,
+    soak: Annotated[str | None, typer.Option(help="Run the scenario soak for so long, such as 2h.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write each finding to this file as a JSON line.")] = None,
+    docs: Annotated[
+        Path | None, typer.Option(help="Put the verdicts onto this page; rows of other scenarios stay.")
+    ] = None,
+) -> int:
+    """Try to break what asyncbench promises about memory, death and interruption. Exit code 1 if anything breaks."""
+    names = chosen_scenarios(only, soak)
+    check_parts(tuple(gpu_part or ()))
+    settings = StressSettings(
+        seed=seed,
+        quick=quick,
+        gpu_parts=tuple(gpu_part or ()),
+        tactic_sources=os.environ.get("ASYNCBENCH_TACTIC_SOURCES"),
+        **({} if soak is None else {"soak_ns": parse_duration_ns(soak)}),
+    )
+    if docs is not None:
+        read_rows(docs)  # what cannot be used is said before hours have gone
+    with _reporting_to(report) as tell:
+        scenarios = {name: SCENARIOS[name] for name in names}
+        held = trio.run(_run, scenarios, settings, tell, partial(_ended, docs))
+    if held is None:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK if held else ExitCode.INTERNAL
+
+
+def chosen_scenarios(only: list[str] | None, soak: str | None) -> tuple[str, ...]:
+    """Return the scenarios to run, in their order.
+
+    Raises:
+        BadInputError: One is unknown.
+    """
+    for name in only or ():
+        if name not in SCENARIOS:
+            raise BadInputError(f"--only {name}: no such scenario", remedy=f"choose from {', '.join(SCENARIOS)}")
+    if soak is not None:
+        only = [*(only or ()), SOAK]
+    return tuple(name for name in SCENARIOS if name in (only or DEFAULT_SCENARIOS))
+
+
+async def _run(
+    scenarios: Mapping[str, Scenario],
+    settings: StressSettings,
+    tell: Callable[[Finding], None],
+    ended: Callable[[ScenarioEnd], None],
+) -> bool | None:
+    """Return whether every promise held, or None where a signal came; by then all that was started is gone."""
+    held: bool | None = None
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def stop_on_signal() -> None:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop_on_signal)
+            held = await run_suite(scenarios, settings, tell=tell, ended=ended)
+            nursery.cancel_scope.cancel()
+    return held
+
+
+@contextmanager
+def _reporting_to(path: Path | None) -> Iterator[Callable[[Finding], None]]:
+    """Yield who takes findings: the report, and stderr for what a person must know.
+
+    Raises:
+        OutputError: The report cannot be written.
+    """
+    try:
+        file = None if path is None else path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"--report {path}: {error.strerror}", remedy="name a file that can be written") from error
+    try:
+        yield partial(_tell, file)
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _tell(file: IO[str] | None, finding: Finding) -> None:
+    if file is not None:
+        file.write(finding.to_line())
+        file.flush()
+    if finding.is_verdict or finding.held is False:
+        mark = {True: "kept   ", False: "BROKEN ", None: "skipped"}[finding.held]
+        name = f"{finding.scenario} {finding.part}".strip()
+        what = f"{finding.step}: {finding.figures}" if finding.step else finding.figure
+        typer.echo(f"{mark} {name}: {finding.promise}: {what}", err=True)
+
+
+def _ended(docs: Path | None, end: ScenarioEnd) -> None:
+    typer.echo(f"------- {end.name}: {end.took_s:.0f} s", err=True)
+    if docs is not None:
+        command = " ".join(["scripts/stress", *_arguments_without_files()])
+        row = partial(make_row, command=command, date=utc_now_text(), machine=machine_text(), took_s=end.took_s)
+        update_page(docs, [row(verdict) for verdict in end.verdicts])
+
+
+def _arguments_without_files() -> Iterator[str]:
+    arguments = iter(sys.argv[2:])
+    for argument in arguments:
+        if argument in ("--docs", "--report"):
+            next(arguments, None)
+        elif not argument.startswith(("--docs=", "--report=")):
+            yield argument
+
+
+def machine_text() -> str:
+    """Return what a reader needs to know of the machine; never its name."""
+    facts = host_facts()
+    memory = facts["memory_bytes"]
+    size = format_size(memory) if isinstance(memory, int) else "?"
+    return f"{cpu_name()}, {cpus_allowed()} processors, {size}, Linux {facts['kernel']}"

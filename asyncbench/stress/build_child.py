@@ -1,0 +1,66 @@
+"""`python -m asyncbench.stress.build_child`: builds an engine as a sweep does, and says how each try ended.
+
+It asks before it tries again: it waits for a line on stdin.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+
+from asyncbench.backends.tensorrt.build_memory import build_within_memory, workspaces_to_try
+from asyncbench.backends.tensorrt.builder import build_engine
+from asyncbench.backends.tensorrt.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.messages import BuildRequest, BuildSettings
+from asyncbench.errors import AsyncbenchError
+from asyncbench.sweep.cell import Precision
+
+# The only TensorRT whose builder works without a GPU, for one that is not there.
+MODULE = "tensorrt_rtx_bindings"
+_ADA = (8, 9)
+
+
+def main() -> None:
+    """Build the network of the first argument into the file of the second; the third is the first workspace."""
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    trio.run(_build, Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+
+
+async def _build(network: Path, engine: Path, workspace_bytes: int) -> None:
+    request = BuildRequest(
+        module_name=MODULE,
+        model_path=str(network),
+        engine_path=str(engine),
+        precision=Precision.FP32,
+        shape=choose_engines((1, 4), EngineMode.DYNAMIC)[0],
+        settings=BuildSettings(workspace_bytes=None),
+        compute_capability=_ADA,
+    )
+    build = partial(build_engine, on_progress=lambda _: None)
+    try:
+        facts = await build_within_memory(
+            request, workspaces_to_try(workspace_bytes), label="mobilenet", build=build, say=_say
+        )
+    except AsyncbenchError as error:
+        _tell(end="refused", text=str(error), tries=int(error.facts.get("build_tries") or 1))
+    else:
+        _tell(end="built", text="", tries=len(facts.tries))
+
+
+def _say(text: str) -> None:
+    _tell(end="", text=text, tries=0)
+    sys.stdin.readline()
+
+
+def _tell(**what: str | int) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

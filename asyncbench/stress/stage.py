@@ -1,0 +1,101 @@
+"""What a scenario is given: a seed, a folder, how much to do, and somebody to tell what was found."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from asyncbench.clock import NS_PER_S
+from asyncbench.errors import Fact
+from asyncbench.stress.finding import WHOLE, Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StressSettings:
+    """How much is done, and with what.
+
+    Attributes:
+        quick: A few of each thing, so that all of it takes two minutes.
+        gpu_parts: Which parts of the scenario `gpu` run; none for all.
+        soak_ns: How long `soak` goes on.
+        tactic_sources: Passed on to TensorRT, by its names with commas.
+    """
+
+    seed: int = 0
+    quick: bool = False
+    gpu_parts: tuple[str, ...] = ()
+    soak_ns: int = 7200 * NS_PER_S
+    tactic_sources: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """One scenario's own. On the Trio thread only.
+
+    Attributes:
+        folder: Its own, empty at the start, and removed after it.
+        tell: Takes each finding as soon as it is known.
+    """
+
+    scenario: str
+    settings: StressSettings
+    folder: Path
+    tell: Callable[[Finding], None]
+    part: str = WHOLE
+    _checked: Counter[str] = field(default_factory=Counter)
+    _broken: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def quick(self) -> bool:
+        """Whether little is to be done."""
+        return self.settings.quick
+
+    def random(self, name: object = "") -> random.Random:
+        """Return the dice of one of its tasks: the same at each run with the same seed."""
+        return random.Random(f"{self.settings.seed} {self.scenario} {name}")  # noqa: S311 # chooses instants, no secrets
+
+    def of_part(self, part: str) -> Stage:
+        """Return a stage for one part of the scenario, with counts of its own."""
+        return replace(self, part=part, _checked=Counter(), _broken=Counter())
+
+    def check(self, promise: str, step: str, *, held: bool, **figures: Fact) -> bool:
+        """Tell whether a promise held at one step; returns `held`."""
+        self._checked[promise] += 1
+        self._broken[promise] += not held
+        self._say(promise, step=step, held=held, figure="", figures=figures)
+        return held
+
+    def conclude(self, promise: str, figure: str, **figures: Fact) -> None:
+        """Tell whether a promise held at every step; where there was none, that it was not tried."""
+        steps, broken = self._checked[promise], self._broken[promise]
+        if not steps:
+            self.skip(promise, "it did not come to it")
+            return
+        figures = {"steps": steps, "broken": broken, **figures}
+        self._say(promise, step=None, held=broken == 0, figure=figure, figures=figures)
+
+    def note(self, step: str, **figures: Fact) -> None:
+        """Tell figures that promise nothing."""
+        self._say("", step=step, held=True, figure="", figures=figures)
+
+    def skip(self, promise: str, reason: str) -> None:
+        """Tell that a promise could not be tried here."""
+        self._say(promise, step=None, held=None, figure=reason, figures={})
+
+    def _say(self, promise: str, *, step: str | None, held: bool | None, figure: str, figures: dict[str, Fact]) -> None:
+        seed = self.settings.seed
+        self.tell(
+            Finding(
+                scenario=self.scenario,
+                part=self.part,
+                seed=seed,
+                step=step,
+                promise=promise,
+                held=held,
+                figure=figure,
+                figures=figures,
+            )
+        )
