@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from uuid import uuid4
 
 import structlog
@@ -35,6 +36,8 @@ from asyncbench.runner.sweep_run import SweepRun
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.telemetry.host import host_facts
 from asyncbench.telemetry.versions import library_versions
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _log = structlog.get_logger()
 
@@ -80,6 +83,9 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         )
         with own_error_alone():
             code = trio.run(_supervise, run, ResultsWriter(sink), listener)
+        # Handlers of ours are gone before the process is; there are no children any more that would inherit this.
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
     if plan.output is not None and plan.output.exists():
         more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
         console.print(f"records: {plan.output}{more}", highlight=False, markup=False, soft_wrap=True)
@@ -91,7 +97,10 @@ async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener
     supervisor = Supervisor(
         run, sink=sink, listener=listener, stop_requested=stop_requested, abort_requested=abort_requested
     )
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    # What the receiver puts back when it ends, and hands late signals to. Not SIG_IGN, which children would inherit.
+    for number in STOP_SIGNALS:
+        signal.signal(number, _do_nothing)
+    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
         async with trio.open_nursery() as nursery:
 
             async def stop_on_signals() -> None:
@@ -103,10 +112,11 @@ async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener
             nursery.start_soon(stop_on_signals)
             code = await supervisor.run()
             nursery.cancel_scope.cancel()
-            # It is over: a signal that comes from now on must not change what the shell is told.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
     return code
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Take a signal that comes when the sweep is over: it must not change what the shell is told."""
 
 
 def _open_sink(plan: Invocation) -> tuple[RecordSink, ResultsRead | None]:
