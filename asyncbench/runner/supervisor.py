@@ -20,6 +20,7 @@ from asyncbench.results.writer import ResultsWriter
 from asyncbench.runner.bench_handle import Answer, BenchHandle, Progress, open_bench
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
+from asyncbench.runner.failed_opens import AfterFailedOpen, FailedOpens
 from asyncbench.runner.listener import SweepListener
 from asyncbench.runner.lost_cell import is_out_of_memory, lost_record
 from asyncbench.runner.messages import (
@@ -41,9 +42,6 @@ from asyncbench.sweep.config import OnPressure
 
 # A bench process watches its own lanes; it is replaced when even its watch is silent, this much later.
 WATCH_MARGIN_NS = 60 * NS_PER_S
-
-# How often in a row a process may die while it opens an engine that was open before.
-MOST_OPENS = 3
 
 _log = structlog.get_logger()
 
@@ -74,7 +72,7 @@ class Supervisor:
         self._opened: dict[str, dict[str, Fact]] = {}
         self._header_written = False
         self._opening_engine = False
-        self._failed_opens = 0
+        self._opens = FailedOpens()
         self._retries = Retries()
         self._lanes_seen: int | None = None
         self._ended_by_pressure = False
@@ -139,8 +137,7 @@ class Supervisor:
         try:
             await self._open_all_once(bench, groups)
         except BenchProcessDiedError as error:
-            if not self._opens_again(error):
-                await self._refuse_group(groups[0], error)
+            await self._take_failed_open(groups[0], error)
             return
         for group in groups:
             if not await self._open(bench, group):
@@ -176,10 +173,9 @@ class Supervisor:
         try:
             answer = await self._ask_to_open(bench, group)
         except BenchProcessDiedError as error:
-            if not self._opens_again(error):
-                await self._refuse_group(group, error)
+            await self._take_failed_open(group, error)
             return False
-        self._failed_opens = 0
+        self._opens.succeeded()
         if isinstance(answer, EngineOpened):
             self._opened[group.device] = answer.device
             await self._write_header(self._run.opened_header(answer))
@@ -188,16 +184,16 @@ class Supervisor:
             await self._refuse_group(group, error_of(answer))
         return True
 
-    def _opens_again(self, error: BenchProcessDiedError) -> bool:
-        """Say whether another process is to try: whoever kills one that opens must not cost all the cells behind it.
-
-        An engine that was never open is not tried again: it would only be refused later.
-        """
-        self._failed_opens += 1
-        again = self._header_written and self._failed_opens < MOST_OPENS
-        if again and not self._stop_requested.is_set():
+    async def _take_failed_open(self, group: EngineGroup, error: BenchProcessDiedError) -> None:
+        """Let another process try, or record what that costs."""
+        verdict = self._opens.failed(was_open_before=self._header_written)
+        if self._stop_requested.is_set() or verdict is AfterFailedOpen.REFUSE:
+            await self._refuse_group(group, error)
+        elif verdict is AfterFailedOpen.CHARGE_A_CELL:
+            index, cell = group.cells[0]
+            await self._keep(self._lost(group, index, cell, error), group)
+        else:
             self._listener.notice(f"{error.message}; opening the engine once more")
-        return again
 
     async def _refuse_group(self, group: EngineGroup, error: AsyncbenchError) -> None:
         """Record every cell of a group that has no engine; before the header was written the sweep ends instead."""

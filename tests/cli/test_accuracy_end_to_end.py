@@ -1,0 +1,138 @@
+"""Accuracy and int8 through the whole tool, on published weights and labelled pictures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+MOBILENET = SHARED / "models" / "mobilenet_v1_1.0_224.onnx"
+LABELLED = SHARED / "images" / "imagenet"
+OTHERS = SHARED / "images" / "coco"
+CPU = ("--backend", "onnxruntime")
+
+needs_weights = pytest.mark.skipif(not MOBILENET.exists(), reason="../shared/models is not beside the repository")
+
+
+@pytest.fixture
+def few_pictures(tmp_path):
+    """Two pictures to calibrate on, which no test set has."""
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    for path in sorted(OTHERS.glob("*.jpg"))[:2]:
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.mark.slow
+@needs_weights
+def test_every_point_of_a_grid_has_the_same_accuracy_and_no_speed(tool):
+    points = ("--batch", "1,4", "--concurrency", "1,2")
+
+    tool.run(
+        "accuracy", "mobilenet", "--model", MOBILENET, "--dataset", LABELLED, *points, *CPU, "--output", "out.jsonl"
+    )
+
+    found = [cell["accuracy"] for cell in tool.cells()]
+    assert len(found) == 4
+    assert all(each == found[0] for each in found)
+    assert found[0]["metrics"]["top1"]["value"] >= 0.8
+    assert found[0]["metrics"]["top1"]["published"]["low"] == 0.717
+    assert {cell["throughput_items_s"] for cell in tool.cells()} == {None}
+
+
+@pytest.mark.slow
+@needs_weights
+def test_a_sweep_adds_the_accuracy_of_each_batch_to_its_busiest_cell(tool):
+    points = ("--batch", "1,2", "--concurrency", "1,2", "--iterations", "2", "--warmup", "none")
+    quality = ("--accuracy", LABELLED, "--subset", "every 5th")
+
+    tool.run("sweep", "mobilenet", "--model", MOBILENET, *quality, *points, *CPU, "--output", "out.jsonl")
+
+    with_accuracy = {(cell["batch"], cell["concurrency"]): cell["accuracy"] for cell in tool.cells()}
+    assert [point for point, accuracy in with_accuracy.items() if accuracy] == [(1, 2), (2, 2)]
+    assert with_accuracy[1, 2]["n"] == 2
+    assert all(cell["throughput_items_s"] > 0 for cell in tool.cells())
+
+
+@pytest.mark.slow
+@needs_weights
+def test_int8_from_a_calibration_table_is_held_against_fp32(tool, few_pictures):
+    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_pictures, "--output", "table.json")
+    quality = ("--dataset", LABELLED, "--precision", "int8", "--calibration", "table.json", "--batch", "5")
+
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, *quality, *CPU, "--output", "out.jsonl")
+
+    (accuracy,) = (cell["accuracy"] for cell in tool.cells())
+    assert accuracy["reference"].endswith("in fp32")
+    assert accuracy["metrics"]["top1"]["drop"] == pytest.approx(
+        accuracy["metrics"]["top1"]["reference_value"] - accuracy["metrics"]["top1"]["value"]
+    )
+    assert accuracy["drift"][0]["max_abs_difference"] > 0
+    assert accuracy["calibrated_on"] == 0
+
+
+@pytest.mark.slow
+@needs_weights
+def test_accuracy_on_pictures_that_were_calibrated_on_is_refused_and_counted_where_it_is_wanted(tool, tmp_path):
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name in ("cat.png", "samoyed.png"):
+        shutil.copy(LABELLED / name, folder)
+    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", folder, "--output", "table.json")
+    quality = ("--dataset", LABELLED, "--precision", "int8", "--calibration", "table.json")
+    command = ("accuracy", "mobilenet", "--model", MOBILENET, *quality, *CPU, "--output", "out.jsonl")
+
+    refused = tool.run(*command, check_code=2)
+    tool.run(*command, "--allow-overlap")
+
+    assert "2 of 2 calibration images are in the test set: cat.png, samoyed.png" in refused.stderr
+    (cell,) = tool.cells()
+    assert cell["accuracy"]["calibrated_on"] == 2
+
+
+@pytest.mark.slow
+@needs_weights
+def test_a_calibration_of_another_model_and_one_that_is_cut_off_are_refused_by_name(tool, few_pictures):
+    tool.run("calibrate", "mobilenet", "--images", few_pictures, "--output", "table.json")
+    (tool.folder / "torn.cache").write_bytes(b"TRT-8601-EntropyCalibration2\ninput: 3c01")
+    quality = ("--dataset", LABELLED, "--precision", "int8", *CPU, "--calibration")
+
+    other = tool.run("accuracy", "mobilenet", "--model", MOBILENET, *quality, "table.json", check_code=2)
+    torn = tool.run("accuracy", "mobilenet", "--model", MOBILENET, *quality, "torn.cache", check_code=2)
+
+    assert "table.json is a table of another model" in other.stderr
+    assert "torn.cache" in torn.stderr
+
+
+@pytest.mark.slow
+@needs_weights
+def test_a_corrupt_picture_is_left_out_by_name_and_counted(tool, tmp_path):
+    folder = tmp_path / "imagenet"
+    shutil.copytree(LABELLED, folder)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    (folder / "cat.png").write_bytes(b"no picture")
+
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", folder, *CPU, "--output", "out.jsonl")
+
+    (cell,) = tool.cells()
+    assert cell["accuracy"]["n"] == 9
+    assert cell["accuracy"]["skipped_items"] == [{"name": "cat.png", "reason": "it cannot be decoded"}]
+
+
+def test_mode_accuracy_without_a_data_set_is_refused(tool):
+    refused = tool.run("sweep", "mobilenet", "--mode", "accuracy", *CPU, "--batch", "1", check_code=2)
+
+    assert "mode accuracy needs a labelled data set: name it with --dataset" in refused.stderr
+
+
+def test_a_table_that_is_there_is_not_replaced_by_accident(tool, tmp_path):
+    (tool.folder / "table.json").write_text("mine")
+
+    refused = tool.run("calibrate", "mobilenet", "--images", tmp_path, "--output", "table.json", check_code=2)
+
+    assert "table.json is there already" in refused.stderr
+    assert (tool.folder / "table.json").read_text() == "mine"

@@ -1,0 +1,81 @@
+"""How a calibration reaches a builder, with and without calibrators."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+
+from asyncbench.backends.tensorrt.calibrated_model import calibrated_model
+from asyncbench.backends.tensorrt.flavour import Flavour, FlavourName
+from asyncbench.calibration.calibrate import CalibrationBatch, calibrate
+from asyncbench.calibration.legacy_cache import read_cache
+from asyncbench.calibration.table import ImageHash, Method, MethodName, write_table
+from asyncbench.errors import BadInputError
+
+OLD = Flavour(
+    name=FlavourName.TENSORRT,
+    version="8.6.1",
+    module_name="tensorrt",
+    has_builder=True,
+    has_progress_monitor=False,
+    has_timing_cache=True,
+    has_precision_flags=True,
+    has_calibrators=True,
+    has_user_managed_contexts=False,
+    builds_without_gpu=False,
+    precision_flags=frozenset(),
+)
+NEW = dataclasses.replace(OLD, version="11.4.0", has_calibrators=False)
+
+
+@pytest.fixture
+def network(write_network):
+    return write_network()
+
+
+@pytest.fixture
+def table_path(network, tmp_path):
+    noise = np.random.default_rng(0).standard_normal((2, 3, 8, 8), dtype=np.float32)
+    (name,) = (value.name for value in onnx.load(str(network)).graph.input)
+    batch = CalibrationBatch(inputs={name: noise}, images=(ImageHash(name="a.jpg", sha256="0" * 64),))
+    method = Method(name=MethodName.MIN_MAX)
+    path = tmp_path / "table.json"
+    write_table(calibrate(network, [batch], method=method, recipe=None, on_progress=lambda _: None), path)
+    return path
+
+
+def test_a_builder_with_calibrators_gets_a_cache_with_its_own_head(network, table_path, tmp_path):
+    made = calibrated_model(network, table_path, OLD, folder=tmp_path / "kept")
+
+    assert made.model_path == network
+    cache = read_cache(made.calibration_cache_path)
+    assert cache.version_number == "8601"
+    assert cache.scales
+
+
+def test_a_cache_of_an_older_version_is_given_the_head_that_this_one_looks_for(network, table_path, tmp_path):
+    made = calibrated_model(network, table_path, dataclasses.replace(OLD, version="8.2.1"), folder=tmp_path / "old")
+
+    again = calibrated_model(network, made.calibration_cache_path, OLD, folder=tmp_path / "new")
+
+    assert read_cache(again.calibration_cache_path).version_number == "8601"
+    assert read_cache(again.calibration_cache_path).scales == read_cache(made.calibration_cache_path).scales
+
+
+def test_a_builder_without_calibrators_gets_a_quantized_graph(network, table_path, tmp_path):
+    made = calibrated_model(network, table_path, NEW, folder=tmp_path / "kept")
+
+    assert made.calibration_cache_path is None
+    operators = {node.op_type for node in onnx.load(str(made.model_path)).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+
+
+@pytest.mark.parametrize("flavour", [OLD, NEW])
+def test_a_table_of_another_model_is_refused_before_anything_is_built(write_network, table_path, tmp_path, flavour):
+    other = write_network(name="other", operator="Sigmoid")
+
+    with pytest.raises(BadInputError, match="another model"):
+        calibrated_model(other, table_path, flavour, folder=tmp_path / "kept")
