@@ -33,6 +33,7 @@ from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.supervisor import Supervisor
 from asyncbench.runner.sweep_run import SweepRun
+from asyncbench.runner.trailer import exit_code_of
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.telemetry.host import host_facts
 from asyncbench.telemetry.versions import library_versions
@@ -68,7 +69,8 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         done = {index: read.cells[index] for index in final_cells(read)} if read else {}
         if read and read.trailer and len(done) == sum(len(group.cells) for group in plan.groups):
             console.print(f"{plan.output}: nothing is left to measure", highlight=False, markup=False, soft_wrap=True)
-            return read.trailer.exit_code
+            # Not the trailer's: whoever interrupted that run had its last cell measured all the same.
+            return exit_code_of(list(done.values()), interrupted=False)
         listener = _listener(plan, console, done, stack)
         if read:
             listener.notice(_resume_text(plan, read, len(done)))

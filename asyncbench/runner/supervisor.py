@@ -95,7 +95,11 @@ class Supervisor:
 
     async def _finish(self, duration_ns: int) -> ExitCode:
         records = [self._records[index] for index in sorted(self._records)]
-        exit_code = exit_code_of(records, interrupted=self._stop_requested.is_set())
+        is_complete = len(records) == self._run.header.cells and not any(
+            record.status is Status.INTERRUPTED for record in records
+        )
+        # A stop that came after the last cell has interrupted nothing.
+        exit_code = exit_code_of(records, interrupted=self._stop_requested.is_set() and not is_complete)
         if exit_code is ExitCode.OK and self._ended_by_pressure:
             exit_code = ExitCode.CELLS_FAILED
         trailer = make_trailer(

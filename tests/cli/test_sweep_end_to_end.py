@@ -292,3 +292,15 @@ def test_resuming_a_file_with_every_cell_measures_nothing(tool):
 
     assert "nothing is left" in done.stderr
     assert (tool.folder / "out.jsonl").read_bytes() == before
+
+
+def test_going_on_with_a_file_that_is_complete_says_what_its_cells_say_and_not_that_it_was_interrupted(tool):
+    arguments = ("sweep", "--config", tool.write_config(**GRID), "--output", "out.jsonl")
+    tool.run(*arguments)
+    *lines, trailer = (tool.folder / "out.jsonl").read_text().splitlines()
+    late = json.dumps(json.loads(trailer) | {"exit_code": 130})
+    (tool.folder / "out.jsonl").write_text("\n".join([*lines, late]) + "\n")
+
+    again = tool.run(*arguments, "--resume")
+
+    assert "nothing is left to measure" in again.stderr
