@@ -26,6 +26,7 @@ LEFT_BYTES = 100 << 20
 CONCURRENCY = 4
 MOST_CHANGE_RATIO = 0.02
 WARMUP_S = 2.0
+_GRAB_S = 1.5
 
 SHRINKS = "lanes go when the hog takes all but 100 MiB, and all come back when it lets go"
 UNHURT = "no failure: the cell is measured, exit code 0"
@@ -48,8 +49,8 @@ class Pace:
 
     @property
     def duration_s(self) -> float:
-        """The window of the cell."""
-        return self.cycles * (self.hold_s + self.rest_s) + self.rest_s
+        """The window of the cell; taking and letting go last some time too, and the last lane must be back in it."""
+        return self.cycles * (self.hold_s + self.rest_s + _GRAB_S) + self.rest_s
 
 
 FULL = Pace(cycles=5, hold_s=3.0, rest_s=7.5, rounds=3)
