@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from asyncbench.cli.run_sweep import Invocation, run_sweep
-from asyncbench.cli.sweep import output_path, read_configs
-from asyncbench.runner.engine_group import engine_groups
+from asyncbench.cli.run_sweep import run_sweep
+from asyncbench.cli.sweep import make_plan
 from asyncbench.sweep.config import Mode
 from asyncbench.sweep.loading import read_flags
 
@@ -66,13 +65,5 @@ def accuracy(
             "tactic_sources": tactic_sources,
         }
     )
-    configs = read_configs(None, flags)
-    plan = Invocation(
-        configs=configs,
-        groups=engine_groups(configs),
-        output=output_path(output, configs[0], resume=resume),
-        resume=resume,
-        log=log,
-        verbose=verbose,
-    )
+    plan = make_plan((flags,), output=output, resume=resume, log=log, verbose=verbose)
     return run_sweep(plan, Console(stderr=True))

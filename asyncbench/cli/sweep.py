@@ -141,7 +141,22 @@ def sweep(
         }
     )
     configs = read_configs(config, flags)
-    plan = Invocation(
+    plan = make_plan(configs, output=output, resume=resume, log=log, verbose=verbose)
+    console = Console(stderr=True)
+    if dry_run:
+        return run_dry(plan.groups, console)
+    return run_sweep(plan, console)
+
+
+def make_plan(
+    configs: tuple[SweepConfig, ...], *, output: str | None, resume: bool, log: Path | None, verbose: bool
+) -> Invocation:
+    """Return what `run_sweep` is to do; the options are those of the command line.
+
+    Raises:
+        BadInputError: A resumed sweep does not say which file.
+    """
+    return Invocation(
         configs=configs,
         groups=engine_groups(configs),
         output=output_path(output, configs[0], resume=resume),
@@ -149,10 +164,6 @@ def sweep(
         log=log,
         verbose=verbose,
     )
-    console = Console(stderr=True)
-    if dry_run:
-        return run_dry(plan.groups, console)
-    return run_sweep(plan, console)
 
 
 def read_configs(path: Path | None, flags: SweepConfig) -> tuple[SweepConfig, ...]:

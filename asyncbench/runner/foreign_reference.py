@@ -10,6 +10,13 @@ from asyncbench.runner.output_check import PRECISION_TOLERANCE_RATIO, ForeignRef
 from asyncbench.sweep.cell import Precision
 
 
+def reference_request(request: EngineRequest, *, batch: int, lanes: int) -> EngineRequest:
+    """Return what to ask of the runtime that an engine is held to: the float network, in fp32."""
+    return replace(
+        request, precision=Precision.FP32, device="auto", batches=(batch,), max_concurrency=lanes, calibration_path=None
+    )
+
+
 async def ask_foreign(backend: Backend, request: EngineRequest, inputs: Mapping[str, AnyArray]) -> ForeignReference:
     """Return what `backend` makes of the first item of `inputs`, in fp32, with its engine opened and closed again.
 
@@ -21,9 +28,7 @@ async def ask_foreign(backend: Backend, request: EngineRequest, inputs: Mapping[
         AsyncbenchError: The backend cannot run the model.
     """
     batch = min(request.batches)
-    own = replace(
-        request, precision=Precision.FP32, device="auto", batches=(batch,), max_concurrency=1, calibration_path=None
-    )
+    own = reference_request(request, batch=batch, lanes=1)
     items = {name: array[:batch] for name, array in inputs.items()}
     async with backend.open_engine(own) as engine, engine.open_lanes(batch=batch, count=1, inputs=items) as lanes:
         await lanes[0].infer()

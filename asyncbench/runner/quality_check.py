@@ -27,7 +27,7 @@ from asyncbench.quality.detection import PictureTruth, read_detections
 from asyncbench.quality.drift import output_drift, split_items
 from asyncbench.results.accuracy import Accuracy, Metric, MetricName, OutputDrift, PublishedFigure, SkippedItem
 from asyncbench.runner.accuracy_run import ItemBatch, run_accuracy
-from asyncbench.sweep.cell import Precision
+from asyncbench.runner.foreign_reference import reference_request
 from asyncbench.sweep.config import SweepConfig
 
 # Outputs of so many items are held whole against the reference's.
@@ -149,7 +149,7 @@ class QualityCheck:
 
     async def _standard_of(self, note: Note) -> _Standard | None:
         if self._standard is None and self._reference is not None:
-            request = _reference_request(self._request)
+            request = reference_request(self._request, batch=1, lanes=REFERENCE_LANES)
             async with self._reference.open_engine(request) as engine:
                 self._standard = _Standard(
                     name=f"{engine.facts.backend} {engine.facts.backend_version} in fp32",
@@ -209,17 +209,6 @@ class _Standard:
     name: str
     answers: Answers
     outputs: Mapping[str, Any]
-
-
-def _reference_request(request: EngineRequest) -> EngineRequest:
-    return EngineRequest(
-        model_name=request.model_name,
-        model_path=request.model_path,
-        precision=Precision.FP32,
-        device="auto",
-        batches=(1,),
-        max_concurrency=REFERENCE_LANES,
-    )
 
 
 async def _item_batches(
