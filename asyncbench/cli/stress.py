@@ -129,7 +129,8 @@ def _ended(docs: Path | None, end: ScenarioEnd) -> None:
     typer.echo(f"------- {end.name}: {end.took_s:.0f} s", err=True)
     if docs is not None:
         command = " ".join(["scripts/stress", *_arguments_without_files()])
-        row = partial(make_row, command=command, date=utc_now_text(), machine=machine_text(), took_s=end.took_s)
+        machine = ", ".join(filter(None, (machine_text(), end.device)))
+        row = partial(make_row, command=command, date=utc_now_text(), machine=machine, took_s=end.took_s)
         update_page(docs, [row(verdict) for verdict in end.verdicts])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import trio
 
@@ -11,7 +11,7 @@ LINE_LIMIT_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 16
 
 
-async def read_lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
+async def read_lines(stream: trio.abc.ReceiveStream) -> AsyncGenerator[bytes, None]:
     """Yield lines without their newline until the stream ends; a last line without newline is not yielded.
 
     Raises:

@@ -1,25 +1,24 @@
-"""`gpu`: the whole grid of a network on a GPU that is nearly full, and under small budgets."""
+"""`gpu`: the whole grid of a network on a GPU that is nearly full, and under small budgets; a hog on the GPU."""
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import trio
 
-from asyncbench.errors import BackendUnavailableError, BadInputError
+from asyncbench.errors import BackendUnavailableError, BadInputError, EngineBuildError
 from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
-from asyncbench.runner.line_stream import read_lines
 from asyncbench.stress.cgroup import count_shared
+from asyncbench.stress.device_hog import open_device_hog
+from asyncbench.stress.hogged_cell import HoggedCell, Pace, run_rounds
 from asyncbench.stress.life import FileState, read_state
 from asyncbench.stress.stage import Stage
-from asyncbench.stress.sweep_child import PYTHON_M, open_child, run_sweep
+from asyncbench.stress.sweep_child import PYTHON_M, run_sweep
 
 RECORDS = "a record for every cell, 0 crashes, exit code 0"
 SHARES = "cells that fit by sharing lanes are measured, with fewer resident lanes than their concurrency"
@@ -29,27 +28,18 @@ GOOD_RATIO = 0.95
 _ERROR_BYTES = 64 << 20
 _ERROR_RATIO = 0.03
 _LIMIT_S = 560.0
-_SWEEP = (
-    "resnet50",
-    "--backend",
-    "tensorrt",
-    "--precision",
-    "fp16",
-    "--engine",
-    "dynamic",
-    "--batch",
-    "1..128:x2",
-)
+_TENSORRT = ("--backend", "tensorrt", "--precision", "fp16")
+_SWEEP = ("resnet50", *_TENSORRT, "--engine", "dynamic", "--batch", "1..128:x2")
 _GRID = ("--concurrency", "1..32:x2", "--duration", "0.1s", "--warmup", "50ms")
 _CRASHES = frozenset({"bench_process_died", "oom_killed", "retried"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One way to be short of device memory.
+    """One way to be short of device memory all the time.
 
     Attributes:
-        free_ratio: What others leave free; None for nobody beside us.
+        free_ratio: What others leave free; all where None.
         shares: Whether some cell must have had to share lanes.
     """
 
@@ -66,6 +56,10 @@ PARTS: Final[Mapping[str, Part]] = {
     "budget-1GiB": Part(budget="1GiB", shares=True),
     "budget-256MiB": Part(budget="256MiB", shares=True),
 }
+HOG: Final = "hog"  # the part where memory is short now and then, in the middle of a cell
+_ALL: Final = (*PARTS, HOG)
+_HOGGED: Final = ("mobilenet", *_TENSORRT, "--engine", "static", "--batch", "16")
+_PACE: Final = Pace(cycles=5, hold_s=1.5, rest_s=6.0, rounds=1)
 
 
 def check_parts(names: tuple[str, ...]) -> None:
@@ -75,18 +69,36 @@ def check_parts(names: tuple[str, ...]) -> None:
         BadInputError: One is unknown.
     """
     for name in names:
-        if name not in PARTS:
-            raise BadInputError(f"--gpu-part {name}: no such part", remedy=f"choose from {', '.join(PARTS)}")
+        if name not in _ALL:
+            raise BadInputError(f"--gpu-part {name}: no such part", remedy=f"choose from {', '.join(_ALL)}")
 
 
 async def run(stage: Stage) -> None:
-    """Build the engine where there is room, then run the parts."""
+    """Build the engines where there is room, then run the parts."""
     await _require_gpu(stage)
-    # The build is not what is tried here.
-    built = await _sweep(stage, "build", "--concurrency", "1", "--iterations", "1", "--warmup", "none")
-    stage.note("build", code=built[0], said=built[2])
-    for name in stage.settings.gpu_parts or tuple(PARTS):
-        await _run_part(stage.of_part(name), name, PARTS[name])
+    names = stage.settings.gpu_parts or _ALL
+    if set(names) & set(PARTS):
+        await _build(stage, *_SWEEP)
+    for name in names:
+        if name == HOG:
+            await _build(stage, *_HOGGED)
+            hogged = (*_HOGGED, *_sources(stage))
+            cell = HoggedCell(arguments=hogged, concurrency=8, open_hog=open_device_hog)
+            await run_rounds(stage.of_part(name), cell, _PACE)
+        else:
+            await _run_part(stage.of_part(name), name, PARTS[name])
+
+
+async def _build(stage: Stage, *arguments: str) -> None:
+    """Put an engine into the cache: its build is not what is tried here.
+
+    Raises:
+        EngineBuildError: It cannot be built.
+    """
+    one = ("--concurrency", "1", "--iterations", "1", "--warmup", "none")
+    code, _, said = await _sweep(stage, f"build-{arguments[0]}", *arguments, *one)
+    if code:
+        raise EngineBuildError(f"no engine of {arguments[0]}: {said.strip().rpartition(chr(10))[2]}")
 
 
 async def _require_gpu(stage: Stage) -> None:
@@ -95,14 +107,13 @@ async def _require_gpu(stage: Stage) -> None:
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip() or done.stderr.decode(errors="replace").strip()
         raise BackendUnavailableError(f"no GPU with TensorRT: {said.rpartition(chr(10))[2]}")
-    stage.note("tensorrt", found=done.stdout.decode().strip())
+    stage.device = done.stdout.decode().partition("\n")[0]
 
 
 async def _run_part(stage: Stage, name: str, part: Part) -> None:
     budget = () if part.budget is None else ("--memory-budget", part.budget)
-    filler = nullcontext("") if part.free_ratio is None else open_filler(stage, part.free_ratio)
-    async with filler as filled:
-        code, after, said = await _sweep(stage, name, *_GRID, *budget)
+    async with _filled(stage, part.free_ratio) as filled:
+        code, after, said = await _sweep(stage, name, *_SWEEP, *_GRID, *budget)
     cells = list(after.read.cells.values()) if after.read else []
     crashes = sum(reason.code in _CRASHES for cell in cells for reason in cell.reasons)
     errors, left_out = after.count(Status.ERROR), after.count(Status.DOES_NOT_FIT)
@@ -156,26 +167,21 @@ def tolerance_bytes(cell: CellRecord) -> float:
 
 async def _sweep(stage: Stage, name: str, *arguments: str) -> tuple[int | None, FileState, str]:
     output = stage.folder / f"{name}.jsonl"
-    sources = ("--tactic-sources", stage.settings.tactic_sources) if stage.settings.tactic_sources else ()
-    ended = await run_sweep(output, *_SWEEP, *arguments, *sources, limit_s=_LIMIT_S)
+    ended = await run_sweep(output, *arguments, *_sources(stage), limit_s=_LIMIT_S)
     return ended.code, await trio.to_thread.run_sync(read_state, output), ended.said
 
 
-@asynccontextmanager
-async def open_filler(stage: Stage, free_ratio: float) -> AsyncIterator[str]:
-    """Fill the GPU from another process until so much is free; yields that for people.
+def _sources(stage: Stage) -> tuple[str, ...]:
+    sources = stage.settings.tactic_sources
+    return ("--tactic-sources", sources) if sources else ()
 
-    Raises:
-        BackendUnavailableError: It cannot be filled.
-    """
-    command = [*PYTHON_M, "asyncbench.stress.gpu_filler", str(free_ratio)]
-    pipe = subprocess.PIPE
-    async with open_child(command, errors=stage.folder / "filler.stderr", stdin=pipe, stdout=pipe) as child:
-        if child.process.stdout is None:
-            raise ValueError("the filler needs pipes")
-        async for line in read_lines(child.process.stdout):
-            found = json.loads(line)
-            yield f"{free_ratio:.0%} of the GPU free ({found['free_bytes'] >> 20} MiB)"
-            return
-        await child.process.wait()
-        raise BackendUnavailableError(f"the GPU cannot be filled: {child.said().strip()}")
+
+@asynccontextmanager
+async def _filled(stage: Stage, free_ratio: float | None) -> AsyncIterator[str]:
+    """Fill the GPU from another process until so much is free; yields that for people."""
+    if free_ratio is None:
+        yield ""
+        return
+    async with open_device_hog(stage) as hog:
+        free_bytes = await hog.grab(left_bytes=int(hog.total_bytes * free_ratio))
+        yield f"{free_ratio:.0%} of the GPU free ({free_bytes >> 20:,} MiB)"

@@ -38,6 +38,7 @@ class Stage:
     Attributes:
         folder: Its own, empty at the start, and removed after it.
         tell: Takes each finding as soon as it is known.
+        device: What it runs on beside the processor; empty where that is nothing.
     """
 
     scenario: str
@@ -45,6 +46,7 @@ class Stage:
     folder: Path
     tell: Callable[[Finding], None]
     part: str = WHOLE
+    device: str = ""
     _checked: Counter[str] = field(default_factory=Counter)
     _broken: Counter[str] = field(default_factory=Counter)
 

@@ -41,11 +41,13 @@ class ScenarioEnd:
     Attributes:
         held: Whether no promise broke.
         skipped: Why nothing of it could run here; empty where it ran.
+        device: What it ran on beside the processor; empty where that is nothing.
     """
 
     name: str
     held: bool
     skipped: str
+    device: str
     took_s: float
     verdicts: tuple[Finding, ...]
 
@@ -80,6 +82,7 @@ async def run_scenario(
         name=name,
         held=all(each.held is not False for each in findings),
         skipped=skipped,
+        device=stage.device,
         took_s=(now_ns() - started_at_ns) / NS_PER_S,
         verdicts=tuple(each for each in findings if each.is_verdict),
     )
