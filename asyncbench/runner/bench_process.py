@@ -104,6 +104,7 @@ class BenchProcess:
         self._read_host = read_host
         self._stop_requested = trio.Event()
         self._progress: CellProgress | EngineNotice | None = None
+        self._tell_now = trio.Event()
         self._telling = trio.Lock()
         self._opened: OpenedEngine | None = None
 
@@ -230,6 +231,9 @@ class BenchProcess:
         return self._opened
 
     def _make_runner(self, opened: OpenedEngine, frame: CellFrame, lanes: int) -> CellRunner:
+        progress = self._note_progress(frame.index, lanes)
+        progress("opening lanes", 0, 0)
+        self._tell_now.set()  # if memory kills this process, the next one must know how many lanes were too many
         return CellRunner(
             opened.engine,
             frame.cell,
@@ -239,7 +243,7 @@ class BenchProcess:
             inputs=opened.inputs[frame.cell.batch],
             outputs=opened.outputs,
             stop_requested=self._stop_requested,
-            progress=self._note_progress(frame.index, lanes),
+            progress=progress,
         )
 
     def _note(self, text: str) -> None:
@@ -254,7 +258,9 @@ class BenchProcess:
     async def _tell_progress(self) -> None:
         """Send the latest progress now and then: whoever makes it must not wait for a pipe."""
         while True:
-            await trio.sleep(PROGRESS_EVERY_S)
+            with trio.move_on_after(PROGRESS_EVERY_S):
+                await self._tell_now.wait()
+            self._tell_now = trio.Event()
             if self._progress is not None:
                 progress, self._progress = self._progress, None
                 await self._tell(progress)

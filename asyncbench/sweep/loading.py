@@ -17,12 +17,13 @@ _REMEDY = "write an object, or a list of objects; `asyncbench schema config` say
 
 # A layer that changes the key on the left makes what lower layers said about the right one meaningless.
 _OUTDATES = {
-    "duration": "iterations",
-    "iterations": "duration",
-    "model": "model_file",
-    "input": "images",
-    "images": "input",
-    "backend": "simulated",
+    "duration": {"iterations"},
+    "iterations": {"duration"},
+    "model": {"model_file"},
+    "input": {"images"},
+    "images": {"input"},
+    "backend": {"simulated"},
+    "dataset": {"truth", "subset"},
 }
 
 
@@ -62,7 +63,8 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
     """Return the layers on top of each other: a key given by a later layer wins, `stop` key by key.
 
     What a later layer changes also outdates what depended on it: `iterations` over `duration`, another model over
-    the weights of the first, another kind of input over a folder of images, another backend over simulated settings.
+    the weights of the first, another kind of input over a folder of images, another backend over simulated settings,
+    another data set over the labels and the part of the first.
 
     Raises:
         BadInputError: Layers that are fine by themselves contradict each other; `source` starts the message.
@@ -70,7 +72,8 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
     merged: dict[str, object] = {}
     for layer in layers:
         given = layer.model_dump(exclude_unset=True)
-        outdated = {_OUTDATES[key] for key in given if key in _OUTDATES and _changes(merged, given, key)}
+        changed = (key for key in given if key in _OUTDATES and _changes(merged, given, key))
+        outdated = {name for key in changed for name in _OUTDATES[key]}
         kept = {key: value for key, value in merged.items() if key not in outdated}
         merged = {**kept, **given, **_merged_stop(merged, given)}
     return check_config(merged, source=source)

@@ -137,6 +137,16 @@ def test_cells_that_a_process_died_of_are_run_once_more_on_half_the_lanes(tool):
     assert len(events(tool, "bench.started")) == 4
 
 
+def test_half_is_of_the_lanes_that_the_first_try_shared_however_soon_it_died(tool):
+    faults = [{"at": 1, "kind": "kill", "concurrency": 3}]
+
+    done = sweep(tool, concurrency="8", batch="1", simulated=SMALL | {"faults": faults})
+
+    (cell,) = tool.cells()
+    assert (cell["attempt"], cell["memory"]["resident_lanes"]) == (2, 1)
+    assert "once more, on 1 lane" in done.stderr
+
+
 def test_a_second_death_is_recorded_and_the_sweep_goes_on(tool):
     faults = [{"at": 5, "kind": "kill", "batch": 1}]
 

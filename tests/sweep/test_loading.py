@@ -148,6 +148,8 @@ def test_the_stop_rule_is_merged_key_by_key():
         ({"images": "pictures"}, {"input": "zeros"}, "images"),
         ({"input": "zeros"}, {"images": "pictures"}, "input"),
         ({"backend": "simulated", "simulated": {}}, {"backend": "onnxruntime"}, "simulated"),
+        ({"dataset": "mine", "truth": "labels.txt"}, {"dataset": "yours"}, "truth"),
+        ({"dataset": "mine", "subset": "every 2nd"}, {"dataset": "yours"}, "subset"),
     ],
 )
 def test_what_a_later_layer_outdates_is_forgotten(lower, upper, outdated):
@@ -163,6 +165,7 @@ def test_what_a_later_layer_outdates_is_forgotten(lower, upper, outdated):
         ({"images": "pictures"}, {"input": "images"}, "images"),
         ({"backend": "simulated", "simulated": {"a": 1}}, {"backend": "simulated"}, "simulated"),
         ({"duration": "1s"}, {"iterations": None}, "duration"),
+        ({"dataset": "mine", "subset": "every 2nd"}, {"dataset": "mine"}, "subset"),
     ],
 )
 def test_what_a_later_layer_only_repeats_outdates_nothing(lower, upper, kept):
