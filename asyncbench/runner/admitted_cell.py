@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 import structlog
 
@@ -18,25 +19,30 @@ from asyncbench.sweep.cell import Cell
 _FEWER_RATIO = 0.75
 
 _log = structlog.get_logger()
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdmittedCell:
-    """A cell that ran.
+class Admitted(Generic[_Seen]):
+    """What ran on the lanes that fit.
 
     Attributes:
+        seen: What came of it.
         refused: What the tries before ended with, in one line each.
     """
 
     admission: Admission
-    seen: CellMeasurement
+    seen: _Seen
     refused: tuple[str, ...]
 
 
-async def run_admitted(
+AdmittedCell: TypeAlias = Admitted[CellMeasurement]
+
+
+async def measure_admitted(
     desk: MemoryDesk, cell: Cell, make_runner: Callable[[int], CellRunner], *, most_lanes: int
 ) -> AdmittedCell:
-    """Run a cell on as many lanes as fit, `most_lanes` at most.
+    """Measure a cell on as many lanes as fit, `most_lanes` at most; what it took is learned from.
 
     Args:
         make_runner: Returns a new runner for so many lanes.
@@ -45,6 +51,22 @@ async def run_admitted(
         DoesNotFitError: It cannot run on any number of lanes.
         LaneError: See `CellRunner.run`.
     """
+    ran = await run_admitted(desk, cell, lambda lanes: make_runner(lanes).run(), most_lanes=most_lanes)
+    desk.learn(batch=cell.batch, lanes=ran.admission.lanes, used=_used(ran.seen))
+    return ran
+
+
+async def run_admitted(
+    desk: MemoryDesk, cell: Cell, run: Callable[[int], Awaitable[_Seen]], *, most_lanes: int
+) -> Admitted[_Seen]:
+    """Run something on as many lanes of a cell as fit, `most_lanes` at most.
+
+    Args:
+        run: Runs it on so many lanes.
+
+    Raises:
+        DoesNotFitError: It cannot run on any number of lanes.
+    """
     refused: list[str] = []
     lanes = most_lanes
     while True:
@@ -52,12 +74,11 @@ async def run_admitted(
         error = None
         try:
             async with desk.budget.reserve(admission.need):
-                seen = await make_runner(admission.lanes).run()
+                seen = await run(admission.lanes)
         except DoesNotFitError as refusal:
             error = refusal
         if error is None:
-            desk.learn(batch=cell.batch, lanes=admission.lanes, used=_used(seen))
-            return AdmittedCell(admission=admission, seen=seen, refused=tuple(refused))
+            return Admitted(admission=admission, seen=seen, refused=tuple(refused))
         await desk.learn_refusal(error, batch=cell.batch, lanes=admission.lanes)
         lanes = _fewer(admission.lanes)
         if not lanes or not desk.shares_lanes:

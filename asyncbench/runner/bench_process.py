@@ -20,7 +20,7 @@ from asyncbench.backends.base import AnyArray, Backend, Engine, EngineFacts, Eng
 from asyncbench.clock import now_ns, utc_now_text
 from asyncbench.errors import AsyncbenchError, BadInputError, DeviceLostError, DoesNotFitError, Fact
 from asyncbench.measurement.stopping import StopRule
-from asyncbench.runner.admitted_cell import AdmittedCell, run_admitted
+from asyncbench.runner.admitted_cell import AdmittedCell, measure_admitted
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
 from asyncbench.runner.cell_runner import CellRunner, Progress
@@ -195,7 +195,7 @@ class BenchProcess:
         ended = None
         if opened.request.config.mode is not Mode.ACCURACY:
             make_runner = partial(self._make_runner, opened, frame)
-            ended = await _measure(run_admitted(opened.desk, frame.cell, make_runner, most_lanes=most_lanes), frame)
+            ended = await _measure(measure_admitted(opened.desk, frame.cell, make_runner, most_lanes=most_lanes), frame)
         if asks_for_quality(opened.request.config, frame.cell) and opened.quality and not (ended and ended.unfit):
             ended = await self._add_quality(opened, frame, opened.quality, ended, most_lanes=most_lanes)
         if ended is None:

@@ -11,6 +11,8 @@ from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
+from asyncbench.runner.admitted_cell import Admitted, run_admitted
+from asyncbench.runner.cell_memory import admission_reasons, admitted_memory
 from asyncbench.runner.cell_record import CellFrame, failed_record
 from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.memory_desk import MemoryDesk
@@ -47,15 +49,18 @@ async def add_quality(
     """
     if timed is not None and timed.record.status in (Status.DOES_NOT_FIT, Status.INTERRUPTED, Status.ERROR):
         return timed
+
+    async def measure(lanes: int) -> Accuracy | None:
+        batch = frame.cell.batch
+        return await _until_stopped(engine, quality, batch=batch, lanes=lanes, stop_requested=stop_requested, note=note)
+
     try:
-        admission = await desk.admit(batch=frame.cell.batch, concurrency=most_lanes)
-        accuracy = await _until_stopped(
-            engine, quality, batch=frame.cell.batch, lanes=admission.lanes, stop_requested=stop_requested, note=note
-        )
+        ran = await run_admitted(desk, frame.cell, measure, most_lanes=most_lanes)
     except AsyncbenchError as error:
         _log.warning("accuracy.failed", index=frame.index, error=type(error).__name__, message=error.message)
-        return CellEnded(record=failed_record(frame, error), unfit=isinstance(error, DeviceLostError))
-    return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, accuracy))
+        record = _without_accuracy(timed.record, error) if timed else failed_record(frame, error)
+        return CellEnded(record=record, unfit=isinstance(error, DeviceLostError))
+    return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, ran))
 
 
 async def _until_stopped(
@@ -76,10 +81,24 @@ async def _until_stopped(
     return accuracy
 
 
-def _with_accuracy(frame: CellFrame, record: CellRecord | None, accuracy: Accuracy | None) -> CellRecord:
-    if accuracy is None:
+def _with_accuracy(frame: CellFrame, timed: CellRecord | None, ran: Admitted[Accuracy | None]) -> CellRecord:
+    if ran.seen is None:
         text = "stopped by the user while the accuracy was measured"
         return frame.record(status=Status.INTERRUPTED, reasons=[Reason(code="interrupted", text=text)])
-    if record is None:
-        return frame.record(status=Status.MEASURED, reasons=[], accuracy=accuracy)
-    return record.model_copy(update={"accuracy": accuracy})
+    if timed is not None:
+        return timed.model_copy(update={"accuracy": ran.seen})
+    reasons = list(admission_reasons(ran, concurrency=frame.cell.concurrency))
+    memory = admitted_memory(ran)
+    return frame.record(status=Status.MEASURED, reasons=reasons, accuracy=ran.seen, memory=memory)
+
+
+def _without_accuracy(timed: CellRecord, error: AsyncbenchError) -> CellRecord:
+    """Return the record of a cell whose speed is known: half of what was asked for, and that half is kept."""
+    reason = Reason(code="accuracy_failed", text=str(error))
+    return timed.model_copy(
+        update={
+            "status": Status.ERROR,
+            "reasons": [*timed.reasons, reason],
+            "facts": {**timed.facts, **error.facts},
+        }
+    )

@@ -17,7 +17,7 @@ from asyncbench.errors import DoesNotFitError, LaneError
 from asyncbench.host_memory.probe import HostReading
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopRule
-from asyncbench.runner.admitted_cell import run_admitted
+from asyncbench.runner.admitted_cell import measure_admitted
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
 from asyncbench.runner.cell_runner import CellRunner
@@ -138,7 +138,7 @@ class Bench:
                 progress=lambda _phase, _n, _elapsed_ns: None,
             )
 
-        return await run_admitted(self.desk, cell, make_runner, most_lanes=most_lanes or concurrency)
+        return await measure_admitted(self.desk, cell, make_runner, most_lanes=most_lanes or concurrency)
 
 
 async def test_a_cell_that_fits_runs_on_all_its_lanes_and_is_predicted_to_the_byte(autojump_clock):

@@ -23,7 +23,7 @@ from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.memory.available import LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.runner.admitted_cell import run_admitted
+from asyncbench.runner.admitted_cell import measure_admitted
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_record import CellFrame, measured_record
 from asyncbench.runner.cell_runner import CellRunner
@@ -377,7 +377,7 @@ async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4):
     hog = Hog(engine)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(beside, hog))
-        ran = await run_admitted(desk, cell, make_runner, most_lanes=lanes)
+        ran = await measure_admitted(desk, cell, make_runner, most_lanes=lanes)
         nursery.cancel_scope.cancel()
     hog.let_go()
     assert await held_bytes(engine) == 0
