@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -23,6 +23,7 @@ from asyncbench.stress.simulated_sweep import (
     check_complete,
     check_file,
     check_leftovers,
+    on_files,
 )
 from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, Ended, open_child, sweep_command
@@ -55,7 +56,6 @@ class Tally:
     signals: int = 0
     early: int = 0
     late: int = 0
-    files: int = 0
     longest_end_s: float = 0.0
 
     @property
@@ -81,26 +81,14 @@ class Flood:
 async def run(stage: Stage) -> None:
     """Flood until it was enough, on as many files at once as there are processors."""
     tally = Tally(wanted=QUICK_FLOODS if stage.quick else FLOODS)
-    async with trio.open_nursery() as nursery:
-        for worker in range(len(os.sched_getaffinity(0))):
-            nursery.start_soon(_work, stage, tally, worker)
+    files = await on_files(stage, lambda: tally.left, partial(_run_file, stage, tally))
     floods = f"{tally.begun} floods of 1 to {_MOST_SIGNALS} signals, {tally.early} of them before it listened"
     stage.conclude(ENDS_SOON, f"{floods}; ended after {tally.longest_end_s:.1f} s at most", signals=tally.signals)
     stage.conclude(PARSES, floods)
     stage.conclude(TRAILER, floods)
     stage.conclude(REPEATS, floods)
     stage.conclude(ENDS, floods)
-    stage.conclude(COMPLETES, f"{tally.files} files")
-
-
-async def _work(stage: Stage, tally: Tally, worker: int) -> None:
-    dice = stage.random(worker)
-    number = 0
-    while tally.left:
-        file = SweepFile.make(stage.folder, f"cancel-{worker}-{number}")
-        await _run_file(stage, tally, file, dice)
-        tally.files += 1
-        number += 1
+    stage.conclude(COMPLETES, f"{files} files")
 
 
 async def _run_file(stage: Stage, tally: Tally, file: SweepFile, dice: random.Random) -> None:

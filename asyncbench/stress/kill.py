@@ -23,6 +23,7 @@ from asyncbench.stress.simulated_sweep import (
     check_complete,
     check_file,
     check_leftovers,
+    on_files,
 )
 from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, Ended, open_child, sweep_command
@@ -50,7 +51,6 @@ class Tally:
     supervisor: int = 0
     bench: int = 0
     torn: int = 0
-    files: int = 0
     longest_leftover_s: float = 0.0
 
     @property
@@ -62,26 +62,14 @@ class Tally:
 async def run(stage: Stage) -> None:
     """Kill until it was enough, on as many files at once as there are processors."""
     tally = Tally(wanted=QUICK_KILLS if stage.quick else KILLS)
-    async with trio.open_nursery() as nursery:
-        for worker in range(len(os.sched_getaffinity(0))):
-            nursery.start_soon(_work, stage, tally, worker)
-    kills = f"{tally.supervisor} kills of the supervisor, {tally.bench} of the bench process, {tally.files} files"
+    files = await on_files(stage, lambda: tally.left, lambda file, dice: _Victim(stage, tally, file, dice).run())
+    kills = f"{tally.supervisor} kills of the supervisor, {tally.bench} of the bench process, {files} files"
     stage.conclude(PARSES, kills, kills=tally.supervisor + tally.bench)
-    stage.conclude(REPEATS, kills, files=tally.files)
+    stage.conclude(REPEATS, kills, files=files)
     stage.conclude(ONE_CELL, f"{tally.bench} kills of the bench process")
     stage.conclude(ENDS, f"after {tally.longest_leftover_s:.1f} s at most", longest_s=tally.longest_leftover_s)
-    stage.conclude(COMPLETES, f"{tally.files} files")
+    stage.conclude(COMPLETES, f"{files} files")
     stage.conclude(NOTICE, f"{tally.torn} torn lines, torn by hand after a kill")
-
-
-async def _work(stage: Stage, tally: Tally, worker: int) -> None:
-    dice = stage.random(worker)
-    number = 0
-    while tally.left:
-        file = SweepFile.make(stage.folder, f"kill-{worker}-{number}")
-        await _Victim(stage, tally, file, dice).run()
-        tally.files += 1
-        number += 1
 
 
 class _Victim:

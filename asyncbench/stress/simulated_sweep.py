@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+
+import trio
 
 from asyncbench.stress.descendants import wait_none_left
 from asyncbench.stress.life import FileState, Repetition, cells_begun, compare_states, logged_events, read_state
@@ -75,6 +81,31 @@ class SweepFile:
         """Remove all that was written for it. Blocks."""
         for path in self.path.parent.glob(f"{self.path.stem}.*"):
             path.unlink()
+
+
+async def on_files(
+    stage: Stage, wanted: Callable[[], bool], run_file: Callable[[SweepFile, random.Random], Awaitable[None]]
+) -> int:
+    """Run file after file while more is wanted, as many at once as there are processors; return how many it were.
+
+    Args:
+        run_file: Starts the sweep of a file until it is complete, or nothing goes on from there.
+    """
+    files = 0
+
+    async def work(worker: int) -> None:
+        nonlocal files
+        dice = stage.random(worker)
+        for number in count():
+            if not wanted():
+                return
+            await run_file(SweepFile.make(stage.folder, f"{stage.scenario}-{worker}-{number}"), dice)
+            files += 1
+
+    async with trio.open_nursery() as nursery:
+        for worker in range(len(os.sched_getaffinity(0))):
+            nursery.start_soon(work, worker)
+    return files
 
 
 async def check_leftovers(stage: Stage, child: Child, step: str) -> float:
