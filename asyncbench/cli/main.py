@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
-import typer
-
-from asyncbench import __version__
-from asyncbench.cli.accuracy import accuracy
-from asyncbench.cli.calibrate import calibrate
-from asyncbench.cli.doctor import doctor
-from asyncbench.cli.engines import engines
-from asyncbench.cli.models import model_commands
-from asyncbench.cli.schema import schema
-from asyncbench.cli.stress import stress
-from asyncbench.cli.sweep import sweep
 from asyncbench.errors import AsyncbenchError, ExitCode
+
+try:
+    import typer
+
+    from asyncbench import __version__
+    from asyncbench.cli.accuracy import accuracy
+    from asyncbench.cli.calibrate import calibrate
+    from asyncbench.cli.doctor import doctor
+    from asyncbench.cli.engines import engines
+    from asyncbench.cli.models import model_commands
+    from asyncbench.cli.schema import schema
+    from asyncbench.cli.stress import stress
+    from asyncbench.cli.sweep import sweep
+except KeyboardInterrupt:
+    # They are most of a command's first second, and Ctrl-C comes then, too.
+    sys.exit(ExitCode.INTERRUPTED)
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 EXIT_CODES = """\
 Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input, nothing was written; \
-3 cells ended as error or invalid; 130 interrupted, the results file is valid and --resume goes on."""
+3 cells ended as error or invalid, or --on-pressure fail ended it; \
+130 interrupted, the results file is valid and --resume goes on."""
 
 # Typer brings a click of its own or uses the installed one, by version. Its public error leads to the right base.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
@@ -56,18 +66,33 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line and exit with its code; a known error is one line on stderr."""
+    """Run the command line and exit with its code; a known error is one line on stderr, an interruption none."""
     try:
-        code = app(standalone_mode=False)
+        code = _run_command()
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    # The code is known: what comes while the interpreter ends must neither change it nor print a traceback.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _run_command() -> int:
+    try:
+        return int(app(standalone_mode=False) or ExitCode.OK)
     except AsyncbenchError as error:
         _complain(str(error))
-        code = error.exit_code
+        return error.exit_code
     except typer.Abort:
-        code = ExitCode.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except USAGE_ERROR as error:
         _complain(getattr(error, "format_message", error.__str__)())
-        code = ExitCode.BAD_INPUT
-    sys.exit(int(code or 0))
+        return ExitCode.BAD_INPUT
+    except BaseExceptionGroup as group:
+        # What Ctrl-C becomes inside a nursery.
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        return ExitCode.INTERRUPTED
 
 
 def _complain(text: str) -> None:

@@ -24,6 +24,7 @@ from asyncbench.cli.show.plain import PlainListener
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
 from asyncbench.host_memory.probe import HostMemory
+from asyncbench.measurement.status import Status
 from asyncbench.results.reader import ResultsRead, final_cells
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.results_file import ResultsFile
@@ -34,7 +35,7 @@ from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.supervisor import Supervisor
 from asyncbench.runner.sweep_run import SweepRun
 from asyncbench.runner.trailer import exit_code_of
-from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.config import OnPressure, SweepConfig
 from asyncbench.telemetry.host import host_facts
 from asyncbench.telemetry.versions import library_versions
 
@@ -66,7 +67,7 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         stack.enter_context(closing(sink))
         sweep_id = read.header.sweep_id if read else uuid4().hex
         stack.enter_context(logging_to(plan.log, verbose=plan.verbose, sweep_id=sweep_id))
-        done = {index: read.cells[index] for index in final_cells(read)} if read else {}
+        done = _done(read, plan.groups) if read else {}
         if read and read.trailer and len(done) == sum(len(group.cells) for group in plan.groups):
             console.print(f"{plan.output}: nothing is left to measure", highlight=False, markup=False, soft_wrap=True)
             # Not the trailer's: whoever interrupted that run had its last cell measured all the same.
@@ -115,6 +116,20 @@ async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener
             code = await supervisor.run()
             nursery.cancel_scope.cancel()
     return code
+
+
+def _done(read: ResultsRead, groups: Sequence[EngineGroup]) -> dict[int, CellRecord]:
+    """Return the cells that need not be repeated.
+
+    Under `--on-pressure fail` a cell that did not fit has ended its sweep: whoever goes on has made room for it.
+    """
+    fails = {index for group in groups if group.config.on_pressure is OnPressure.FAIL for index, _ in group.cells}
+    records = {index: read.cells[index] for index in final_cells(read)}
+    return {
+        index: record
+        for index, record in records.items()
+        if record.status is not Status.DOES_NOT_FIT or index not in fails
+    }
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:

@@ -64,7 +64,8 @@ def judge(
     window: WindowResult | None,
     progress: StopProgress,
     drift_ratio: float | None,
-    concurrency: int,
+    lanes: int,
+    withheld: bool,
     steady: bool,
 ) -> Verdict:
     """Return what a window is worth: interrupted before invalid before imprecise before measured.
@@ -75,7 +76,8 @@ def judge(
         window: None where it never opened.
         progress: How precise the service times are.
         drift_ratio: Significant change of the service time over the window; None where there is none.
-        concurrency: Inferences in flight that were asked for.
+        lanes: Lanes that were resident: how many inferences could be in flight.
+        withheld: Whether some of them were withheld for a time: then fewer in flight are no surprise.
         steady: Whether the warm-up ended steady, rather than at its limit.
     """
     findings: list[_Finding] = []
@@ -86,10 +88,11 @@ def judge(
     if window is None or window.n == 0:
         findings.append((Status.INVALID, ReasonCode.NO_COMPLETIONS, "no inference completed inside the window"))
     else:
-        findings += _law_findings(window, concurrency)
+        findings += _law_findings(window, lanes)
         findings += _precision_findings(stop_reason, rule, progress, window)
         findings += _drift_findings(drift_ratio)
-        findings += _load_findings(window, concurrency, fixed=rule.fixed)
+        findings += _few_findings(window, lanes, fixed=rule.fixed)
+        findings += () if withheld else _load_findings(window, lanes)
     if not steady:
         text = "the warm-up ended at its limit, before the service time was steady"
         findings.append((Status.MEASURED, ReasonCode.NOT_STEADY, text))
@@ -109,9 +112,9 @@ def _interrupted_text(window: WindowResult | None) -> str:
     return f"stopped by the user after {window.n} inferences in {format_duration(window.window_ns)}"
 
 
-def _law_findings(window: WindowResult, concurrency: int) -> Iterator[_Finding]:
+def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
     # At either edge each lane has one inference that lies only partly in the window.
-    limit_ratio = _LITTLE_LIMIT_RATIO + concurrency / window.n
+    limit_ratio = _LITTLE_LIMIT_RATIO + lanes / window.n
     residual = window.littles_law_residual
     if residual is not None and residual > limit_ratio:
         text = (
@@ -153,12 +156,15 @@ def _drift_findings(drift_ratio: float | None) -> Iterator[_Finding]:
         yield Status.IMPRECISE, ReasonCode.DRIFT, text
 
 
-def _load_findings(window: WindowResult, concurrency: int, *, fixed: bool) -> Iterator[_Finding]:
-    if window.n < _MIN_PER_LANE * concurrency:
+def _few_findings(window: WindowResult, lanes: int, *, fixed: bool) -> Iterator[_Finding]:
+    if window.n < _MIN_PER_LANE * lanes:
         # Whoever fixed the length knows how many inferences that makes.
         status = Status.MEASURED if fixed else Status.IMPRECISE
-        text = f"{window.n} inferences completed on {concurrency} lanes: fewer than {_MIN_PER_LANE} per lane"
+        text = f"{window.n} inferences completed on {lanes} lanes: fewer than {_MIN_PER_LANE} per lane"
         yield status, ReasonCode.FEW_PER_LANE, text
-    if window.mean_in_flight < _CONCURRENCY_LIMIT_RATIO * concurrency:
-        text = f"{window.mean_in_flight:.2f} inferences were in flight on average, {concurrency} were asked for"
+
+
+def _load_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
+    if window.mean_in_flight < _CONCURRENCY_LIMIT_RATIO * lanes:
+        text = f"{window.mean_in_flight:.2f} inferences were in flight on average, {lanes} could have been"
         yield Status.MEASURED, ReasonCode.LOW_CONCURRENCY, text

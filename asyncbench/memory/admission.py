@@ -15,11 +15,6 @@ NeedOf = Callable[[int, int], MemoryForecast]
 """From (batch, lanes) to what they take; must not fall when either rises."""
 
 _WHOSE = {LimitedBy.DEVICE: "device memory", LimitedBy.HOST: "host memory", LimitedBy.POOL: "shared memory"}
-_FLAG = {
-    LimitedBy.DEVICE: "--memory-budget",
-    LimitedBy.HOST: "--host-memory-budget",
-    LimitedBy.POOL: "--memory-budget and --host-memory-budget",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +96,7 @@ def _refusal(
         f"batch {batch} with {_lanes_text(lanes_requested)} needs {format_size(shortage.requested_bytes)} of "
         f"{_WHOSE[shortage.limited_by]}, {format_size(shortage.available_bytes)} are available; "
         f"{_batch_text(largest, largest_listed)}",
-        remedy=_remedy(shortage.limited_by, largest=largest, lanes=lanes),
+        remedy=_remedy(shortage.limited_by, fit.available, largest=largest, lanes=lanes),
         requested_bytes=shortage.requested_bytes,
         available_bytes=shortage.available_bytes,
         limited_by=str(shortage.limited_by),
@@ -123,8 +118,8 @@ def _batch_text(largest: int, largest_listed: int) -> str:
     return f"the largest batch that fits is {largest}, of those asked for {listed}"
 
 
-def _remedy(limited_by: LimitedBy, *, largest: int, lanes: int) -> str:
+def _remedy(limited_by: LimitedBy, available: Available, *, largest: int, lanes: int) -> str:
     ways = [f"lower --batch to {largest}"] if largest else []
     if lanes:
         ways += [f"lower --concurrency to {lanes}", "let lanes be shared by --on-pressure backpressure"]
-    return ", or ".join([*ways, f"free {_WHOSE[limited_by]} or raise {_FLAG[limited_by]}"])
+    return ", or ".join([*ways, f"free {_WHOSE[limited_by]}", *available.ways.get(limited_by, ())])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from asyncbench.memory.forecast import MemoryForecast
@@ -35,11 +35,13 @@ class Available:
 
     Attributes:
         shared_pool: Both are the same memory, as on a Jetson: the sum of a need counts, against the smaller of the two.
+        ways: What the user can do for more of each memory: of the options, those that hold some of it back.
     """
 
     device_bytes: int | None
     host_bytes: int | None
     shared_pool: bool = False
+    ways: Mapping[LimitedBy, tuple[str, ...]] = field(default_factory=dict)
 
     def shortage(self, need: MemoryForecast) -> Shortage | None:
         """Return what `need` is too large for, the device first; None where it fits."""

@@ -16,7 +16,7 @@ class OverheadPrior:
     """What is believed of one memory's overhead before anything was seen, and how fast that gives way.
 
     Attributes:
-        fixed_bytes: What is missed once, however many lanes; may be negative.
+        fixed_bytes: What is missed once, however many lanes; not negative.
         per_lane_bytes: What is missed for each lane; not negative.
         weight: How many readings the belief so far is worth when one comes, > 0. Small where readings are exact.
         keep_ratio: What is left of a reading's weight when the next one comes, from 0 to below 1: 0.5 has forgotten
@@ -47,6 +47,10 @@ class ForecastCorrection:
     `per_lane` is not allowed below zero (the best line that obeys it is level), so that a corrected forecast never
     falls when lanes rise, if the raw one does not.
 
+    The line is not followed below the least share of its raw forecast that any cell took, all of it until one took
+    less. Raw is no bound itself: it may round up, or guess. But one reading that was far too high among good ones tilts
+    the line, and would have fewer lanes take next to nothing.
+
     A refusal is a bound, not a reading: it becomes a surcharge per lane, just large enough, that fades by `keep_ratio`
     with each cell that ran, because who refused may have been short for another reason.
 
@@ -60,14 +64,14 @@ class ForecastCorrection:
     def corrected(self, raw: MemoryForecast, *, lanes: int) -> MemoryForecast:
         """Return what `lanes` lanes will really take, by what was learned; never negative."""
         return MemoryForecast(
-            device_bytes=max(0, raw.device_bytes + self._device.missed_bytes(lanes)),
-            host_bytes=max(0, raw.host_bytes + self._host.missed_bytes(lanes)),
+            device_bytes=self._device.corrected_bytes(raw.device_bytes, lanes),
+            host_bytes=self._host.corrected_bytes(raw.host_bytes, lanes),
         )
 
     def learn(self, raw: MemoryForecast, used: MemoryForecast, *, lanes: int) -> None:
         """Take what a cell with `lanes` resident lanes really took, against the backend's own forecast of it."""
-        self._device.learn(used.device_bytes - raw.device_bytes, lanes)
-        self._host.learn(used.host_bytes - raw.host_bytes, lanes)
+        self._device.learn(raw.device_bytes, used.device_bytes, lanes)
+        self._host.learn(raw.host_bytes, used.host_bytes, lanes)
 
     def learn_refusal(self, raw: MemoryForecast, *, lanes: int, limited_by: LimitedBy, available_bytes: int) -> None:
         """Take that memory was refused: from now on `lanes` such lanes do not fit into `available_bytes` of it.
@@ -76,10 +80,10 @@ class ForecastCorrection:
             available_bytes: What there was of the memory that refused; of a pool, for device and host together.
         """
         if limited_by is LimitedBy.HOST:
-            self._host.learn_at_least(available_bytes + 1 - raw.host_bytes, lanes)
+            self._host.learn_at_least(raw.host_bytes, available_bytes + 1, lanes)
             return
         elsewhere_bytes = self.corrected(raw, lanes=lanes).host_bytes if limited_by is LimitedBy.POOL else 0
-        self._device.learn_at_least(available_bytes + 1 - elsewhere_bytes - raw.device_bytes, lanes)
+        self._device.learn_at_least(raw.device_bytes, available_bytes + 1 - elsewhere_bytes, lanes)
 
 
 class _Overhead:
@@ -91,15 +95,20 @@ class _Overhead:
         self._missed = self._missed_lanes = 0.0
         self._fixed_bytes, self._per_lane_bytes = float(prior.fixed_bytes), float(prior.per_lane_bytes)
         self._surcharge_bytes = 0  # per lane
+        self._least_ratio = 1.0  # of what was used to what was forecast, over all cells
 
-    def missed_bytes(self, lanes: int) -> int:
-        return ceil(self._fixed_bytes + self._per_lane_bytes * lanes) + self._surcharge_bytes * lanes
+    def corrected_bytes(self, raw_bytes: int, lanes: int) -> int:
+        line_bytes = raw_bytes + ceil(self._fixed_bytes + self._per_lane_bytes * lanes)
+        return max(line_bytes, ceil(raw_bytes * self._least_ratio)) + self._surcharge_bytes * lanes
 
-    def learn_at_least(self, missed_bytes: int, lanes: int) -> None:
-        short_bytes = missed_bytes - self.missed_bytes(lanes)
+    def learn_at_least(self, raw_bytes: int, used_bytes: int, lanes: int) -> None:
+        short_bytes = used_bytes - self.corrected_bytes(raw_bytes, lanes)
         self._surcharge_bytes += max(0, -(-short_bytes // lanes))
 
-    def learn(self, missed_bytes: int, lanes: int) -> None:
+    def learn(self, raw_bytes: int, used_bytes: int, lanes: int) -> None:
+        if used_bytes < raw_bytes:
+            self._least_ratio = min(self._least_ratio, used_bytes / raw_bytes)
+        missed_bytes = used_bytes - raw_bytes
         keep = self._prior.keep_ratio
         self._weight = self._weight * keep + 1
         self._lanes = self._lanes * keep + lanes

@@ -63,7 +63,7 @@ class Memory(Written):
     backpressure_ns: NonNegativeInt | None = None
     """Time during which the credits of at least one lane were withheld, because memory was short."""
     lane_changes: list[LaneChange] = Field(default_factory=list)
-    """When lanes were taken away and given back, the first 64."""
+    """When lanes were taken away and given back: the first 63, and the last."""
 
 
 class OutputsChecked(Written):

@@ -50,6 +50,8 @@ class BenchHandle:
         self._read_oom = read_oom
         self._oom_before = read_oom()
         self._stdin = process.stdin
+        self._sending = trio.Lock()  # of two tasks that send at once a pipe refuses the second
+        self._stdout = process.stdout
         self._lines = read_lines(process.stdout)
         self._stderr_tail: deque[str] = deque(maxlen=_STDERR_LINES_KEPT)
         self._stderr_ended = trio.Event()
@@ -66,7 +68,8 @@ class BenchHandle:
     async def send(self, message: Message) -> None:
         """Send a message; a process that has died is noticed by `ask`."""
         try:
-            await self._stdin.send_all(to_line(message))
+            async with self._sending:
+                await self._stdin.send_all(to_line(message))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             _log.debug("bench.send_failed", pid=self.pid)
 
@@ -89,10 +92,11 @@ class BenchHandle:
     async def read_stderr(self) -> None:
         """Hand the log lines of the process on, and keep what else it said for the error if it dies."""
         if self._process.stderr is not None:
-            async for line in read_lines(self._process.stderr):
-                text = line.decode(errors="replace")
-                if not _pass_on(text, self.pid):
-                    self._stderr_tail.append(text)
+            async with self._process.stderr:
+                async for line in read_lines(self._process.stderr):
+                    text = line.decode(errors="replace")
+                    if not _pass_on(text, self.pid):
+                        self._stderr_tail.append(text)
         self._stderr_ended.set()
 
     async def close(self) -> None:
@@ -104,6 +108,8 @@ class BenchHandle:
             _log.warning("bench.killed", pid=self.pid, reason=f"did not end within {CLOSE_LIMIT_S} s")
             self._process.kill()
         await self._process.wait()
+        await self._lines.aclose()
+        await self._stdout.aclose()
 
     def _parse(self, line: bytes) -> AnyEvent:
         try:

@@ -154,9 +154,15 @@ class BenchProcess:
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
         data = await trio.to_thread.run_sync(open_labelled_data, config, subject.info)
         if data is None and config.mode is Mode.ACCURACY:
-            raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
+            raise BadInputError(
+                "mode accuracy needs a labelled data set",
+                remedy="name it: sweep --accuracy FOLDER, or accuracy --dataset FOLDER",
+            )
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
+        if config.memory_budget is not None and (await engine.read_memory()).free_bytes is None:
+            text = f"--memory-budget has no effect: {engine.facts.backend} takes no device memory here"
+            await self._tell(EngineNotice(text=f"{text}; --host-memory-budget limits the host's"))
         largest = await trio.to_thread.run_sync(subject.inputs, engine.facts.inputs, max(config.batch))
         self._opened = OpenedEngine(
             request=request,

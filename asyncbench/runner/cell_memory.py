@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
+from asyncbench.errors import Fact
+from asyncbench.memory.available import LimitedBy
 from asyncbench.results.cell_parts import LaneChange, Memory, Reason
 from asyncbench.runner.admitted_cell import Admitted, AdmittedCell
 from asyncbench.runner.retries import lanes_text
@@ -16,7 +19,6 @@ _Seen = TypeVar("_Seen")
 def memory_block(ran: AdmittedCell) -> Memory:
     """Return what was predicted for the lanes that ran, what they took, and what the governor did."""
     need, seen = ran.admission.need, ran.seen
-    opened_at_ns = seen.window.opened_at_ns if seen.window else None
     return admitted_memory(ran).model_copy(
         update={
             "used_device_bytes": seen.used_device_bytes,
@@ -27,13 +29,12 @@ def memory_block(ran: AdmittedCell) -> Memory:
             "backpressure_ns": seen.withheld_ns,
             "lane_changes": [
                 LaneChange(
-                    at_ns=change.at_ns - opened_at_ns,
+                    at_ns=change.at_ns - seen.opened_at_ns,
                     lanes=change.lanes,
                     limited_by=str(change.limited_by),
                     free_bytes=change.free_bytes,
                 )
                 for change in seen.lane_changes
-                if opened_at_ns is not None
             ],
         }
     )
@@ -74,6 +75,39 @@ def admission_reasons(ran: Admitted[_Seen], *, concurrency: int) -> Iterator[Rea
         yield Reason(code="backpressure", text=text)
     for refusal in ran.refused:
         yield Reason(code="memory_refused", text=refusal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starvation:
+    """What is to be said of a cell that was given up because all its lanes were withheld."""
+
+    text: str
+    facts: dict[str, Fact]
+
+
+def starvation_of(ran: AdmittedCell) -> Starvation:
+    """Return why a cell got no memory: what was free when its last lane went, and what a lane takes."""
+    need, lanes, last = ran.admission.need, ran.admission.lanes, ran.seen.lane_changes[-1]
+    by_memory = {LimitedBy.DEVICE: need.device_bytes, LimitedBy.HOST: need.host_bytes}
+    lane_bytes = by_memory.get(last.limited_by, need.device_bytes + need.host_bytes) // lanes
+    text = (
+        f"the memory of all lanes was taken away and did not come back: {format_size(last.free_bytes)} of "
+        f"{last.limited_by} memory were left, a lane takes {format_size(lane_bytes)}"
+    )
+    facts: dict[str, Fact] = {
+        "limited_by": str(last.limited_by),
+        "requested_bytes": lane_bytes,
+        "available_bytes": last.free_bytes,
+    }
+    return Starvation(text=text, facts=facts)
+
+
+def refused_memory(memory: Memory, facts: Mapping[str, Fact]) -> Memory:
+    """Return the memory block of a cell that was refused with what there was of the memory that was short."""
+    limited_by, available_bytes = facts.get("limited_by"), facts.get("available_bytes")
+    names = {LimitedBy.DEVICE: "budget_bytes", LimitedBy.HOST: "host_budget_bytes"}
+    known = {name: available_bytes for limit, name in names.items() if limited_by == str(limit)}
+    return memory.model_copy(update=known)
 
 
 def _difference(predicted_bytes: int, used_bytes: int | None) -> int | None:

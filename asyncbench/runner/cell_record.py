@@ -11,14 +11,14 @@ from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import achieved
 from asyncbench.measurement.summary import summarize
-from asyncbench.measurement.verdict import Verdict, judge
+from asyncbench.measurement.verdict import ReasonCode, Verdict, judge
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.latency_block import from_summary
 from asyncbench.results.record import CellRecord
 from asyncbench.runner.admitted_cell import AdmittedCell
-from asyncbench.runner.cell_memory import memory_block, memory_reasons
+from asyncbench.runner.cell_memory import memory_block, memory_reasons, refused_memory, starvation_of
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_runner import CellMeasurement
 from asyncbench.sweep.cell import Cell
@@ -68,7 +68,9 @@ def failed_record(frame: CellFrame, error: AsyncbenchError) -> CellRecord:
     """Return the record of a cell that ended in an error, or whose memory was refused."""
     status = Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR
     code = "memory" if status is Status.DOES_NOT_FIT else "lane_failed"
-    return frame.record(status=status, reasons=[Reason(code=code, text=str(error))], facts=dict(error.facts))
+    reasons = [Reason(code=code, text=str(error))]
+    memory = refused_memory(frame.memory(), error.facts)
+    return frame.record(status=status, reasons=reasons, memory=memory, facts=dict(error.facts))
 
 
 def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:
@@ -98,19 +100,23 @@ def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:
             "cpu_s_per_item": max(0, seen.cpu_ns) / NS_PER_S / items,
             "runner_ns_per_inference": _runner_ns(seen),
         }
-    return frame.record(
-        status=Status.DOES_NOT_FIT if _starved(seen) else verdict.status,
-        reasons=[
-            *(Reason(code=reason.code, text=reason.text) for reason in verdict.reasons),
-            *memory_reasons(ran, concurrency=frame.cell.concurrency),
-        ],
-        **measured,
-    )
+    reasons = [Reason(code=reason.code, text=reason.text) for reason in verdict.reasons]
+    reasons += memory_reasons(ran, concurrency=frame.cell.concurrency)
+    if not _starved(seen):
+        return frame.record(status=verdict.status, reasons=reasons, **measured)
+    starvation = starvation_of(ran)
+    reasons = [Reason(code="memory", text=starvation.text), *_without(reasons, ReasonCode.NO_COMPLETIONS)]
+    return frame.record(status=Status.DOES_NOT_FIT, reasons=reasons, facts=starvation.facts, **measured)
 
 
 def _starved(seen: CellMeasurement) -> bool:
-    """Return whether memory pressure left no lane to complete anything."""
-    return seen.window is None and seen.withheld_ns > 0 and not seen.interrupted
+    """Return whether memory pressure left no lane to go on with, or to complete anything at all."""
+    has_no_lane = bool(seen.lane_changes) and seen.lane_changes[-1].lanes == 0
+    return has_no_lane and (seen.starved or seen.window is None) and not seen.interrupted
+
+
+def _without(reasons: list[Reason], code: str) -> list[Reason]:
+    return [reason for reason in reasons if reason.code != code]
 
 
 def _lane_facts(facts: LaneFacts) -> dict[str, object]:
@@ -132,7 +138,8 @@ def _verdict(frame: CellFrame, seen: CellMeasurement) -> Verdict:
         window=seen.window,
         progress=achieved(histogram),
         drift_ratio=seen.meter.drift.drift_ratio(),
-        concurrency=seen.resident_lanes,
+        lanes=seen.resident_lanes,
+        withheld=seen.withheld_ns > 0,
         steady=seen.steady,
     )
 
@@ -154,8 +161,11 @@ def _block(histogram: Histogram | None) -> LatencyBlock | None:
 
 
 def _runner_ns(seen: CellMeasurement) -> float | None:
-    """Return the time a lane stood idle per inference: what the runner took between completion and the next issue."""
-    if seen.window is None or not seen.window.n:
+    """Return the time a lane stood idle per inference: what the runner took between completion and the next issue.
+
+    None where lanes stood idle for want of memory, too.
+    """
+    if seen.window is None or not seen.window.n or seen.withheld_ns:
         return None
     idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
     return idle_lanes * seen.window.window_ns / seen.window.n

@@ -36,8 +36,10 @@ class CellMeasurement:
     Attributes:
         used_device_bytes: What the lanes took of the device; None where there is none.
         used_host_bytes: What the resident size rose by at most; None where /proc does not tell.
-        lane_changes: What the governor did in the window.
+        lane_changes: What the governor did.
         withheld_ns: For how long it withheld at least one lane.
+        starved: Whether all lanes were withheld until the cell was given up.
+        opened_at_ns: When the window opened; where it never did, when the warm-up began.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
         cpu_ns: Processor time of this process from the opening to the closing of the window.
@@ -58,6 +60,8 @@ class CellMeasurement:
     used_host_bytes: int | None
     lane_changes: Sequence[LaneChange]
     withheld_ns: int
+    starved: bool
+    opened_at_ns: int
     outputs: OutputComparison | None
 
 
@@ -103,6 +107,8 @@ class CellRunner:
         self._cpu_ns = 0
         self._stalled_since_ns = 0
         self._seen_count = -1
+        self._all_withheld = False
+        self._starved = False
 
     async def run(self) -> CellMeasurement:
         """Measure the cell.
@@ -140,6 +146,8 @@ class CellRunner:
             used_host_bytes=_rise(resident_before_bytes, peak_bytes),
             lane_changes=tuple(governor.changes),
             withheld_ns=governor.withheld_ns(),
+            starved=self._starved,
+            opened_at_ns=self._opened_at_ns or self._started_at_ns,
             outputs=comparison,
         )
 
@@ -195,14 +203,14 @@ class CellRunner:
 
     async def _warm_up_then_measure(self, loop: ClosedLoop) -> None:
         await self._warm_up(loop)
-        if not self._stop_requested.is_set():
+        if not self._is_over():
             self._open_window()
             await self._until_decided(loop)
             self._close_window()
 
     async def _count_all(self, loop: ClosedLoop) -> None:
         """Measure a fixed number: the loop starts idle and drains inside the window, so that all of them count."""
-        if self._stop_requested.is_set():
+        if self._is_over():
             return
         self._open_window()
         async with trio.open_nursery() as nursery:
@@ -213,12 +221,12 @@ class CellRunner:
         self._close_window()
 
     async def _watch(self, loop: ClosedLoop, scope: trio.CancelScope) -> None:
-        while not self._stop_requested.is_set():
+        while not self._is_over():
             await self._tick(loop, "measuring", self._opened_at_ns)
         scope.cancel()
 
     async def _warm_up(self, loop: ClosedLoop) -> None:
-        while not self._stop_requested.is_set() and not self._warm():
+        while not self._is_over() and not self._warm():
             await self._tick(loop, "warming up", self._started_at_ns)
         self._steady = self._meter.steady
 
@@ -230,7 +238,7 @@ class CellRunner:
         return self._meter.steady or (every_lane_ran and elapsed_ns >= STEADY_LIMIT_NS)
 
     async def _until_decided(self, loop: ClosedLoop) -> None:
-        while not self._stop_requested.is_set():
+        while not self._is_over():
             await self._tick(loop, "measuring", self._opened_at_ns)
             elapsed_ns = self._engine.now_ns() - self._opened_at_ns
             self._stop_reason = decide(self._policy.rule, self._meter.histogram, elapsed_ns)
@@ -245,15 +253,27 @@ class CellRunner:
         self._meter.settle(looked_at_ns, busy=loop.busy_streams())
         count = self._meter.histogram.count if phase == "measuring" else self._meter.warmup_count
         self._progress(phase, count, self._engine.now_ns() - since_ns)
-        self._raise_if_stalled(count)
+        self._look_for_stall(count, phase)
 
-    def _raise_if_stalled(self, count: int) -> None:
+    def _is_over(self) -> bool:
+        return self._stop_requested.is_set() or self._starved
+
+    def _look_for_stall(self, count: int, phase: str) -> None:
+        """Give up where nothing completes: for want of memory that is a result, otherwise the device is lost.
+
+        Memory is waited for where the phase has an end of its own.
+        """
         now = self._engine.now_ns()
         all_withheld = self._governor is not None and not self._governor.active
-        if count != self._seen_count or all_withheld:
-            self._seen_count = count
+        if count != self._seen_count or all_withheld is not self._all_withheld:
+            self._seen_count, self._all_withheld = count, all_withheld
             self._stalled_since_ns = now
-        elif now - self._stalled_since_ns > self._policy.stall_limit_ns:
+        elif now - self._stalled_since_ns <= self._policy.stall_limit_ns:
+            return
+        elif all_withheld:
+            policy = self._policy
+            self._starved = policy.warmup_ns is None if phase == "warming up" else policy.rule.iterations is not None
+        else:
             limit_s = self._policy.stall_limit_ns / NS_PER_S
             raise DeviceLostError(
                 f"no inference of {self._cell} completed for {limit_s:.0f} s",

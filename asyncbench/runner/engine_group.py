@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from asyncbench.sweep.cell import Cell, Precision
@@ -16,9 +16,11 @@ class EngineGroup:
     """Cells that one engine serves, in the order they run.
 
     Attributes:
+        number: Its position among the groups of the run, from 0.
         cells: Index in the results file, and the cell.
     """
 
+    number: int
     config: SweepConfig
     device: str
     precision: Precision
@@ -27,7 +29,7 @@ class EngineGroup:
     def without(self, done: set[int]) -> EngineGroup:
         """Return the group with the cells left that are not done."""
         left = tuple((index, cell) for index, cell in self.cells if index not in done)
-        return EngineGroup(config=self.config, device=self.device, precision=self.precision, cells=left)
+        return replace(self, cells=left)
 
 
 def engine_groups(configs: Sequence[SweepConfig]) -> tuple[EngineGroup, ...]:
@@ -42,5 +44,7 @@ def engine_groups(configs: Sequence[SweepConfig]) -> tuple[EngineGroup, ...]:
             for precision, cells in groupby(expand(config, device=device), key=lambda cell: cell.precision):
                 numbered = tuple(enumerate(cells, start=index))
                 index += len(numbered)
-                groups.append(EngineGroup(config=config, device=device, precision=precision, cells=numbered))
+                groups.append(
+                    EngineGroup(number=len(groups), config=config, device=device, precision=precision, cells=numbered)
+                )
     return tuple(groups)

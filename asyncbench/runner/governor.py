@@ -167,8 +167,8 @@ class Governor:
             free_bytes=headroom.free_bytes,
         )
         _log.info("governor.changed", lanes=change.lanes, limited_by=str(change.limited_by), free=change.free_bytes)
-        if len(self.changes) < MOST_EVENTS:
-            self.changes.append(change)
+        del self.changes[MOST_EVENTS - 1 :]  # the last one tells how it ended
+        self.changes.append(change)
 
 
 async def _run_once(lane: Lane) -> None:

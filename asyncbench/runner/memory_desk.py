@@ -39,6 +39,17 @@ class MemoryPolicy:
     reserve_bytes: int | None = None
     share_lanes: bool = True
 
+    def ways(self) -> dict[LimitedBy, tuple[str, ...]]:
+        """Return what can be changed of this for more of each memory."""
+        device = () if self.device_budget_bytes is None else ("raise --memory-budget",)
+        host = () if self.host_budget_bytes is None else ("raise --host-memory-budget",)
+        reserve = () if self.reserve_bytes is None else ("lower --memory-reserve",)
+        return {
+            LimitedBy.DEVICE: (*device, *reserve),
+            LimitedBy.HOST: (*host, *reserve),
+            LimitedBy.POOL: (*device, *host, *reserve),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headroom:
@@ -104,6 +115,7 @@ class MemoryDesk:
             device_bytes=self._device_bytes(memory),
             host_bytes=None if host_bytes is None else max(0, host_bytes),
             shared_pool=memory.shared_with_host,
+            ways=self._policy.ways(),
         )
 
     async def admit(self, *, batch: int, concurrency: int) -> Admission:

@@ -73,6 +73,8 @@ class Supervisor:
         self._header_written = False
         self._opening_engine = False
         self._opens = FailedOpens()
+        self._were_open: set[int] = set()  # groups by their numbers
+        self._too_large: set[int] = set()
         self._retries = Retries()
         self._lanes_seen: int | None = None
         self._ended_by_pressure = False
@@ -85,10 +87,15 @@ class Supervisor:
             OutputError: The results cannot be written any more.
         """
         started_at_ns = now_ns()
-        for device, groups in groupby(self._run.groups, key=lambda group: group.device):
-            left = [group for group in (group.without(set(self._records)) for group in groups) if group.cells]
-            with own_error_alone():
-                await self._run_device(device, left)
+        devices = [
+            (device, self._left_of(list(groups)))
+            for device, groups in groupby(self._run.groups, key=lambda group: group.device)
+        ]
+        with own_error_alone():
+            for _, groups in devices[1:]:
+                await self._open_elsewhere(groups)
+            for device, groups in devices:
+                await self._run_device(device, groups)
         if not self._header_written and (self._stop_requested.is_set() or not self._records):
             return ExitCode.INTERRUPTED if self._stop_requested.is_set() else ExitCode.OK
         return await self._finish(now_ns() - started_at_ns)
@@ -115,16 +122,32 @@ class Supervisor:
 
     async def _run_device(self, device: str, groups: list[EngineGroup]) -> None:
         """Start bench processes on one device until none of its cells is left without a record."""
-        while groups and not self._ending:
+        while groups and not self._is_ending():
             _log.info("device.started", device=device, cells=sum(len(group.cells) for group in groups))
             async with open_bench(self._run.bench_command, self._run.read_oom) as bench, trio.open_nursery() as nursery:
                 nursery.start_soon(self._forward_stop, bench)
                 await self._run_groups(bench, groups)
                 nursery.cancel_scope.cancel()
-            groups = [group for group in (group.without(set(self._records)) for group in groups) if group.cells]
+            groups = self._left_of(groups)
 
-    @property
-    def _ending(self) -> bool:
+    async def _open_elsewhere(self, groups: list[EngineGroup]) -> None:
+        """Before anything is written open the engines of a device whose turn comes later: see _open_all_once."""
+        if not groups or self._is_ending():
+            return
+        async with open_bench(self._run.bench_command, self._run.read_oom) as bench, trio.open_nursery() as nursery:
+            nursery.start_soon(self._forward_stop, bench)
+            await self._open_all_once(bench, groups)
+            nursery.cancel_scope.cancel()
+
+    def _left_of(self, groups: Sequence[EngineGroup]) -> list[EngineGroup]:
+        """Return the groups with the cells that have no record; those whose engine was too large come last.
+
+        The header is written when the first engine is open, and can tell of that one only.
+        """
+        left = [group for group in (group.without(set(self._records)) for group in groups) if group.cells]
+        return sorted(left, key=lambda group: group.number in self._too_large)
+
+    def _is_ending(self) -> bool:
         """Whether no further cell is to be run."""
         return self._stop_requested.is_set() or self._ended_by_pressure
 
@@ -138,28 +161,51 @@ class Supervisor:
 
     async def _run_groups(self, bench: BenchHandle, groups: list[EngineGroup]) -> None:
         """Run groups on one process until they are done, it dies, or the user stops."""
-        try:
-            await self._open_all_once(bench, groups)
-        except BenchProcessDiedError as error:
-            await self._take_failed_open(groups[0], error)
+        if not self._header_written and not await self._open_all_once(bench, groups[1:]):
             return
         for group in groups:
-            if not await self._open(bench, group):
+            if self._is_ending():
                 return
-            for index, cell in group.cells:
-                if self._ending:
+            try:
+                is_open = await self._open(bench, group)
+            except BenchProcessDiedError as error:
+                await self._take_failed_open(group, error)
+                return
+            for index, cell in group.cells if is_open else ():
+                if self._is_ending():
                     return
-                if index not in self._records and not await self._run_cell(bench, group, index, cell):
+                if not await self._run_cell(bench, group, index, cell):
                     return
 
-    async def _open_all_once(self, bench: BenchHandle, groups: Sequence[EngineGroup]) -> None:
-        """Before anything is written open every engine once: all builds come first, and what is refused is known."""
-        if self._header_written:
-            return
-        for group in groups[1:]:
-            answer = await self._ask_to_open(bench, group)
-            if isinstance(answer, Refused) and not isinstance(error := error_of(answer), DoesNotFitError):
-                raise error
+    async def _open_all_once(self, bench: BenchHandle, groups: Sequence[EngineGroup]) -> bool:
+        """Before anything is written open every engine once: all builds come first, and what is refused is known.
+
+        Returns:
+            False when the process is of no more use.
+
+        Raises:
+            AsyncbenchError: An engine was refused for another reason than memory.
+        """
+        for group in groups:
+            if group.number in self._too_large:
+                continue
+            try:
+                answer = await self._ask_to_open(bench, group)
+            except BenchProcessDiedError as error:
+                if self._stop_requested.is_set():
+                    return False
+                if not is_out_of_memory(error):
+                    raise
+                self._too_large.add(group.number)
+                return False
+            if isinstance(answer, EngineOpened):
+                self._were_open.add(group.number)
+            elif isinstance(answer, Refused):
+                refusal = error_of(answer)
+                if not isinstance(refusal, DoesNotFitError):
+                    raise refusal
+                self._too_large.add(group.number)
+        return True
 
     async def _ask_to_open(self, bench: BenchHandle, group: EngineGroup) -> Answer:
         self._listener.engine_opening(group.cells[0][1])
@@ -173,24 +219,25 @@ class Supervisor:
             self._opening_engine = False
 
     async def _open(self, bench: BenchHandle, group: EngineGroup) -> bool:
-        """Open the engine of a group; False when the process is of no more use."""
-        try:
-            answer = await self._ask_to_open(bench, group)
-        except BenchProcessDiedError as error:
-            await self._take_failed_open(group, error)
-            return False
+        """Open the engine of a group; False when it was refused.
+
+        Raises:
+            BenchProcessDiedError: The process died of it.
+        """
+        answer = await self._ask_to_open(bench, group)
         self._opens.succeeded()
-        if isinstance(answer, EngineOpened):
-            self._opened[group.device] = answer.device
-            await self._write_header(self._run.opened_header(answer))
-            return True
         if isinstance(answer, Refused):
             await self._refuse_group(group, error_of(answer))
+        if not isinstance(answer, EngineOpened):
+            return False
+        self._were_open.add(group.number)
+        self._opened[group.device] = answer.device
+        await self._write_header(self._run.opened_header(answer))
         return True
 
     async def _take_failed_open(self, group: EngineGroup, error: BenchProcessDiedError) -> None:
         """Let another process try, or record what that costs."""
-        verdict = self._opens.failed(was_open_before=self._header_written)
+        verdict = self._opens.failed(was_open_before=group.number in self._were_open)
         if self._stop_requested.is_set() or verdict is AfterFailedOpen.REFUSE:
             await self._refuse_group(group, error)
         elif verdict is AfterFailedOpen.CHARGE_A_CELL:
@@ -200,17 +247,27 @@ class Supervisor:
             self._listener.notice(f"{error.message}; opening the engine once more")
 
     async def _refuse_group(self, group: EngineGroup, error: AsyncbenchError) -> None:
-        """Record every cell of a group that has no engine; before the header was written the sweep ends instead."""
+        """Record every cell of a group that has no engine.
+
+        Before the header was written the sweep ends instead, unless it was for memory: that is what the sweep was to
+        find out, and others may fit. Its turn comes again when those are done.
+        """
         if self._stop_requested.is_set():
             return
         if not self._header_written:
             if not is_out_of_memory(error):
                 raise error
-            # That it does not fit is what the sweep was to find out.
+            if self._others_may_fit(group):
+                self._too_large.add(group.number)
+                return
             await self._write_header(self._run.header)
         for index, cell in group.cells:
-            if not self._ending:
+            if not self._is_ending():
                 await self._keep(self._lost(group, index, cell, error), group)
+
+    def _others_may_fit(self, group: EngineGroup) -> bool:
+        others = {one.number for one in self._run.groups if one.device == group.device} - self._too_large
+        return group.config.on_pressure is not OnPressure.FAIL and bool(others - {group.number})
 
     async def _run_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> bool:
         """Measure one cell and write its record; False when the process is of no more use."""

@@ -80,6 +80,17 @@ def test_fail_ends_after_the_first_cell_that_does_not_fit_with_a_trailer(tool):
     assert records[-1]["exit_code"] == 3
 
 
+def test_going_on_after_fail_tries_the_cell_that_ended_the_sweep_again(tool):
+    config = tool.write_config(simulated=SMALL, on_pressure="fail", concurrency="2,8", batch="1,2", duration="50ms")
+    tool.run("sweep", "--config", config, "--output", "out.jsonl", check_code=3)
+
+    tool.run("sweep", "--config", config, "--output", "out.jsonl", "--resume", check_code=3)
+
+    cells = [record for record in tool.records() if record["kind"] == "cell"]
+    assert [(cell["index"], cell["status"] in MEASURED) for cell in cells] == [(0, True), (1, False), (1, False)]
+    assert tool.records()[-1]["exit_code"] == 3
+
+
 def test_a_memory_budget_limits_engine_and_lanes_together(tool):
     sweep(tool, "--memory-budget", "90MiB", concurrency="1,8", batch="1,16")
 
@@ -114,6 +125,22 @@ def test_an_engine_that_does_not_fit_at_all_is_a_result_for_every_cell(tool, on_
     assert [record["kind"] for record in records] == ["header", *["cell"] * cells, "trailer"]
     assert {cell["status"] for cell in tool.cells()} == {"does_not_fit"}
     assert all(cell["facts"]["requested_bytes"] == 200 * MIB for cell in tool.cells())
+
+
+def test_the_header_tells_of_an_engine_that_fits_also_where_the_first_one_does_not(tool):
+    base = {"backend": "simulated", "warmup": "none", "concurrency": "1", "batch": "1,2", "duration": "50ms"}
+    sweeps = [base | {"simulated": SMALL | {"engine_bytes": "200MiB"}}, base | {"simulated": SMALL}]
+    (tool.folder / "two.json").write_text(json.dumps([one | {"memory_reserve": "1MiB"} for one in sweeps]))
+
+    tool.run("sweep", "--config", "two.json", "--output", "out.jsonl")
+
+    assert len(tool.records()[0]["devices"]) == 1
+    assert [(cell["index"], cell["status"] in MEASURED) for cell in tool.cells()] == [
+        (2, True),
+        (3, True),
+        (0, False),
+        (1, False),
+    ]
 
 
 def test_cells_that_a_process_died_of_are_run_once_more_on_half_the_lanes(tool):

@@ -304,3 +304,26 @@ def test_going_on_with_a_file_that_is_complete_says_what_its_cells_say_and_not_t
     again = tool.run(*arguments, "--resume")
 
     assert "nothing is left to measure" in again.stderr
+
+
+def test_an_engine_of_a_later_device_that_is_refused_ends_the_sweep_before_anything_is_written(tool):
+    done = tool.run(
+        *("sweep", "mobilenet", "--backend", "onnxruntime", "--device", "cpu,cuda:0", "--output", "out.jsonl"),
+        check_code=2,
+    )
+
+    assert "cuda:0" in done.stderr
+    assert not (tool.folder / "out.jsonl").exists()
+
+
+def test_after_an_interruption_no_further_engine_is_opened(tool):
+    config = tool.write_config(precision="fp32,fp16", concurrency="1", batch="1", duration="60s")
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
+
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 130, stderr
+    # Once before anything was written.
+    assert stderr.count("opening mobilenet fp16") == 1

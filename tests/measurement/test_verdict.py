@@ -23,7 +23,7 @@ def window(*, n=10_000, in_flight=4.0, residual=0.0, window_ns=NS_PER_S):
 
 
 def judged(**changed):
-    """Return the verdict on a flawless cell at concurrency 4, but for what is changed."""
+    """Return the verdict on a flawless cell on 4 lanes, but for what is changed."""
     flawless = {
         "stop_reason": StopReason.PRECISE,
         "rule": StopRule(),
@@ -32,7 +32,8 @@ def judged(**changed):
         "window": window(),
         "progress": StopProgress(median_ratio=0.005, p99_ratio=0.02),
         "drift_ratio": None,
-        "concurrency": 4,
+        "lanes": 4,
+        "withheld": False,
         "steady": True,
     }
     return judge(**(flawless | changed))
@@ -123,7 +124,7 @@ def test_a_flawless_cell_is_measured_without_reasons():
             {"window": window(in_flight=3.91)},
             Status.MEASURED,
             ReasonCode.LOW_CONCURRENCY,
-            "3.91 inferences were in flight on average, 4 were asked for",
+            "3.91 inferences were in flight on average, 4 could have been",
         ),
         (
             {"steady": False},
@@ -208,10 +209,14 @@ def test_a_time_limit_without_enough_samples_says_that_nothing_is_known():
         stop_reason=StopReason.TIME_LIMIT,
         progress=StopProgress(median_ratio=None, p99_ratio=None),
         window=window(n=5),
-        concurrency=1,
+        lanes=1,
     )
 
     assert "the median is known not at all (asked within ±1 %) and p99 not at all" in verdict.reasons[0].text
+
+
+def test_few_in_flight_are_no_surprise_where_lanes_were_withheld():
+    assert codes(judged(window=window(in_flight=2.5), withheld=True)) == []
 
 
 def test_no_reason_spans_two_lines():

@@ -61,7 +61,7 @@ def test_where_not_even_one_lane_fits_the_error_says_what_would():
     assert str(caught.value) == (
         "batch 128 with 1 lane needs 138 MiB of device memory, 31.0 MiB are available; "
         "the largest batch that fits is 21, of those asked for 16: "
-        "lower --batch to 21, or free device memory or raise --memory-budget"
+        "lower --batch to 21, or free device memory"
     )
     assert caught.value.facts == {
         "requested_bytes": 138 * MIB,
@@ -80,7 +80,7 @@ def test_where_no_batch_fits_the_largest_is_zero():
 
     assert str(caught.value) == (
         "batch 8 with 1 lane needs 4.00 MiB of host memory, 512 KiB are available; "
-        "no batch fits: free host memory or raise --host-memory-budget"
+        "no batch fits: free host memory"
     )
     assert caught.value.facts["largest_batch_that_fits"] == 0
     assert caught.value.facts["largest_listed_batch_that_fits"] == 0
@@ -93,9 +93,12 @@ def test_where_none_of_the_listed_batches_fits_the_error_says_so():
     assert caught.value.facts["largest_listed_batch_that_fits"] == 0
 
 
-def test_a_pool_names_both_flags():
-    with pytest.raises(DoesNotFitError, match=r"of shared memory, .*--memory-budget and --host-memory-budget"):
-        admit_linear(Available(device_bytes=MIB, host_bytes=None, shared_pool=True))
+def test_of_a_memory_that_is_short_the_options_that_hold_it_back_are_named_and_no_others():
+    ways = {LimitedBy.POOL: ("raise --memory-budget", "lower --memory-reserve"), LimitedBy.HOST: ("never said",)}
+    with pytest.raises(DoesNotFitError) as caught:
+        admit_linear(Available(device_bytes=MIB, host_bytes=None, shared_pool=True, ways=ways))
+
+    assert str(caught.value).endswith("free shared memory, or raise --memory-budget, or lower --memory-reserve")
 
 
 def test_where_lanes_may_not_be_shared_fewer_lanes_do_not_do():
@@ -106,7 +109,7 @@ def test_where_lanes_may_not_be_shared_fewer_lanes_do_not_do():
         "batch 8 with 16 lanes needs 138 MiB of device memory, 74.0 MiB are available; "
         "the largest batch that fits is 4, of those asked for 4: "
         "lower --batch to 4, or lower --concurrency to 8, or let lanes be shared by --on-pressure backpressure, "
-        "or free device memory or raise --memory-budget"
+        "or free device memory"
     )
     assert (caught.value.facts["lanes_requested"], caught.value.facts["lanes_that_fit"]) == (16, 8)
 

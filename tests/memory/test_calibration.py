@@ -197,6 +197,36 @@ def test_whatever_was_learned_a_forecast_is_never_negative_and_never_falls_with_
 
 
 @given(
+    cells=st.lists(st.tuples(st.integers(1, 64), st.integers(0, 2**36), st.integers(0, 2**36)), max_size=8),
+    raw_bytes=st.integers(0, 2**36),
+    lanes=st.integers(1, 64),
+)
+def test_a_forecast_is_not_lowered_by_a_larger_share_than_a_cell_was_found_to_stay_below_its_own(
+    cells, raw_bytes, lanes
+):
+    correction = ForecastCorrection()
+    for cell_lanes, cell_raw, cell_used in cells:
+        correction.learn(forecast(cell_raw, cell_raw), forecast(cell_used, cell_used), lanes=cell_lanes)
+
+    corrected = correction.corrected(forecast(raw_bytes, raw_bytes), lanes=lanes)
+
+    least_ratio = min([1.0, *(cell_used / cell_raw for _, cell_raw, cell_used in cells if cell_raw)])
+    assert corrected.device_bytes >= int(raw_bytes * least_ratio)
+    assert corrected.host_bytes >= int(raw_bytes * least_ratio)
+
+
+def test_one_wild_reading_does_not_have_fewer_lanes_take_less_than_was_ever_seen():
+    correction = ForecastCorrection()
+    for lanes in (1, 2, 4):
+        correction.learn(forecast(20 * lanes * MIB), forecast(21 * lanes * MIB), lanes=lanes)
+
+    correction.learn(forecast(160 * MIB), forecast(168 * MIB + 40 * 2**30), lanes=8)
+
+    for lanes in (1, 2):
+        assert correction.corrected(forecast(20 * lanes * MIB), lanes=lanes) == forecast(20 * lanes * MIB)
+
+
+@given(
     events=st.lists(readings | refusals, max_size=8),
     raw=st.builds(forecast, st.integers(0, 2**36), st.integers(0, 2**36)),
     lanes=st.integers(1, 64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
@@ -443,6 +444,48 @@ async def test_a_cell_all_of_whose_lanes_are_withheld_for_longer_than_the_stall_
     assert min(change.lanes for change in record.memory.lane_changes) == 0
     assert record.memory.lane_changes[-1].lanes == 4
     assert record.memory.backpressure_ns > 10 * NS_PER_S
+
+
+async def hog_for_good(hog):
+    await trio.sleep(1)
+    while True:  # also what the lanes free
+        hog.leave(0)
+        await trio.sleep(PERIOD_S / 3)
+
+
+@pytest.mark.parametrize("measured", [{"iterations": 10_000}, {"duration_ns": 5 * NS_PER_S}])
+async def test_a_cell_that_memory_is_taken_from_for_good_does_not_fit(autojump_clock, measured):
+    async with simulated() as engine:
+        with trio.fail_after(60):
+            record = await run_cell(engine, policy(**measured), hog_for_good)
+
+    assert record.status is Status.MEASURED if "duration_ns" in measured else Status.DOES_NOT_FIT
+    assert record.memory.lane_changes[-1].lanes == 0
+    assert record.runner_ns_per_inference is None
+
+
+async def test_a_cell_that_memory_is_taken_from_before_its_window_says_what_was_short(autojump_clock):
+    rule = policy(duration_ns=4 * NS_PER_S)
+    async with simulated() as engine:
+        record = await run_cell(engine, dataclasses.replace(rule, warmup_ns=4 * NS_PER_S), hog_for_good)
+
+    assert (record.status, record.n) == (Status.DOES_NOT_FIT, 0)
+    assert [reason.code for reason in record.reasons] == ["memory", "memory_pressure"]
+    assert record.facts == {"limited_by": "device", "requested_bytes": LANE_BYTES, "available_bytes": 0}
+    assert record.memory.lane_changes[-1].lanes == 0
+    assert record.memory.lane_changes[-1].at_ns < 0
+
+
+async def test_a_cell_that_was_too_slow_for_its_window_is_not_said_to_have_had_no_memory(autojump_clock):
+    async def hog_once(hog):
+        await trio.sleep(1)
+        hog.leave(5 * MIB)
+
+    async with simulated(service={"median": "2s"}) as engine:
+        record = await run_cell(engine, policy(), hog_once)
+
+    assert record.status is Status.INVALID
+    assert record.reasons[0].code == "no_completions"
 
 
 async def test_iterations_are_exact_also_where_lanes_were_withheld(autojump_clock):

@@ -10,7 +10,7 @@ from asyncbench.backends.base import AnyArray, EngineFacts, EngineMemory, Lane, 
 from asyncbench.backends.lane_thread import ThreadLane, running
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.gpu_lane import GpuLane
-from asyncbench.backends.tensorrt.lane_pool import LanePool
+from asyncbench.backends.tensorrt.lane_pool import PAGE_BYTES, LanePool
 from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
 from asyncbench.backends.tensorrt.pump import (
     PumpLane,
@@ -25,7 +25,6 @@ from asyncbench.memory.forecast import MemoryForecast
 # What a context and a captured graph of a small network take beside their buffers: 1 to 2 MiB on an H200. The runner
 # corrects it by what lanes really take.
 LANE_OVERHEAD_BYTES = 2 << 20
-_PAGE_BYTES = 2 << 20
 
 
 class TensorRtEngine:
@@ -141,4 +140,4 @@ class TensorRtEngine:
 
 def paged_bytes(size_bytes: int) -> int:
     """Return what an allocation takes of the device: CUDA gives away pages of 2 MiB, and small ones share a page."""
-    return size_bytes if size_bytes < _PAGE_BYTES // 2 else -(-size_bytes // _PAGE_BYTES) * _PAGE_BYTES
+    return size_bytes if size_bytes < PAGE_BYTES // 2 else -(-size_bytes // PAGE_BYTES) * PAGE_BYTES

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from asyncbench.backends.base import AnyArray
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.gpu_lane import GpuLane
 from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
 from asyncbench.backends.tensorrt.scratch import ScratchSizes
+
+# What a lane may take beside its allocations: context, graph, streams, what pages round up, and modules that are loaded
+# with the first lane of a batch. An H200 shows 2 to 10 MiB, and some tens for a first lane. What falls beyond this was
+# another process; a lane that really takes more is refused memory one day, and the forecast learns from that.
+LANE_MARGIN_BYTES = 64 << 20
+PAGE_BYTES = 2 << 20
 
 
 class LanePool:
@@ -19,7 +25,7 @@ class LanePool:
         self._device = device
         self._transfers = transfers
         self._lanes: list[GpuLane] = []
-        # What each lane took when it was built, as the device saw it: contexts, graphs and page sizes included.
+        # What each lane took when it was built, contexts, graphs and page sizes included; see `taken_bytes`.
         self._taken_bytes: dict[GpuLane, int] = {}
         self._made_for: tuple[LoadedPlan, int, Mapping[str, AnyArray]] | None = None
 
@@ -66,8 +72,7 @@ class LanePool:
             self._device, plan, batch=batch, scratch_bytes=scratch_bytes, inputs=inputs, transfers=self._transfers
         )
         free_after_bytes, _ = self._device.memory_bytes()
-        # Small allocations share pages, so that a lane may seem to take nothing; others may let go of theirs meanwhile.
-        self._taken_bytes[lane] = max(free_before_bytes - free_after_bytes, 0)
+        self._taken_bytes[lane] = taken_bytes(free_before_bytes - free_after_bytes, _allocations(lane))
         return lane
 
     def _fits(self, plan: LoadedPlan, batch: int, inputs: Mapping[str, AnyArray]) -> bool:
@@ -75,3 +80,22 @@ class LanePool:
             return False
         made_plan, made_batch, made_inputs = self._made_for
         return made_plan is plan and made_batch == batch and made_inputs is inputs
+
+
+def taken_bytes(fall_bytes: int, allocations: Iterable[int]) -> int:
+    """Return what a lane took while the free memory of the whole device fell by `fall_bytes`, perhaps below zero.
+
+    Other processes take memory and let go of it meanwhile, so the fall counts only within what a lane can take.
+
+    Args:
+        allocations: The lane's own, each in bytes.
+    """
+    sizes_bytes = list(allocations)
+    # Only what fills a page is sure to show: smaller ones may lie in what is left of pages that are counted already.
+    least_bytes = sum(size_bytes for size_bytes in sizes_bytes if size_bytes >= PAGE_BYTES)
+    return min(max(fall_bytes, least_bytes), sum(sizes_bytes) + LANE_MARGIN_BYTES)
+
+
+def _allocations(lane: GpuLane) -> list[int]:
+    memory = lane.memory
+    return [memory.scratch_bytes, *(tensor.size_bytes for tensor in (*memory.inputs, *memory.outputs))]

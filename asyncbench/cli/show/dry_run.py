@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import RenderableType
+
+from asyncbench.cli.show.forecast_table import forecast_lines, forecast_table
 from asyncbench.runner.engine_group import EngineGroup
+from asyncbench.runner.messages import Forecasts
 from asyncbench.sweep.axis import format_axis
 from asyncbench.units import format_duration
 
@@ -15,6 +19,21 @@ def dry_run_lines(groups: Sequence[EngineGroup]) -> list[str]:
     longest_ns = sum(len(group.cells) * _longest_cell_ns(group) for group in groups)
     at_most = f", windows at most {format_duration(longest_ns)}" if longest_ns else ""
     return [*map(_group_line, groups), f"{total} cells, {len(groups)} engines{at_most}; nothing was measured"]
+
+
+def memory_parts(group: EngineGroup, forecasts: Forecasts) -> list[RenderableType]:
+    """Return what the cells of one engine would take: an empty line, a table, and lines."""
+    table = forecast_table(forecasts, group.config, title=f"memory, {_engine_name(group)}")
+    return ["", table, *forecast_lines(forecasts)]
+
+
+def unknown_memory_line(group: EngineGroup, why: str) -> str:
+    """Return the line of an engine that cannot be asked."""
+    return f"memory of {_engine_name(group)} is not known: {why}"
+
+
+def _engine_name(group: EngineGroup) -> str:
+    return f"{group.cells[0][1].model} {group.precision} on {group.device}"
 
 
 def _group_line(group: EngineGroup) -> str:

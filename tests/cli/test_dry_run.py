@@ -1,0 +1,161 @@
+"""A dry run of several engines: what it says of each, what a death costs, what a signal does."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import time
+
+import pytest
+
+from asyncbench.errors import BackendUnavailableError
+from asyncbench.host_memory.limited_group import open_limited_group
+from asyncbench.stress.descendants import TOKEN_NAME, processes_with
+
+MIB = 1 << 20
+PLAN_END = "nothing was measured"
+TABLE_END = "cells fit"
+SLOW = {"simulated": {"open_time": "60s"}}
+LIMIT_S = 30
+
+
+@pytest.fixture
+def token(tool):
+    """A mark that every process of the tool carries."""
+    tool.environment[TOKEN_NAME] = secrets.token_hex(8)
+    return tool.environment[TOKEN_NAME]
+
+
+@pytest.fixture
+def start_dry(tool, token):
+    """Return what starts a dry run of an engine per device; it is ended whatever becomes of the test."""
+    started = []
+
+    def start(**keys_of_device):
+        process = tool.start("sweep", "--config", write_sweeps(tool, keys_of_device), "--dry-run")
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+
+
+def write_sweeps(tool, keys_of_device):
+    path = tool.write_config()
+    sweeps = [
+        {"concurrency": 1, "batch": 1, "input": "random", "device": device, **keys}
+        for device, keys in keys_of_device.items()
+    ]
+    path.write_text(json.dumps([{"backend": "simulated"} | sweep for sweep in sweeps]))
+    return path
+
+
+def read_until(process, text):
+    """Return what the process says up to the line with `text`."""
+    said = ""
+    while text not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    return said
+
+
+def wait_for_bench(token):
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        for pid, command in processes_with(token).items():
+            if "asyncbench.cli.bench" in command:
+                return pid
+    return pytest.fail(f"no bench process within {LIMIT_S} s")
+
+
+def end_of(process, said=""):
+    """Return the exit code and all that the process has said."""
+    _, rest = process.communicate(timeout=LIMIT_S)
+    return process.returncode, said + rest
+
+
+def test_an_engine_is_told_of_before_the_next_one_is_open(start_dry):
+    process = start_dry(first={}, second=SLOW)
+
+    said = read_until(process, TABLE_END)
+
+    assert process.poll() is None
+    assert said.index(PLAN_END) < said.index(TABLE_END)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM)],
+    ids=lambda numbers: "+".join(number.name for number in numbers),
+)
+def test_a_signal_while_an_engine_opens_ends_it_with_130_and_nothing_is_left(start_dry, token, numbers):
+    process = start_dry(first={}, second=SLOW)
+    said = read_until(process, TABLE_END)
+
+    for number in numbers:
+        process.send_signal(number)
+    code, said = end_of(process, said)
+
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "interrupted; nothing was written"
+    assert processes_with(token) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_bench_process_starts_ends_it_with_130_and_nothing_is_left(start_dry, token, number):
+    process = start_dry(first=SLOW)
+    wait_for_bench(token)
+
+    process.send_signal(number)
+    code, said = end_of(process)
+
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert processes_with(token) == {}
+
+
+def test_a_bench_process_that_dies_costs_one_engine_and_a_fresh_one_is_asked_for_the_next(start_dry, token):
+    process = start_dry(first={}, second=SLOW, third={})
+    said = read_until(process, TABLE_END)
+    killed = wait_for_bench(token)
+
+    os.kill(killed, signal.SIGKILL)
+    code, said = end_of(process, said)
+
+    assert code == 0, said
+    first, rest = said.split("memory of mobilenet fp32 on second is not known: the bench process died: ")
+    assert "ended by SIGKILL" in rest.splitlines()[0]
+    assert (first.count(TABLE_END), rest.count(TABLE_END)) == (1, 1)
+    assert processes_with(token) == {}
+
+
+def test_an_engine_that_the_kernel_has_no_memory_for_is_a_line_between_the_tables_of_the_others(tool):
+    # The inputs of the large batch are 2.3 GiB; the two processes take about 150 MiB.
+    sweeps = write_sweeps(tool, {"first": {}, "second": {"batch": 4096}, "third": {}})
+    try:
+        with open_limited_group(limit_bytes=400 * MIB) as group:
+            command = group.wrap(tool.command("sweep", "--config", sweeps, "--dry-run"))
+            done = subprocess.run(
+                command, cwd=tool.folder, env=tool.environment, capture_output=True, text=True, check=False
+            )
+    except BackendUnavailableError as error:
+        pytest.skip(f"no real memory control groups here: {error.message}")
+
+    assert done.returncode == 0, done.stderr
+    first, rest = done.stderr.split("memory of mobilenet fp32 on second is not known: ")
+    assert "the kernel's out-of-memory killer ended it" in rest.splitlines()[0]
+    assert (first.count(TABLE_END), rest.count(TABLE_END)) == (1, 1)
+
+
+def test_an_engine_that_is_refused_is_a_line_and_the_process_goes_on(tool):
+    sweeps = write_sweeps(tool, {"first": {"simulated": {"memory": "1MiB"}}, "second": {}})
+
+    done = tool.run("sweep", "--config", sweeps, "--dry-run")
+
+    _, rest = done.stderr.split("memory of mobilenet fp32 on first is not known: ")
+    assert rest.count(TABLE_END) == 1
