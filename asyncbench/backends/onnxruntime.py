@@ -17,6 +17,7 @@ from asyncbench.backends.onnxruntime_buffers import LaneBuffers
 from asyncbench.backends.onnxruntime_session import LoadedModel, load_model, shrink_arena
 from asyncbench.calibration.quantized_graph import write_quantized_model
 from asyncbench.calibration.table_file import read_calibration
+from asyncbench.calibration.whole_file import create_folder
 from asyncbench.clock import now_ns
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.file_hash import sha256_of
@@ -70,11 +71,11 @@ class OnnxRuntimeBackend:
     def _quantized(self, path: Path, calibration_path: Path) -> Path:
         if self._quantized_folder is None:
             raise BackendUnavailableError("int8 networks have no folder here", remedy="use --precision fp32")
-        self._quantized_folder.mkdir(parents=True, exist_ok=True)
+        create_folder(self._quantized_folder)
         key = sha256_of([path, calibration_path])[:32]
         quantized = self._quantized_folder / f"{path.stem}-{key}.onnx"
         table = read_calibration(calibration_path)
-        write_quantized_model(path, table, quantized, source=str(calibration_path), forced=False)
+        write_quantized_model(path, table, quantized, source=str(calibration_path))
         return quantized
 
     def _facts(self, model: LoadedModel) -> EngineFacts:

@@ -6,6 +6,7 @@ import numpy as np
 
 from asyncbench.calibration.legacy_cache import LEVELS, Algorithm, LegacyCache, version_number
 from asyncbench.calibration.table import CalibrationTable, Method, MethodName, listed
+from asyncbench.errors import BadInputError
 
 # TensorRT's legacy calibrator takes a quantile, whose value its cache does not have.
 _METHODS = {
@@ -14,23 +15,35 @@ _METHODS = {
     Algorithm.MIN_MAX: MethodName.MIN_MAX,
     Algorithm.LEGACY: MethodName.PERCENTILE,
 }
-# How TensorRT calls tensors that have no name in the network it was given: no graph has them.
-_UNNAMED = "(Unnamed "
+# How TensorRT calls tensors that the network it was given does not have: those of layers without a name, and, from
+# 8.6 on, of layers that its parser puts in.
+_OWN_NAMES = ("(Unnamed ", "ONNXTRT_")
 
 
-def table_of(cache: LegacyCache, *, model_sha256: str | None = None) -> tuple[CalibrationTable, tuple[str, ...]]:
+def table_of(
+    cache: LegacyCache, *, source: str = "the calibration cache", model_sha256: str | None = None
+) -> tuple[CalibrationTable, tuple[str, ...]]:
     """Return the table of a legacy cache, and what it does not know or was left out, a line each.
 
     Args:
-        model_sha256: Of the model that the caller vouches for; without it the table is only taken by force.
+        source: What errors call the cache.
+        model_sha256: Of the model that the caller vouches for; without it only the tensors say so.
 
     Ranges are `127 * scale`, exactly: `cache_of` gives the same scales back.
+
+    Raises:
+        BadInputError: No tensor has a name of the network's own.
     """
-    unnamed = [name for name in cache.scales if name.startswith(_UNNAMED)]
+    unnamed = [name for name in cache.scales if name.startswith(_OWN_NAMES)]
     ranges = {name: scale * LEVELS for name, scale in cache.scales.items() if name not in set(unnamed)}
+    if not ranges:
+        raise BadInputError(
+            f"{source} has only tensors that TensorRT knows: {listed(unnamed)}",
+            remedy="calibrate the ONNX file: asyncbench calibrate",
+        )
     lost = ["which pictures it was calibrated on, and what was done to them: a cache does not say"]
     if model_sha256 is None:
-        lost.append("of which model it is: name it with --model, or the table will need --force")
+        lost.append("of which model it is: name it with --model, or only its tensors tell")
     if unnamed:
         lost.append(f"{len(unnamed)} tensors that only TensorRT knows: {listed(unnamed)}")
     written_by = "unknown" if cache.version_number is None else cache.version_number

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -13,6 +15,8 @@ from asyncbench.errors import BadInputError
 # Where nearly all the work of a network is, and where int8 has kernels. Everything else stays in float.
 _WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
 _IR_OF_OPSET_13 = 7  # the least that quantized_graph.py needs; from 4 on weights are no inputs
+_MADE = "_output"
+_COUNTED = re.compile(r"_\d+$")
 _QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -67,6 +71,25 @@ def calibrated_tensors(graph: onnx.GraphProto) -> tuple[str, ...]:
 def tensor_names(graph: onnx.GraphProto) -> frozenset[str]:
     """Return all tensors of the graph that are not weights."""
     return frozenset([value.name for value in graph.input] + [name for node in graph.node for name in node.output])
+
+
+def foreign_tensors(graph: onnx.GraphProto, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of `names` that do not come from this graph, in their order.
+
+    TensorRT calls a tensor that it puts in `name_output` or `name_12_output`, where `name` is a weight or node, and a
+    node without a name `node_of_` and its first output.
+
+    Source: ImporterContext::registerLayer and getNodeName in onnx-tensorrt.
+    """
+    own = tensor_names(graph)
+    sources = own.union((node.name for node in graph.node), (tensor.name for tensor in graph.initializer))
+    sources |= {f"node_of_{name}" for node in graph.node for name in node.output[:1]}
+    return tuple(name for name in names if name not in own and sources.isdisjoint(_sources_of(name)))
+
+
+def _sources_of(name: str) -> tuple[str, ...]:
+    base = name.removesuffix(_MADE)
+    return () if base == name else (base, _COUNTED.sub("", base))
 
 
 def _float_tensors(graph: onnx.GraphProto) -> list[str]:

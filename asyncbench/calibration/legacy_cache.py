@@ -5,8 +5,8 @@
     conv1: 3d8872b0
 
 The head has the version that wrote it and the algorithm; each line a tensor and its scale, `amax / 127`, as the 8 hex
-digits of a float32, the highest byte first. TensorRT only takes a cache whose head names its own version and the
-calibrator's algorithm. Files of TensorRT 5 and before have a bare `1` for a head. The format is nowhere specified;
+digits of a float32, the highest byte first, or `0`. TensorRT only takes a cache whose head names its own version and
+the calibrator's algorithm. Files of TensorRT 5 and before have a bare `1` for a head. The format is nowhere specified;
 sources: the README of NVIDIA's sampleINT8, and files in the wild.
 """
 
@@ -26,6 +26,7 @@ from asyncbench.errors import BadInputError
 LEVELS = 127
 _HEAD = re.compile(r"TRT-([0-9A-Z]+)-(\w+)")
 _SCALE = re.compile(r"[0-9a-fA-F]{8}")
+_ZERO = "0"  # TensorRT does not fill up with zeros, and no other scale that it writes is as small as to begin with one
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){1,3}")
 _OLD_HEAD = "1"
 _LARGEST_FLOAT32 = 3.4028234663852886e38
@@ -113,8 +114,9 @@ def parse_cache(data: bytes, *, source: str) -> LegacyCache:
         lines.pop()
     number, algorithm = _parse_head(lines[0], source)
     scales: dict[str, float] = {}
+    finished = data.count(b"\n")
     for index, line in enumerate(lines[1:], start=2):
-        name, scale = _parse_line(line, source, index)
+        name, scale = _parse_line(line, source, index, may_be_short=index <= finished)
         if name in scales:
             raise _refusal(source, index, f"{name!r} comes a second time")
         scales[name] = scale
@@ -127,9 +129,14 @@ def format_cache(cache: LegacyCache) -> bytes:
     """Return the file; `parse_cache` gives the same cache back.
 
     Raises:
-        BadInputError: A name has a line break.
+        BadInputError: There is no tensor, or a name has a line break.
         ValueError: A scale is not finite, or negative.
     """
+    if not cache.scales:
+        raise BadInputError(
+            "a calibration cache needs a tensor whose range is above 0, and there is none",
+            remedy="calibrate on pictures that are not empty: asyncbench calibrate",
+        )
     head = _OLD_HEAD if cache.version_number is None else f"TRT-{cache.version_number}-{cache.algorithm}"
     lines = [head, *(f"{_checked_name(name)}: {_hex_of(scale)}" for name, scale in cache.scales.items())]
     return "".join(f"{line}\n" for line in lines).encode()
@@ -155,8 +162,10 @@ def _parse_head(line: str, source: str) -> tuple[str | None, Algorithm]:
     return match.group(1), Algorithm(match.group(2))
 
 
-def _parse_line(line: str, source: str, index: int) -> tuple[str, float]:
+def _parse_line(line: str, source: str, index: int, *, may_be_short: bool) -> tuple[str, float]:
     name, colon, digits = line.rpartition(": ")
+    if may_be_short and digits == _ZERO:
+        digits = digits.zfill(8)
     if not colon or not name or not _SCALE.fullmatch(digits):
         raise _refusal(source, index, f"{line[:60]!r} is no tensor with 8 hex digits, such as 'conv1: 3d8872b0'")
     scale: float = struct.unpack(">f", bytes.fromhex(digits))[0]

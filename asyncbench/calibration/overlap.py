@@ -9,9 +9,9 @@ from asyncbench.errors import BadInputError
 
 
 def find_overlap(calibration: Collection[ImageHash], test: Collection[ImageHash]) -> tuple[ImageHash, ...]:
-    """Return the calibration pictures whose bytes are in the test set too, under whatever name."""
-    tested = {image.sha256 for image in test}
-    return tuple(image for image in calibration if image.sha256 in tested)
+    """Return the test pictures whose bytes were calibrated on, under whatever name; equal ones count each."""
+    seen = {image.sha256 for image in calibration}
+    return tuple(image for image in test if image.sha256 in seen)
 
 
 def refuse_overlap(
@@ -20,7 +20,7 @@ def refuse_overlap(
     """Refuse to measure accuracy on pictures that were calibrated on: the figure would flatter.
 
     Returns:
-        The pictures in both, empty unless `forced`: they belong into the record.
+        The test pictures in both, empty unless `forced`: they belong into the record.
 
     Raises:
         BadInputError: There are such pictures; the error names them.
@@ -28,7 +28,7 @@ def refuse_overlap(
     shared = find_overlap(calibration, test)
     if shared and not forced:
         raise BadInputError(
-            f"{len(shared)} of {len(calibration)} calibration images are in the test set: "
+            f"{len(shared)} of {len(test)} images of the test set were calibrated on: "
             f"{listed([image.name for image in shared])}",
             remedy="calibrate on other images, or use --allow-overlap and say so beside the figure",
             overlapping_images=len(shared),

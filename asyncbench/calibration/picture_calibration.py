@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import structlog
 
 from asyncbench.calibration.calibrate import CalibrationBatch, calibrate
 from asyncbench.calibration.table import CalibrationTable, Method, MethodName, hash_images, write_table
@@ -17,15 +16,17 @@ from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import ModelInfo, find_model
 from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import identify
-from asyncbench.models.inspection import inspect_model
+from asyncbench.models.inspection import ModelFacts, inspect_model
 from asyncbench.models.preparation import Float32Array, prepare, read_image
+from asyncbench.models.recipe import Layout
 from asyncbench.sweep.config import SweepConfig
 
 # Small, because all intermediate tensors of a batch are held at once; they count exactly, whatever the batch.
 BATCH = 2
 _DEFAULT_PERCENTILE = 99.99
 
-_log = structlog.get_logger()
+# Takes the name of a picture, and why it is left out.
+OnLeftOut = Callable[[str, str], None]
 
 
 def parse_method(name: str, percentile: float | None) -> Method:
@@ -38,7 +39,7 @@ def parse_method(name: str, percentile: float | None) -> Method:
         names = ", ".join(str(one) for one in MethodName)
         raise BadInputError(f"--method {name!r} is not known", remedy=f"choose {names}")
     if MethodName(name) is MethodName.PERCENTILE:
-        return Method(name=MethodName.PERCENTILE, percentile=percentile or _DEFAULT_PERCENTILE)
+        return Method(name=MethodName.PERCENTILE, percentile=_DEFAULT_PERCENTILE if percentile is None else percentile)
     if percentile is not None:
         raise BadInputError(f"--percentile is given, but --method is {name}", remedy="use --method percentile")
     return Method(name=MethodName(name))
@@ -52,29 +53,33 @@ def calibrate_on_pictures(
     subset: str | None,
     method: Method,
     model_folder: Path,
+    on_left_out: OnLeftOut,
     on_progress: Callable[[int, int], None],
 ) -> CalibrationTable:
     """Write the table for the network that `config` names, and return it. Blocking, for minutes.
 
-    A picture that cannot be decoded is left out, and the log names it.
-
     Args:
         model_folder: Where the package's own graphs are written.
+        on_left_out: Told of each picture that cannot be prepared, or that no full batch is left for.
         on_progress: Takes how many pictures are done, and of how many.
 
     Raises:
         BadInputError: The network or the pictures cannot be used.
         OutputError: The table cannot be written.
     """
-    path, info = _network(config, model_folder)
+    facts, info = _network(config, model_folder)
     dataset = open_dataset(folder, kind=DatasetKind.PICTURES)
     if subset is not None:
         dataset = choose(dataset, parse_subset(subset))
     items = dataset.items
-    input_name = inspect_model(path).inputs[0].name
+    if facts.fixed_batch is not None and len(items) < facts.fixed_batch:
+        raise BadInputError(
+            f"{facts.path} runs at batch {facts.fixed_batch} only, and there are {len(items)} pictures",
+            remedy=f"name a folder of {facts.fixed_batch} or more with --images",
+        )
     table = calibrate(
-        path,
-        _batches(items, info, input_name),
+        facts.path,
+        _batches(items, info, facts, on_left_out),
         method=method,
         recipe=str(info.recipe),
         on_progress=lambda done: on_progress(done, len(items)),
@@ -83,34 +88,66 @@ def calibrate_on_pictures(
     return table
 
 
-def _network(config: SweepConfig, model_folder: Path) -> tuple[Path, ModelInfo]:
+def _network(config: SweepConfig, model_folder: Path) -> tuple[ModelFacts, ModelInfo]:
     if config.model_file is None:
-        return write_model(config.model, model_folder, config.seed), find_model(config.model)
-    path = Path(config.model_file)
-    info = find_model(config.model) if config.model_named else identify(inspect_model(path))
+        return inspect_model(write_model(config.model, model_folder, config.seed)), find_model(config.model)
+    facts = inspect_model(Path(config.model_file))
+    known = identify(facts)
+    info = find_model(config.model) if config.model_named else known
     if info is None:
         raise BadInputError(
-            f"{path} is no network that is known, so how its pictures are prepared is not either",
+            f"{facts.path} is no network that is known, so how its pictures are prepared is not either",
             remedy="name it: mobilenet, resnet50, ssdmobilenet",
         )
-    return path, info
+    if known is not None and known.name != info.name:
+        raise BadInputError(
+            f"{facts.path} is the network {known.name}, and {info.name} wants other pictures",
+            remedy=f"name {known.name}, or another file with --model",
+        )
+    _check_input(facts, info)
+    return facts, info
 
 
-def _batches(items: Sequence[Item], info: ModelInfo, input_name: str) -> Iterator[CalibrationBatch]:
-    for start in range(0, len(items), BATCH):
-        prepared = [
-            (item, pixels) for item in items[start : start + BATCH] if (pixels := _pixels(item, info)) is not None
-        ]
-        if prepared:
-            yield CalibrationBatch(
-                inputs={input_name: np.stack([pixels for _, pixels in prepared])},
-                images=hash_images(item.path for item, _ in prepared),
-            )
+def _check_input(facts: ModelFacts, info: ModelInfo) -> None:
+    height, width = info.recipe.height, info.recipe.width
+    shape = (height, width, 3) if info.recipe.layout is Layout.NHWC else (3, height, width)
+    if [(spec.item_shape, spec.dtype) for spec in facts.inputs] != [(shape, "float32")]:
+        takes = ", ".join(f"{spec.item_shape} {spec.dtype}" for spec in facts.inputs)
+        raise BadInputError(
+            f"{facts.path} takes {takes}, the pictures of {info.name} are {shape} float32",
+            remedy="name the network that the file is of",
+        )
 
 
-def _pixels(item: Item, info: ModelInfo) -> Float32Array | None:
+def _batches(
+    items: Sequence[Item], info: ModelInfo, facts: ModelFacts, on_left_out: OnLeftOut
+) -> Iterator[CalibrationBatch]:
+    """Give the pictures in batches: all of the network's own size where that is fixed."""
+    size = facts.fixed_batch or BATCH
+    prepared: list[tuple[Item, Float32Array]] = []
+    for item in items:
+        if (pixels := _pixels(item, info, on_left_out)) is not None:
+            prepared.append((item, pixels))
+        if len(prepared) == size:
+            yield _batch(prepared, facts)
+            prepared.clear()
+    if prepared and facts.fixed_batch is None:
+        yield _batch(prepared, facts)
+        return
+    for item, _ in prepared:  # to fill the batch with others would count those twice
+        on_left_out(item.name, f"it does not fill a batch of {size}")
+
+
+def _batch(prepared: Sequence[tuple[Item, Float32Array]], facts: ModelFacts) -> CalibrationBatch:
+    return CalibrationBatch(
+        inputs={facts.inputs[0].name: np.stack([pixels for _, pixels in prepared])},
+        images=hash_images(item.path for item, _ in prepared),
+    )
+
+
+def _pixels(item: Item, info: ModelInfo, on_left_out: OnLeftOut) -> Float32Array | None:
     try:
         return prepare(read_image(item.path), info.recipe)
     except BadInputError as error:
-        _log.warning("calibration.left_out", picture=item.name, message=error.message)
+        on_left_out(item.name, error.message)
         return None

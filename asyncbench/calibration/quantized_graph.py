@@ -12,6 +12,7 @@ The weights stay float32 in the file, with a pair of nodes behind them: every ve
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,10 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import QuantType
 
-from asyncbench.calibration.float_graph import load_float_network, tensor_names, weighted_nodes
+from asyncbench.calibration.float_graph import foreign_tensors, load_float_network, weighted_nodes
 from asyncbench.calibration.table import CalibrationTable, check_table, listed
 from asyncbench.calibration.whole_file import write_whole
-from asyncbench.errors import BadInputError
+from asyncbench.errors import BadInputError, OutputError
 from asyncbench.models.inspection import inspect_model
 
 # The first with DequantizeLinear by channel. Source: ONNX operator changelog.
@@ -48,21 +49,20 @@ class QuantizedFacts:
 
 
 def write_quantized_model(
-    model_path: Path, table: CalibrationTable, out_path: Path, *, source: str = "the calibration table", forced: bool
+    model_path: Path, table: CalibrationTable, out_path: Path, *, source: str = "the calibration table"
 ) -> QuantizedFacts:
     """Write the int8 network of a float one and its table. Blocking. Equal inputs give equal bytes.
 
     Args:
         source: What errors call the table.
-        forced: Take a table that was made from another file of the same network.
 
     Raises:
         BadInputError: The table is not of this model, lacks a range, or the model cannot be quantized.
-        OutputError: `out_path` cannot be written.
+        OutputError: `out_path` or a temporary file cannot be written.
     """
     network = load_float_network(model_path)
-    sha256 = inspect_model(model_path).sha256
-    check_table(table, source=source, model_sha256=sha256, tensors=tensor_names(network.graph), forced=forced)
+    foreign = foreign_tensors(network.graph, table.ranges)
+    check_table(table, source=source, model_sha256=inspect_model(model_path).sha256, foreign=foreign)
     quantized = quantize(network, table.ranges, source=source)
     write_whole(out_path, quantized.SerializeToString(deterministic=True))
     nodes = weighted_nodes(network.graph)
@@ -81,6 +81,7 @@ def quantize(network: onnx.ModelProto, ranges: Mapping[str, float], *, source: s
 
     Raises:
         BadInputError: The input of a node that int8 is for has no range.
+        OutputError: A temporary file cannot be written.
     """
     nodes = weighted_nodes(network.graph)
     missing = dict.fromkeys(node.input[0] for node in nodes if node.input[0] not in ranges)
@@ -89,12 +90,26 @@ def quantize(network: onnx.ModelProto, ranges: Mapping[str, float], *, source: s
             f"{source} has no range for {listed(missing)}", remedy="calibrate this model: asyncbench calibrate"
         )
     needed = {node.input[0]: ranges[node.input[0]] for node in nodes}
-    quantizer = _quantizer(_modern(network), [node.name for node in nodes], needed)
-    quantizer.quantize_model()
+    try:
+        quantizer = _quantizer(_modern(network), [node.name for node in nodes], needed)
+        quantizer.quantize_model()
+    except OSError as error:  # the quantizer saves the network and loads it again
+        raise _no_temporary_file(error) from error
     quantizer.model.topological_sort()  # the quantizer appends its nodes at the end
     quantized: onnx.ModelProto = quantizer.model.model
     quantized.producer_name, quantized.producer_version = _PRODUCER, ""
     return quantized
+
+
+def _no_temporary_file(error: OSError) -> OutputError:
+    try:
+        where = f" in {tempfile.gettempdir()}"
+    except FileNotFoundError:  # no folder takes a file: the error itself lists them
+        where = ""
+    return OutputError(
+        f"int8 needs a temporary copy of the network, and there is no room for it{where} ({error.strerror})",
+        remedy="free space there, or name another folder in TMPDIR",
+    )
 
 
 def _modern(network: onnx.ModelProto) -> onnx.ModelProto:

@@ -50,7 +50,9 @@ class Method:
 
     def __post_init__(self) -> None:
         if self.percentile is not None and not 0 < self.percentile <= _ALL_PERCENT:
-            raise BadInputError(f"{self.percentile:g} is no percentile", remedy="give one such as 99.99")
+            raise BadInputError(
+                f"{self.percentile:g} is no percentile", remedy="give one above 0 and up to 100, such as 99.99"
+            )
 
     def __str__(self) -> str:
         return str(self.name) if self.percentile is None else f"{self.name} {self.percentile:g}"
@@ -69,7 +71,8 @@ class CalibrationTable:
     """The file's contents.
 
     Attributes:
-        model_sha256: As in `ModelFacts`; None in a table from a legacy cache, which does not say.
+        model_sha256: As in `ModelFacts`; None in a table from a legacy cache, which does not say: its tensors are
+            held against the graph.
         recipe: What was done to the pictures, in words; None where it is not known.
         images: The pictures that were seen; none where it is not known.
         versions: Of the libraries that took part.
@@ -165,27 +168,26 @@ def decode_table(text: bytes, *, source: str) -> CalibrationTable:
         raise BadInputError(f"{source} is no calibration table ({_first(error)})", remedy=_CALIBRATE) from error
 
 
-def check_table(
-    table: CalibrationTable, *, source: str, model_sha256: str, tensors: Collection[str], forced: bool
-) -> None:
-    """Refuse a table that is not of this network.
+def check_table(table: CalibrationTable, *, source: str, model_sha256: str, foreign: Collection[str]) -> None:
+    """Refuse a table that is not of this network; one that does not say of which it is, is known by its tensors.
 
     Args:
-        tensors: All that the graph has.
-        forced: Take a table of another file; tensors that the graph does not have are refused all the same.
+        foreign: The table's tensors that the graph does not have.
 
     Raises:
-        BadInputError: The table is of another model or does not say, or names a tensor that the graph does not have.
+        BadInputError: The table is of another model, or names a tensor that the graph does not have.
     """
-    if table.model_sha256 != model_sha256 and not forced:
-        whose = "does not say of which model it is" if table.model_sha256 is None else "is a table of another model"
+    if table.model_sha256 is not None and table.model_sha256 != model_sha256:
         raise BadInputError(
-            f"{source} {whose} ({_short(table.model_sha256)} instead of {_short(model_sha256)})",
-            remedy=f"{_CALIBRATE}, or use --force if only the weights' file differs",
+            f"{source} is a table of another model ({_short(table.model_sha256)} instead of {_short(model_sha256)})",
+            remedy="calibrate this one: asyncbench calibrate",
         )
-    foreign = [name for name in table.ranges if name not in tensors]
     if foreign:
-        raise BadInputError(f"{source} has tensors that the graph does not have: {listed(foreign)}", remedy=_CALIBRATE)
+        raise BadInputError(
+            f"{source} is of another model: {len(foreign)} of its {len(table.ranges)} tensors are not in the graph "
+            f"({listed(foreign)})",
+            remedy="calibrate this one: asyncbench calibrate",
+        )
 
 
 def listed(names: Collection[str]) -> str:
@@ -194,8 +196,8 @@ def listed(names: Collection[str]) -> str:
     return shown if len(names) <= _SHOWN_NAMES else f"{shown} and {len(names) - _SHOWN_NAMES} more"
 
 
-def _short(sha256: str | None) -> str:
-    return "none" if sha256 is None else f"{sha256[:12]}…"
+def _short(sha256: str) -> str:
+    return f"{sha256[:12]}…"
 
 
 def _first(error: ValidationError) -> str:

@@ -10,6 +10,7 @@ from asyncbench.calibration.table import CalibrationTable, read_table
 from asyncbench.errors import BadInputError
 
 _HEAD = b"TRT-"
+_OLD_HEAD = b"1"  # a whole line, of TensorRT 5 and before
 
 
 def is_legacy_cache(path: Path) -> bool:
@@ -20,12 +21,13 @@ def is_legacy_cache(path: Path) -> bool:
     """
     try:
         with path.open("rb") as file:
-            return file.read(len(_HEAD)) == _HEAD
+            begin = file.read(len(_HEAD))
     except OSError as error:
         raise BadInputError(
             f"cannot read the calibration {path} ({error.strerror})",
             remedy="name a table or cache with --calibration",
         ) from error
+    return begin == _HEAD or begin.split(b"\n")[0].rstrip(b"\r") == _OLD_HEAD
 
 
 def read_calibration(path: Path) -> CalibrationTable:
@@ -34,6 +36,6 @@ def read_calibration(path: Path) -> CalibrationTable:
     A cache does not say of which model it is, nor which images it has seen.
 
     Raises:
-        BadInputError: It cannot be read, is cut off, or is neither.
+        BadInputError: It cannot be read, is cut off, is neither, or has no tensor of a network.
     """
-    return table_of(read_cache(path))[0] if is_legacy_cache(path) else read_table(path)
+    return table_of(read_cache(path), source=str(path))[0] if is_legacy_cache(path) else read_table(path)

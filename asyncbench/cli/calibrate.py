@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from asyncbench.cli.places import cache_folder
-from asyncbench.errors import BadInputError, ExitCode
+from asyncbench.errors import ExitCode
 from asyncbench.sweep.config import check_config
 
 
@@ -28,12 +28,12 @@ def calibrate(
     """Find the ranges of a network's tensors on pictures, for `--precision int8 --calibration`."""
     # Not above: they bring ONNX Runtime and OpenCV along, which no other command needs in this process.
     from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
+    from asyncbench.calibration.whole_file import refuse_present  # noqa: PLC0415
 
     given = {"model": model, "model_file": model_file}
     config = check_config({key: value for key, value in given.items() if value is not None}, source="")
     path = output or Path(f"{config.model_label}.calibration.json")
-    if path.exists() and not force:
-        raise BadInputError(f"{path} is there already", remedy="name another --output, or use --force")
+    refuse_present(path, forced=force)
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("calibrating", total=None)
@@ -44,6 +44,7 @@ def calibrate(
             subset=subset,
             method=parse_method(method, percentile),
             model_folder=cache_folder() / "models",
+            on_left_out=lambda name, reason: typer.echo(f"{name} is left out: {reason}", err=True),
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     console.print(

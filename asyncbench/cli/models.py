@@ -78,11 +78,16 @@ def pull(
         if source is not None:
             return await keep_copy(folder, weights, source, say=_say)
         address = url or weights.url
-        _announce(weights, address)
         with _show_progress() as on_progress:
             async with open_client() as client:
                 return await pull_weights(
-                    folder, weights, client=client, url=address, say=_say, on_progress=on_progress
+                    folder,
+                    weights,
+                    client=client,
+                    url=address,
+                    say=_say,
+                    on_fetch=lambda: _announce(weights, address),
+                    on_progress=on_progress,
                 )
 
     try:

@@ -59,7 +59,11 @@ def sweep(
     ] = None,
     accuracy: Annotated[
         str | None,
-        typer.Option(help="A labelled data set: also measure each batch's accuracy, at the highest concurrency."),
+        typer.Option(
+            "--accuracy",
+            "--dataset",
+            help="A labelled data set: also measure each batch's accuracy, at the highest concurrency.",
+        ),
     ] = None,
     truth: Annotated[str | None, typer.Option(help="The labels, where they are not in the data set's folder.")] = None,
     subset: Annotated[

@@ -31,12 +31,15 @@ class Item:
         name: Its path below the folder of the pictures, with `/`.
         classes: Those that are right for it, its own first, from 0; empty where the truth is none of classes.
         image_id: COCO's; None elsewhere.
+        marked_sha256: Of what COCO's instances say of the picture, in any order: its size and its objects' boxes,
+            categories and crowd flags; None elsewhere.
     """
 
     name: str
     path: Path
     classes: tuple[int, ...] = ()
     image_id: int | None = None
+    marked_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +82,10 @@ class Dataset:
 def selection_sha256(dataset: Dataset) -> str:
     """Return the SHA-256 of the chosen pictures, for the record: equal ones give comparable accuracies. Blocking.
 
-    It is that of one line per picture in order, `name TAB size in bytes TAB classes with commas TAB image id`. The size
-    stands in for the contents: reading 6 GB to name a standard subset is too much, and a file that was decoded and
-    written anew has another size. The folder is no part of it, so that the same subset is the same on all machines.
+    It is that of one line per picture in order, `name TAB size in bytes TAB classes with commas TAB image id`, for COCO
+    with `TAB marked_sha256`: the same pictures with other boxes give other figures. The size stands in for the
+    contents: reading 6 GB to name a standard subset is too much, and a file that was decoded and written anew has
+    another size. The folder is no part of it, so that the same subset is the same on all machines.
 
     Raises:
         OSError: A picture has gone.
@@ -90,5 +94,6 @@ def selection_sha256(dataset: Dataset) -> str:
     for item in dataset.items:
         classes = ",".join(map(str, item.classes))
         image_id = "" if item.image_id is None else item.image_id
-        digest.update(f"{item.name}\t{item.path.stat().st_size}\t{classes}\t{image_id}\n".encode())
+        marked = "" if item.marked_sha256 is None else f"\t{item.marked_sha256}"
+        digest.update(f"{item.name}\t{item.path.stat().st_size}\t{classes}\t{image_id}{marked}\n".encode())
     return digest.hexdigest()

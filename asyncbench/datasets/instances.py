@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,14 @@ NOT_LISTED = "the instances do not list it"
 NO_IMAGE = "its picture is not listed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """What the file says of a picture, as `Item` has it."""
+
+    image_id: int
+    marked_sha256: str
+
+
 def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
     """Return the pictures that `truth` lists, sorted by name, and what was left out on either side.
 
@@ -24,28 +34,35 @@ def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[It
     Raises:
         BadInputError: `truth` cannot be read, has another form, lists a picture twice or names an unknown category.
     """
-    ids, orphans = _read(truth)
+    listed, orphans = _read(truth)
     items = tuple(
-        Item(name=name, path=pictures[name], image_id=ids[name]) for name in sorted(pictures.keys() & ids.keys())
+        Item(
+            name=name,
+            path=pictures[name],
+            image_id=listed[name].image_id,
+            marked_sha256=listed[name].marked_sha256,
+        )
+        for name in sorted(pictures.keys() & listed.keys())
     )
     return items, (
-        *(LeftOut(name=name, reason=NOT_LISTED) for name in sorted(pictures.keys() - ids.keys())),
-        *(LeftOut(name=name, reason=NO_FILE) for name in sorted(ids.keys() - pictures.keys())),
+        *(LeftOut(name=name, reason=NOT_LISTED) for name in sorted(pictures.keys() - listed.keys())),
+        *(LeftOut(name=name, reason=NO_FILE) for name in sorted(listed.keys() - pictures.keys())),
         *(LeftOut(name=name, reason=NO_IMAGE) for name in orphans),
     )
 
 
-def _read(truth: Path) -> tuple[dict[str, int], list[str]]:
-    """Return image ids by file name, and the names of annotations of no image."""
+def _read(truth: Path) -> tuple[dict[str, _Listed], list[str]]:
+    """Return what is said of each file name, and the names of annotations of no image."""
     remedy = "name COCO's instances_*.json"
     try:
         text = json.loads(truth.read_text(encoding="utf-8"))
         images = [(str(image["file_name"]), int(image["id"])) for image in text["images"]]
         categories = {int(category["id"]) for category in text["categories"]}
         annotations = [_annotation(entry) for entry in text["annotations"]]
+        marked = _marked(text["images"], text["annotations"])
     except OSError as error:
         raise BadInputError(f"cannot read the instances {truth} ({error.strerror})", remedy=remedy) from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise BadInputError(f"{truth} has no instances in COCO's form ({error!r})", remedy=remedy) from error
     _refuse_repeated(truth, [name for name, _ in images])
     _refuse_repeated(truth, [f"image id {number}" for _, number in images])
@@ -53,11 +70,27 @@ def _read(truth: Path) -> tuple[dict[str, int], list[str]]:
         if category not in categories:
             raise BadInputError(f"{truth}: annotation {number} is of the unknown category {category}", remedy=remedy)
     known = {number for _, number in images}
-    return dict(images), [f"annotation {number}" for number, image, _ in annotations if image not in known]
+    listed = {name: _Listed(image_id=number, marked_sha256=marked[number]) for name, number in images}
+    return listed, [f"annotation {number}" for number, image, _ in annotations if image not in known]
 
 
 def _annotation(entry: Mapping[str, Any]) -> tuple[int, int, int]:
     return int(entry["id"]), int(entry["image_id"]), int(entry["category_id"])
+
+
+def _marked(images: Sequence[Mapping[str, Any]], annotations: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """Return the `Item.marked_sha256` of each image id."""
+    objects: dict[int, list[str]] = defaultdict(list)
+    for entry in annotations:
+        one = [int(entry["category_id"]), entry.get("bbox"), bool(entry.get("iscrowd", 0))]
+        objects[int(entry["image_id"])].append(json.dumps(one))
+    return {
+        number: hashlib.sha256(
+            json.dumps([image.get("height"), image.get("width"), sorted(objects[number])]).encode()
+        ).hexdigest()
+        for image in images
+        for number in (int(image["id"]),)
+    }
 
 
 def _refuse_repeated(truth: Path, names: list[str]) -> None:

@@ -13,24 +13,26 @@ from asyncbench.datasets.matching import collect_once
 from asyncbench.errors import BadInputError
 
 SYNSETS_FILE = "meta.mat"
+MAX_LABEL_DIGITS = 9
+"""A longer number is no label: `int` takes time that grows with its square, and refuses thousands of digits."""
 _PICTURE_NUMBER = re.compile(r"ILSVRC2012_val_([0-9]{8})\.[A-Za-z]+")
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not empty.
+    """Return the lines of a text file, so that line n is entry n - 1, without the blank ones at its end.
 
     Raises:
         BadInputError: It cannot be read.
     """
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return path.read_text(encoding="utf-8").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise BadInputError(f"cannot read the labels {path} ({reason})", remedy="name a file with labels") from error
 
 
 def read_label_list(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the labels of a file with lines of `name label`, such as Caffe's and MLPerf's val.txt.
+    """Return the labels of a file with lines of `name label`, such as Caffe's and MLPerf's val.txt; blank ones may be.
 
     Raises:
         BadInputError: It cannot be read, has another form, or lists a picture twice.
@@ -46,7 +48,7 @@ def read_accepted_classes(path: Path) -> dict[str, tuple[int, ...]]:
     """
     try:
         entries = [(entry["file"], tuple(entry["accept_classes"])) for entry in json.loads("\n".join(read_lines(path)))]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _other_form(path, f"{error!r}") from error
     for name, classes in entries:
         if not isinstance(name, str) or not classes or not all(type(label) is int for label in classes):
@@ -64,7 +66,8 @@ def read_devkit(path: Path, names: Iterable[str], *, class_count: int) -> dict[s
         names: Of the pictures; those that carry no number of the validation set get no label.
 
     Raises:
-        BadInputError: The file or meta.mat cannot be read, they do not belong together, or a picture is there twice.
+        BadInputError: The file or meta.mat cannot be read, they do not belong together, a picture is there twice, or a
+            line within is blank: every picture after it would get another's label.
     """
     labels_by_id = _sorted_synset_labels(path.parent / SYNSETS_FILE, path, class_count=class_count)
     name_of = _names_by_number(names)
@@ -72,6 +75,11 @@ def read_devkit(path: Path, names: Iterable[str], *, class_count: int) -> dict[s
         name_of.get(number, f"ILSVRC2012_val_{number:08d}.JPEG"): (_label_of(line, labels_by_id, path, number),)
         for number, line in enumerate(read_lines(path), start=1)
     }
+
+
+def is_label(text: str) -> bool:
+    """Return whether `text` is a number that a label can be."""
+    return text.isascii() and text.isdecimal() and len(text) <= MAX_LABEL_DIGITS
 
 
 def _names_by_number(names: Iterable[str]) -> dict[int, str]:
@@ -87,9 +95,10 @@ def _names_by_number(names: Iterable[str]) -> dict[int, str]:
 
 def _label_of(line: str, labels_by_id: dict[int, int], path: Path, number: int) -> int:
     text = line.strip()
-    if not text.isdecimal() or int(text) not in labels_by_id:
+    if not is_label(text) or int(text) not in labels_by_id:
+        what = repr(text[:40]) if text else "a blank line"
         raise BadInputError(
-            f"{path}:{number}: {text[:40]!r} is no class in 1..{len(labels_by_id)}", remedy="take the devkit's own file"
+            f"{path}:{number}: {what} is no class in 1..{len(labels_by_id)}", remedy="take the devkit's own file"
         )
     return labels_by_id[int(text)]
 
@@ -117,8 +126,10 @@ def _sorted_synset_labels(meta: Path, truth: Path, *, class_count: int) -> dict[
 
 def _name_and_label(lines: Iterable[str], path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         name, _, label = line.strip().rpartition(" ")
-        if not name or not label.isdecimal():
+        if not name or not is_label(label):
             raise _other_form(path, f"line {number}: {line[:80]!r}")
         yield name.strip(), (int(label),)
 

@@ -10,6 +10,7 @@ from asyncbench.errors import BadInputError
 
 NO_LABEL = "it has no label"
 NO_FILE = "its label has no file"
+_SHOWN_DIGITS = 20  # labels.json may hold thousands
 
 
 def match_labels(
@@ -55,7 +56,7 @@ def check_range(labels: Mapping[str, Sequence[int]], source: Path, *, class_coun
         for label in classes:
             if not 0 <= label < class_count:
                 raise BadInputError(
-                    f"{source}: the label {label} of {name} is not in 0..{class_count - 1}",
+                    f"{source}: the label {str(label)[:_SHOWN_DIGITS]} of {name} is not in 0..{class_count - 1}",
                     remedy="the labels count from 1: subtract 1, if they are in the order of the sorted synsets"
                     if from_one
                     else "correct it, or name the right file",

@@ -10,7 +10,7 @@ from asyncbench.datasets.instances import match_instances
 from asyncbench.datasets.label_files import read_accepted_classes, read_devkit, read_label_list, read_lines
 from asyncbench.datasets.matching import check_range, match_labels
 from asyncbench.errors import BadInputError
-from asyncbench.models.image_folder import find_images
+from asyncbench.models.image_folder import find_images, list_images
 
 IMAGENET_CLASSES = 1000
 
@@ -88,10 +88,9 @@ def _find_truth(folder: Path, pictures_folder: Path) -> Path | None:
 
 
 def _kind_of(truth: Path) -> DatasetKind:
-    lines = read_lines(truth)
-    if not lines:
+    first = next((line.strip() for line in read_lines(truth) if line.strip()), "")
+    if not first:
         raise BadInputError(f"{truth} is empty", remedy="name a file with labels")
-    first = lines[0].strip()
     if first.startswith("{"):
         return DatasetKind.COCO
     if first.startswith("["):
@@ -132,8 +131,10 @@ def _class_folders(folder: Path, class_count: int) -> Dataset:
     items = [
         Item(name=f"{inner.name}/{path.name}", path=path, classes=(label,))
         for label, inner in enumerate(subfolders)
-        for path in (find_images(inner) if any(inner.iterdir()) else ())
+        for path in list_images(inner)
     ]
+    if not items:
+        raise BadInputError(f"no picture in the class folders of {folder}", remedy="name a folder that has some")
     return _dataset(DatasetKind.CLASS_FOLDERS, folder, items, (), truth=None, class_count=class_count)
 
 

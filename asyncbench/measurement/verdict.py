@@ -113,8 +113,8 @@ def _interrupted_text(window: WindowResult | None) -> str:
 
 
 def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
-    # At either edge each lane has one inference that lies only partly in the window.
-    limit_ratio = _LITTLE_LIMIT_RATIO + lanes / window.n
+    # At either edge each lane has one inference that lies only partly in the window; it may be the longest one.
+    limit_ratio = _LITTLE_LIMIT_RATIO + lanes * window.longest_service_ns / (window.n * window.mean_service_ns)
     residual = window.littles_law_residual
     if residual is not None and residual > limit_ratio:
         text = (

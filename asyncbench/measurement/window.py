@@ -24,6 +24,7 @@ class WindowResult:
         ended_at_ns: The last of these completions, so that `n / window_ns` counts no part of an inference.
         mean_in_flight: Time-weighted; inferences that lie partly in the window count with that part.
         mean_service_ns: Over the n inferences, each as a whole.
+        longest_service_ns: Of the n, and of what was still in flight at the end as far as it had come.
         littles_law_residual: See `little_residual`.
     """
 
@@ -33,6 +34,7 @@ class WindowResult:
     window_ns: int
     mean_in_flight: float
     mean_service_ns: float
+    longest_service_ns: int
     littles_law_residual: float | None
     inferences_per_s: float
 
@@ -54,6 +56,7 @@ class WindowMeter:
         self._closed_at_ns: int | None = None
         self._ended_at_ns = 0
         self._service_ns = 0
+        self._longest_counted_ns = 0
         self._inside_ns = 0
         self._crossing_issued_at_ns: list[int] = []
         self._most_crossing = concurrency * _MOST_IN_FLIGHT_PER_LANE
@@ -105,6 +108,7 @@ class WindowMeter:
         self.enqueue_histogram = _recorded(self.enqueue_histogram, completions.enqueue_ns, counted)
         self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
         self._service_ns += int(service.sum())
+        self._longest_counted_ns = max(self._longest_counted_ns, int(service.max()))
         self._inside_ns += int((completed - np.maximum(issued, opened_at_ns)).sum())
         self._ended_at_ns = max(self._ended_at_ns, int(completed[-1]))
 
@@ -129,9 +133,14 @@ class WindowMeter:
             window_ns=window_ns,
             mean_in_flight=mean_in_flight,
             mean_service_ns=mean_service_ns,
+            longest_service_ns=self._longest_service_ns(),
             littles_law_residual=_residual(mean_in_flight, inferences_per_s, mean_service_ns),
             inferences_per_s=inferences_per_s,
         )
+
+    def _longest_service_ns(self) -> int:
+        crossing_ns = (self._ended_at_ns - each for each in self._crossing_issued_at_ns)
+        return max(self._longest_counted_ns, *crossing_ns, 0)
 
     def _in_flight_ns(self, opened_at_ns: int) -> int:
         crossing_ns = (self._ended_at_ns - max(each, opened_at_ns) for each in self._crossing_issued_at_ns)

@@ -61,10 +61,11 @@ async def download(
     while True:
         try:
             return await _attempt(client, url, part, say=say, on_progress=on_progress)
+        except (httpx2.TooManyRedirects, httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            reason = str(error).rstrip(".")
+            raise DownloadError(f"cannot fetch {url}: {reason}", remedy="check the address") from error
         except (_BrokenOffError, httpx2.TransportError) as error:
             reason = str(error) or type(error).__name__
-        except (httpx2.TooManyRedirects, httpx2.InvalidURL) as error:
-            raise DownloadError(f"cannot fetch {url}: {error}", remedy="check the address") from error
         reached = await trio.to_thread.run_sync(part.size_bytes)
         failures = 1 if reached > furthest else failures + 1
         furthest = max(furthest, reached)

@@ -32,12 +32,16 @@ async def pull_weights(
     client: httpx2.AsyncClient,
     url: str,
     say: Callable[[str], None],
+    on_fetch: Callable[[], None],
     on_progress: OnProgress,
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> Pin:
     """Return the pin of weights that are there; fetch them from `url` if they are not, once for all processes.
 
     Cancelling is safe at any time: what has arrived is kept, and the next call goes on from there.
+
+    Args:
+        on_fetch: Called before the first byte is asked for; not where nothing is fetched.
 
     Raises:
         DownloadError: They cannot be fetched.
@@ -50,7 +54,12 @@ async def pull_weights(
     ):
         found = await trio.to_thread.run_sync(_find_sound, folder, weights.model, say)
         if found is not None:
+            say(
+                f"{weights.model}: already here, from {found.source}; to replace it, delete "
+                f"{folder.pin_path(weights.model)} and pull again"
+            )
             return found
+        on_fetch()
         part = PartFile(path=folder.part_path(weights.model), facts_path=folder.part_facts_path(weights.model))
         await download(client, url, part, say=say, on_progress=on_progress, pauses_s=pauses_s)
         return await trio.to_thread.run_sync(_commit_part, folder, weights, part, url)

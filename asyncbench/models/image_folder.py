@@ -10,10 +10,23 @@ _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
 def find_images(folder: Path) -> tuple[Path, ...]:
-    """Return the pictures directly in `folder`, sorted by name, so that a batch has the same ones everywhere.
+    """Return what `list_images` does, and refuse to go on without a picture.
 
     Raises:
         BadInputError: There is no such folder, it cannot be read, or it holds no picture.
+    """
+    found = list_images(folder)
+    if not found:
+        kinds = ", ".join(sorted(_SUFFIXES))
+        raise BadInputError(f"no picture ({kinds}) in {folder}", remedy="name a folder that has some")
+    return found
+
+
+def list_images(folder: Path) -> tuple[Path, ...]:
+    """Return the pictures directly in `folder`, sorted by name, so that a batch has the same ones everywhere.
+
+    Raises:
+        BadInputError: There is no such folder, or it cannot be read.
     """
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
@@ -21,11 +34,6 @@ def find_images(folder: Path) -> tuple[Path, ...]:
         raise BadInputError(
             f"cannot list the image folder {folder} ({error.strerror})", remedy="name a folder of pictures"
         ) from error
-    if not found:
-        kinds = ", ".join(sorted(_SUFFIXES))
-        raise BadInputError(
-            f"no picture ({kinds}) in {folder}", remedy="name a folder that has some, or --input random"
-        )
     return tuple(found)
 
 

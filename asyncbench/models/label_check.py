@@ -57,5 +57,5 @@ def _read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
         return {entry["file"]: frozenset(entry["accept_classes"]) for entry in entries}
     except OSError as error:
         raise BadInputError(f"cannot read the labels {labels_file} ({error.strerror})", remedy=remedy) from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadInputError(f"{labels_file} is not a list of labels ({error!r})", remedy=remedy) from error

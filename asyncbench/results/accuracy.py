@@ -95,8 +95,11 @@ class Accuracy(Written):
     skipped: NonNegativeInt
     skipped_items: Annotated[list[SkippedItem], BeforeValidator(_first_few)]
     """The first 20 of those that were skipped."""
-    calibrated_on: NonNegativeInt = 0
-    """Items that the int8 calibration has seen too: with any of them the figures flatter."""
+    calibrated_on: NonNegativeInt | None = 0
+    """Items that the int8 calibration has seen too: with any of them the figures flatter.
+
+    Null where it does not say what it has seen.
+    """
     reference: Text | None = None
     """What the drops are against, such as `onnxruntime 1.20.1 in fp32`."""
     metrics: dict[MetricName, Metric]

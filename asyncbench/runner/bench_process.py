@@ -152,11 +152,11 @@ class BenchProcess:
         config = request.config
         backend = self._make_backend(config, self._note)
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
-        data = await trio.to_thread.run_sync(open_labelled_data, config, subject.info)
+        data = await trio.to_thread.run_sync(open_labelled_data, config, subject.info, request.precision)
         if data is None and config.mode is Mode.ACCURACY:
             raise BadInputError(
                 "mode accuracy needs a labelled data set",
-                remedy="name it: sweep --accuracy FOLDER, or accuracy --dataset FOLDER",
+                remedy="name it with --dataset",
             )
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
@@ -175,7 +175,7 @@ class BenchProcess:
         )
         return EngineOpened(
             device=device_facts(engine.facts),
-            engine=engine_facts(engine.facts, subject, request),
+            engine=engine_facts(engine.facts, subject, request, data),
             versions=library_versions(),
             runner_cost_ns=await runner_cost_ns(engine),
         )
@@ -376,7 +376,9 @@ def device_facts(facts: EngineFacts) -> dict[str, Fact]:
     }
 
 
-def engine_facts(facts: EngineFacts, subject: Subject, request: OpenEngine) -> dict[str, JsonValue]:
+def engine_facts(
+    facts: EngineFacts, subject: Subject, request: OpenEngine, data: LabelledData | None
+) -> dict[str, JsonValue]:
     """Return what the header says of the engine."""
     return {
         "model": request.config.model_label,
@@ -387,6 +389,7 @@ def engine_facts(facts: EngineFacts, subject: Subject, request: OpenEngine) -> d
         "inputs": [_tensor(spec) for spec in facts.inputs],
         "outputs": [_tensor(spec) for spec in facts.outputs],
         "images": [path.name for path in subject.images],
+        "subset_hash": data.subset_sha256 if data else None,
         "extra": dict(facts.extra),
     }
 

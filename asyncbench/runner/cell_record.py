@@ -64,11 +64,10 @@ class CellFrame:
         return Memory(predicted_device_bytes=self.forecast.device_bytes, predicted_host_bytes=self.forecast.host_bytes)
 
 
-def failed_record(frame: CellFrame, error: AsyncbenchError) -> CellRecord:
-    """Return the record of a cell that ended in an error, or whose memory was refused."""
+def failed_record(frame: CellFrame, error: AsyncbenchError, *, code: str = "lane_failed") -> CellRecord:
+    """Return the record of a cell that ended in an error, or whose memory was refused: then the code is `memory`."""
     status = Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR
-    code = "memory" if status is Status.DOES_NOT_FIT else "lane_failed"
-    reasons = [Reason(code=code, text=str(error))]
+    reasons = [Reason(code="memory" if status is Status.DOES_NOT_FIT else code, text=str(error))]
     memory = refused_memory(frame.memory(), error.facts)
     return frame.record(status=status, reasons=reasons, memory=memory, facts=dict(error.facts))
 

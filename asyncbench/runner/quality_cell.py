@@ -21,6 +21,8 @@ from asyncbench.runner.quality_check import Note, QualityCheck
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import Mode, SweepConfig
 
+_FAILED = "accuracy_failed"
+
 _log = structlog.get_logger()
 
 
@@ -58,7 +60,7 @@ async def add_quality(
         ran = await run_admitted(desk, frame.cell, measure, most_lanes=most_lanes)
     except AsyncbenchError as error:
         _log.warning("accuracy.failed", index=frame.index, error=type(error).__name__, message=error.message)
-        record = _without_accuracy(timed.record, error) if timed else failed_record(frame, error)
+        record = _without_accuracy(timed.record, error) if timed else failed_record(frame, error, code=_FAILED)
         return CellEnded(record=record, unfit=isinstance(error, DeviceLostError))
     return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, ran))
 
@@ -94,7 +96,7 @@ def _with_accuracy(frame: CellFrame, timed: CellRecord | None, ran: Admitted[Acc
 
 def _without_accuracy(timed: CellRecord, error: AsyncbenchError) -> CellRecord:
     """Return the record of a cell whose speed is known: half of what was asked for, and that half is kept."""
-    reason = Reason(code="accuracy_failed", text=str(error))
+    reason = Reason(code=_FAILED, text=str(error))
     return timed.model_copy(
         update={
             "status": Status.ERROR,

@@ -28,6 +28,7 @@ from asyncbench.quality.drift import output_drift, split_items
 from asyncbench.results.accuracy import Accuracy, Metric, MetricName, OutputDrift, PublishedFigure, SkippedItem
 from asyncbench.runner.accuracy_run import ItemBatch, run_accuracy
 from asyncbench.runner.foreign_reference import reference_request
+from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import SweepConfig
 
 # Outputs of so many items are held whole against the reference's.
@@ -48,7 +49,8 @@ class LabelledData:
     Attributes:
         truth: What was marked in each picture; None where the items have classes instead.
         published: Of the network's published weights, where those are used.
-        overlapping: Images that the calibration has seen too, counted although that was asked for.
+        overlapping: Images that the calibration has seen too, counted although that was asked for; None where the
+            calibration does not say what it has seen.
     """
 
     name: str
@@ -57,10 +59,10 @@ class LabelledData:
     info: ModelInfo
     truth: Mapping[str, PictureTruth] | None
     published: Mapping[MetricName, PublishedFigure]
-    overlapping: int = 0
+    overlapping: int | None = 0
 
 
-def open_labelled_data(config: SweepConfig, info: ModelInfo | None) -> LabelledData | None:
+def open_labelled_data(config: SweepConfig, info: ModelInfo | None, precision: Precision) -> LabelledData | None:
     """Return the data set of a sweep, or None where it asks for no accuracy. Blocking: reads lists, hashes images.
 
     Raises:
@@ -90,14 +92,16 @@ def open_labelled_data(config: SweepConfig, info: ModelInfo | None) -> LabelledD
         info=info,
         truth=read_coco_truth(dataset.truth) if is_detection and dataset.truth else None,
         published=info.published if config.model_file is not None else {},
-        overlapping=_overlapping(config, dataset),
+        overlapping=_overlapping(config, dataset) if precision is Precision.INT8 else 0,
     )
 
 
-def _overlapping(config: SweepConfig, dataset: Dataset) -> int:
+def _overlapping(config: SweepConfig, dataset: Dataset) -> int | None:
     if config.calibration is None:
         return 0
     table = read_calibration(Path(config.calibration))
+    if not table.images:
+        return None
     tested = hash_images(item.path for item in dataset.items)
     return len(refuse_overlap(table.images, tested, forced=config.allow_overlap))
 
@@ -129,6 +133,8 @@ class QualityCheck:
         standard = await self._standard_of(note)
         skipped: list[LeftOut] = []
         found = await self._answers(engine, batch=batch, lanes=lanes, note=note, skipped=skipped)
+        if not found:
+            raise self._nothing_left(skipped)
         drift, drift_items = await self._drift(engine, standard, batch=batch, lanes=lanes)
         metrics = await trio.to_thread.run_sync(self._metrics, found, standard.answers if standard else None)
         data = self._data
@@ -147,14 +153,23 @@ class QualityCheck:
             drift_items=drift_items,
         )
 
+    def _nothing_left(self, skipped: Sequence[LeftOut]) -> BadInputError:
+        left_out = [*self._data.dataset.left_out, *skipped]
+        why = f": {left_out[0].name}: {left_out[0].reason}" if left_out else ""
+        return BadInputError(
+            f"none of the {len(left_out)} pictures of {self._data.name} can be used{why}",
+            remedy="name another data set",
+        )
+
     async def _standard_of(self, note: Note) -> _Standard | None:
         if self._standard is None and self._reference is not None:
-            request = reference_request(self._request, batch=1, lanes=REFERENCE_LANES)
+            batch = min(self._request.batches)  # a network may have one batch alone
+            request = reference_request(self._request, batch=batch, lanes=REFERENCE_LANES)
             async with self._reference.open_engine(request) as engine:
                 self._standard = _Standard(
                     name=f"{engine.facts.backend} {engine.facts.backend_version} in fp32",
-                    answers=await self._answers(engine, batch=1, lanes=REFERENCE_LANES, note=note, skipped=[]),
-                    outputs=await self._outputs(engine, batch=1, lanes=1),
+                    answers=await self._answers(engine, batch=batch, lanes=REFERENCE_LANES, note=note, skipped=[]),
+                    outputs=await self._outputs(engine, batch=batch, lanes=1),
                 )
         return self._standard
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncbench.backends.base import AnyArray, EngineRequest, TensorSpec
+from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import ModelInfo, find_model
 from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import identify
@@ -89,7 +90,14 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
         return Subject(config=config, path=path, info=info, images=images)
     facts = inspect_model(Path(config.model_file))
     check_batches(facts, config.batch)
-    known = find_model(config.model) if config.model_named else identify(facts)
+    known = identify(facts)
+    if config.model_named:
+        named = find_model(config.model)
+        if known is not None and known is not named:
+            raise BadInputError(
+                f"{config.model_file} is {known.name}, not {named.name}", remedy=f"name it {known.name}, or nothing"
+            )
+        known = named
     return Subject(config=config, path=facts.path, info=known, images=images)
 
 

@@ -34,6 +34,7 @@ from asyncbench.runner.messages import (
     error_of,
 )
 from asyncbench.runner.retries import FirstTry, Retries, lanes_text
+from asyncbench.runner.same_engine import check_same_engine
 from asyncbench.runner.sweep_run import SweepRun
 from asyncbench.runner.trailer import exit_code_of, make_trailer
 from asyncbench.runner.watch import ask_watched
@@ -199,7 +200,7 @@ class Supervisor:
                 self._too_large.add(group.number)
                 return False
             if isinstance(answer, EngineOpened):
-                self._were_open.add(group.number)
+                self._note_open(group, answer)
             elif isinstance(answer, Refused):
                 refusal = error_of(answer)
                 if not isinstance(refusal, DoesNotFitError):
@@ -230,10 +231,15 @@ class Supervisor:
             await self._refuse_group(group, error_of(answer))
         if not isinstance(answer, EngineOpened):
             return False
-        self._were_open.add(group.number)
+        self._note_open(group, answer)
         self._opened[group.device] = answer.device
         await self._write_header(self._run.opened_header(answer))
         return True
+
+    def _note_open(self, group: EngineGroup, opened: EngineOpened) -> None:
+        self._were_open.add(group.number)
+        cells = self._run.groups[group.number].cells
+        check_same_engine((self._run.done[index] for index, _ in cells if index in self._run.done), opened.engine)
 
     async def _take_failed_open(self, group: EngineGroup, error: BenchProcessDiedError) -> None:
         """Let another process try, or record what that costs."""

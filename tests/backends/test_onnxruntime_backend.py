@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from asyncbench.backends.base import EngineRequest, TensorSpec
 from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
 from asyncbench.backends.onnxruntime_buffers import LaneBuffers
 from asyncbench.backends.onnxruntime_session import load_model, shrink_arena
-from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
+from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError, OutputError
 from asyncbench.sweep.cell import Precision
 
 
@@ -110,6 +111,53 @@ async def test_integers_stay_integers(tmp_path):
 
     assert outputs["y"].dtype == np.int32
     assert outputs["y"].tolist() == [[4, 3, 2, 1]]
+
+
+def write_product(path):
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 4))
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ("N", 4))
+    weights = numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def calibrated_request(path, cache: bytes):
+    calibration_path = path.with_name("old.cache")
+    calibration_path.write_bytes(cache)
+    request = request_for(path, precision=Precision.INT8)
+    return dataclasses.replace(request, calibration_path=calibration_path)
+
+
+@pytest.mark.parametrize("head", [b"TRT-8601-EntropyCalibration2\n", b"1\n"])
+async def test_a_calibration_cache_of_tensorrt_is_taken_as_it_is_where_its_tensors_are_the_models(tmp_path, head):
+    lines = b"x: 3c010204\ny: 3c010204\n(Unnamed Layer* 4) [Constant]_output: 3d65992f\n"
+    request = calibrated_request(write_product(tmp_path / "product.onnx"), head + lines)
+    inputs = {"x": np.array([[0.2501, -0.2501, 5, 0]], dtype=np.float32)}  # of at most 1 in steps of 1 / 127
+
+    async with (
+        OnnxRuntimeBackend(quantized_folder=tmp_path / "int8").open_engine(request) as engine,
+        engine.open_lanes(batch=1, count=1, inputs=inputs) as (lane,),
+    ):
+        await lane.infer()
+        outputs = lane.read_outputs()
+
+    assert outputs["y"][0] == pytest.approx([32 / 127, -32 / 127, 1, 0], abs=1e-6)
+
+
+async def test_a_calibration_cache_of_another_model_is_refused_by_name(tmp_path):
+    request = calibrated_request(write_product(tmp_path / "product.onnx"), b"1\nx: 3c010204\nconv77: 3c010204\n")
+
+    with pytest.raises(BadInputError, match=r"old\.cache is of another model: 1 of its 2 tensors .*\(conv77\)"):
+        await OnnxRuntimeBackend(quantized_folder=tmp_path / "int8").open_engine(request).__aenter__()
+
+
+async def test_a_folder_for_int8_networks_that_cannot_be_created_is_said_with_the_variable(tmp_path):
+    request = calibrated_request(write_product(tmp_path / "product.onnx"), b"1\nx: 3c010204\n")
+    backend = OnnxRuntimeBackend(quantized_folder=request.calibration_path / "int8")
+
+    with pytest.raises(OutputError, match="ASYNCBENCH_CACHE"):
+        await backend.open_engine(request).__aenter__()
 
 
 async def test_lanes_that_no_memory_can_hold_do_not_fit(tmp_path):

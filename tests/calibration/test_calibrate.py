@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from asyncbench.calibration.calibrate import CalibrationBatch, calibrate, collect_ranges
-from asyncbench.calibration.float_graph import calibrated_tensors, load_float_network, weighted_nodes
+from asyncbench.calibration.float_graph import calibrated_tensors, foreign_tensors, load_float_network, weighted_nodes
 from asyncbench.calibration.quantized_graph import write_quantized_model
 from asyncbench.calibration.table import ImageHash, Method, MethodName
 from asyncbench.errors import BadInputError
@@ -56,6 +56,20 @@ def test_integers_that_lead_to_a_matrix_product_have_no_range(tmp_path):
     network = load_float_network(save(tmp_path / "m.onnx", nodes, numpy_helper.from_array(noise(4, 4), "w")))
 
     assert calibrated_tensors(network.graph) == ("x", "same")
+
+
+def test_what_tensorrt_makes_of_a_weight_or_a_node_is_of_the_graph_and_other_names_are_foreign(network_path):
+    model = onnx.load(str(network_path))
+    model.graph.node[0].name = "/features/Conv"
+    own = ("input", "conv1", "prob", "w3_output", "/features/Conv_output", "/features/Conv_17_output")
+    own += ("node_of_relu1_output", "node_of_relu1_2_output")
+
+    assert foreign_tensors(model.graph, (*own, "w3", "conv9", "w9_output", "conv1_2")) == (
+        "w3",
+        "conv9",
+        "w9_output",
+        "conv1_2",
+    )
 
 
 def test_a_product_of_two_computed_tensors_is_left_in_float(tmp_path):
@@ -143,7 +157,7 @@ def test_a_tensor_that_becomes_infinite_is_named_with_its_batch(network_path):
 
 def test_a_quantized_model_is_refused(network_path, table, tmp_path):
     path = tmp_path / "q.onnx"
-    write_quantized_model(network_path, table, path, forced=False)
+    write_quantized_model(network_path, table, path)
 
     with pytest.raises(BadInputError, match="quantized already"):
         load_float_network(path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.calibration.overlap import refuse_overlap
 from asyncbench.calibration.table import (
     CalibrationTable,
     ImageHash,
@@ -102,25 +102,33 @@ def test_a_missing_table_is_said_so(tmp_path):
 
 
 def check(table: CalibrationTable, **changes) -> None:
-    arguments = {"model_sha256": table.model_sha256, "tensors": set(table.ranges), "forced": False} | changes
-    check_table(table, source="t.json", **arguments)
+    check_table(table, source="t.json", **{"model_sha256": table.model_sha256, "foreign": ()} | changes)
 
 
 def test_the_table_of_the_model_itself_is_taken(table):
     check(table)
 
 
-def test_a_table_of_another_model_is_refused_by_name_unless_forced(table):
-    with pytest.raises(BadInputError, match=r"t.json is a table of another model .*--force"):
+def test_a_table_of_another_model_is_refused_by_name_with_a_remedy_that_every_command_has(table):
+    with pytest.raises(BadInputError, match=r"t.json is a table of another model") as refusal:
         check(table, model_sha256="0" * 64)
 
-    check(table, model_sha256="0" * 64, forced=True)
+    assert refusal.value.remedy == "calibrate this one: asyncbench calibrate"
 
 
-@pytest.mark.parametrize("forced", [False, True])
-def test_tensors_that_the_graph_does_not_have_are_refused_by_name(table, forced):
-    with pytest.raises(BadInputError, match="tensors that the graph does not have: relu1"):
-        check(table, tensors=set(table.ranges) - {"relu1"}, forced=forced)
+def test_a_table_that_does_not_say_of_which_model_it_is_is_known_by_its_tensors(table):
+    nobodys = replace(table, model_sha256=None)
+
+    check(nobodys, model_sha256="0" * 64)
+    with pytest.raises(BadInputError, match=r"1 of its 7 tensors are not in the graph \(relu1\)"):
+        check(nobodys, model_sha256="0" * 64, foreign=("relu1",))
+
+
+def test_tensors_that_the_graph_does_not_have_are_counted_and_the_first_are_named(table):
+    names = tuple(f"conv{index}" for index in range(6))
+
+    with pytest.raises(BadInputError, match=r"another model: 6 of its 7 .*\(conv0, conv1, .* and 1 more\)"):
+        check(table, foreign=names)
 
 
 def test_the_hash_of_all_images_does_not_depend_on_their_names_and_order(tmp_path):
@@ -151,28 +159,3 @@ def test_images_are_known_by_their_bytes(tmp_path):
 def test_an_image_that_is_missing_is_named(tmp_path):
     with pytest.raises(BadInputError, match=r"none\.jpg"):
         hash_images([tmp_path / "none.jpg"])
-
-
-def test_calibrating_on_images_of_the_test_set_is_refused_by_name_whatever_they_are_called():
-    calibration = [image("mine.jpg", "1"), image("other.jpg", "2")]
-    test = [image("val_1.jpg", "1"), image("other.jpg", "3")]
-
-    with pytest.raises(BadInputError, match=r"1 of 2 .* images are in the test set: mine.jpg: .*--allow-overlap"):
-        refuse_overlap(calibration, test)
-
-
-def test_a_forced_overlap_is_returned_for_the_record():
-    shared = refuse_overlap([image("mine.jpg", "1")], [image("val_1.jpg", "1")], forced=True)
-
-    assert shared == (image("mine.jpg", "1"),)
-
-
-def test_disjoint_images_pass():
-    assert refuse_overlap([image("a.jpg", "1")], [image("a.jpg", "2")]) == ()
-
-
-def test_of_many_shared_images_the_first_are_named_and_the_rest_counted():
-    images = [ImageHash(name=f"{index}.jpg", sha256=f"{index:064x}") for index in range(7)]
-
-    with pytest.raises(BadInputError, match=r"0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more"):
-        refuse_overlap(images, images)

@@ -62,6 +62,14 @@ def test_names_with_colons_carriage_returns_and_a_missing_last_line_break_are_re
     assert dict(cache.scales) == {"input:0": pytest.approx(1 / 127), "a: b": 1.0}
 
 
+def test_a_scale_of_0_is_read_as_tensorrt_writes_it_unless_the_line_may_be_cut_off():
+    cache = parse(b"TRT-8401-EntropyCalibration2\ndead: 0\na: 3c010204\nlast: 0\n")
+
+    assert (cache.scales["dead"], cache.scales["last"]) == (0.0, 0.0)
+    with pytest.raises(BadInputError, match="line 3: 'last: 0'"):
+        parse(b"TRT-8401-EntropyCalibration2\ndead: 0\nlast: 0")
+
+
 def test_the_head_of_tensorrt_5_is_kept():
     cache = parse(b"1\ninput: 3c010204\n")
 
@@ -111,6 +119,29 @@ def test_a_name_that_would_break_the_file_is_refused():
 
     with pytest.raises(BadInputError, match="cannot hold the tensor"):
         format_cache(cache)
+
+
+def test_a_cache_without_a_tensor_is_not_written(tmp_path):
+    dead = parse(b"TRT-8601-EntropyCalibration2\na: 00000000\n")
+
+    with pytest.raises(BadInputError, match="needs a tensor whose range is above 0"):
+        write_cache(for_builder(dead, "8.6.0"), tmp_path / "net.cache")
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_of_tensors_that_only_tensorrt_knows_makes_no_table():
+    cache = parse(b"TRT-8601-EntropyCalibration2\n(Unnamed Layer* 4) [Constant]_output: 3d65992f\n")
+
+    with pytest.raises(BadInputError, match=r"old\.cache has only tensors that TensorRT knows: \(Unnamed Layer\* 4\)"):
+        table_of(cache, source="old.cache")
+
+
+def test_what_the_parser_of_tensorrt_puts_in_is_left_out_of_the_table():
+    table, lost = table_of(parse(SAMPLE + b"ONNXTRT_Broadcast_94_output: 3c010204\n"))
+
+    assert list(table.ranges) == ["data", "prob"]
+    assert lost[2].startswith("2 tensors that only TensorRT knows")
 
 
 @pytest.mark.parametrize("scale", [float("nan"), float("inf"), -1.0])

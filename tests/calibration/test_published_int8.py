@@ -50,7 +50,7 @@ def fp32_and_int8(name: str, tmp_path: Path, *, calibration: Path, test: Path, m
         for path in calibration_paths
     )
     table = calibrate(model, batches, method=method, recipe=str(recipe), on_progress=lambda _: None)
-    write_quantized_model(model, table, tmp_path / "int8.onnx", forced=False)
+    write_quantized_model(model, table, tmp_path / "int8.onnx")
     items = np.stack([prepare(read_image(path), recipe) for path in paths])
     return outputs_of(model, items), outputs_of(tmp_path / "int8.onnx", items), paths
 

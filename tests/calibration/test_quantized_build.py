@@ -22,7 +22,7 @@ def rtx():
 
 @pytest.mark.slow
 async def test_the_int8_network_of_a_table_is_built_for_a_range_of_batches(rtx, network_path, table, tmp_path):
-    write_quantized_model(network_path, table, tmp_path / "int8.onnx", forced=False)
+    write_quantized_model(network_path, table, tmp_path / "int8.onnx")
     request = BuildRequest(
         module_name=RTX,
         model_path=str(tmp_path / "int8.onnx"),

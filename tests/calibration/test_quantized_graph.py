@@ -25,13 +25,13 @@ import sys
 from pathlib import Path
 from asyncbench.calibration.quantized_graph import write_quantized_model
 from asyncbench.calibration.table import read_table
-write_quantized_model(Path(sys.argv[1]), read_table(Path(sys.argv[2])), Path(sys.argv[3]), forced=False)
+write_quantized_model(Path(sys.argv[1]), read_table(Path(sys.argv[2])), Path(sys.argv[3]))
 """
 
 
 def quantized(path: Path, table: CalibrationTable, **options) -> onnx.ModelProto:
     out = path.with_name("int8.onnx")
-    write_quantized_model(path, table, out, **{"forced": False} | options)
+    write_quantized_model(path, table, out, **options)
     return onnx.load(str(out))
 
 
@@ -103,7 +103,7 @@ def test_a_skip_connection_reads_what_the_convolution_beside_it_reads(network_pa
 
 
 def test_what_became_of_the_nodes_is_told(network_path, table, tmp_path):
-    facts = write_quantized_model(network_path, table, tmp_path / "q.onnx", forced=False)
+    facts = write_quantized_model(network_path, table, tmp_path / "q.onnx")
 
     assert facts.quantized_nodes == 3
     assert facts.float_nodes == {"Add": 1, "Flatten": 1, "GlobalAveragePool": 1, "Relu": 1, "Softmax": 1}
@@ -146,13 +146,40 @@ def test_equal_inputs_give_equal_bytes_in_any_process(network_path, table, tmp_p
     assert written[0] == written[1]
 
 
-def test_a_table_of_another_model_is_refused_by_name_unless_forced(tmp_path, write_network, table):
+def test_a_table_of_another_model_is_refused_by_name(tmp_path, write_network, table):
     other = write_network(tmp_path / "other.onnx", scale=0.5)
 
     with pytest.raises(BadInputError, match=r"mine\.json is a table of another model"):
         quantized(other, table, source="mine.json")
 
-    assert nodes_of(quantized(other, table, forced=True), "QuantizeLinear")
+    assert not other.with_name("int8.onnx").exists()
+
+
+def test_a_table_that_does_not_say_of_which_model_it_is_is_taken_where_its_tensors_are_in_the_graph(
+    network_path, table
+):
+    nobodys = replace(table, model_sha256=None)
+
+    assert quantized(network_path, nobodys) == quantized(network_path, table)
+    with pytest.raises(BadInputError, match=r"mine\.json is of another model: 1 of its 8 tensors are not .*\(conv9\)"):
+        quantized(network_path, replace(nobodys, ranges=table.ranges | {"conv9": 1.0}), source="mine.json")
+
+
+def test_no_room_for_the_temporary_copy_is_said_with_the_folder_and_its_variable(network_path, table, tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    limit = "\nimport resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+    script = PROGRAM.replace("\nwrite_", f"{limit}write_")
+    write_table(table, tmp_path / "table.json")
+
+    arguments = [sys.executable, "-c", script, network_path, tmp_path / "table.json", tmp_path / "int8.onnx"]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True, env=environment)
+
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("asyncbench.errors.OutputError: int8 needs a temporary copy")
+    assert f"no room for it in {folder} (File too large)" in last
+    assert "TMPDIR" in last
 
 
 def test_a_range_that_is_missing_is_named(network_path, table):
@@ -163,5 +190,5 @@ def test_a_range_that_is_missing_is_named(network_path, table):
 
 
 def test_a_tensor_that_the_graph_does_not_have_is_named(network_path, table):
-    with pytest.raises(BadInputError, match="does not have: conv9"):
+    with pytest.raises(BadInputError, match=r"are not in the graph \(conv9\)"):
         quantized(network_path, replace(table, ranges=table.ranges | {"conv9": 1.0}))

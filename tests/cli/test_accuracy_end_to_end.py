@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 SHARED = Path(__file__).parents[2].parent / "shared"
 MOBILENET = SHARED / "models" / "mobilenet_v1_1.0_224.onnx"
 LABELLED = SHARED / "images" / "imagenet"
+CONVERT = Path(__file__).parents[2] / "utility" / "convert-calibration"
 OTHERS = SHARED / "images" / "coco"
 CPU = ("--backend", "onnxruntime")
 
@@ -88,9 +92,73 @@ def test_accuracy_on_pictures_that_were_calibrated_on_is_refused_and_counted_whe
     refused = tool.run(*command, check_code=2)
     tool.run(*command, "--allow-overlap")
 
-    assert "2 of 2 calibration images are in the test set: cat.png, samoyed.png" in refused.stderr
+    assert "2 of 10 images of the test set were calibrated on: cat.png, samoyed.png" in refused.stderr
     (cell,) = tool.cells()
     assert cell["accuracy"]["calibrated_on"] == 2
+
+
+@pytest.mark.slow
+@needs_weights
+def test_a_calibration_counts_for_int8_alone_and_a_cache_does_not_say_what_it_has_seen(tool, few_pictures):
+    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_pictures, "--output", "table.json")
+    converted = [sys.executable, CONVERT, "to-cache", "table.json", "old.cache", "--tensorrt", "8.6.1"]
+    subprocess.run(converted, cwd=tool.folder, check=True)
+    quality = ("--dataset", LABELLED, "--subset", "every 5th", "--precision", "fp32,int8", "--calibration", "old.cache")
+
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, *quality, *CPU, "--output", "out.jsonl")
+
+    assert [(cell["precision"], cell["accuracy"]["calibrated_on"]) for cell in tool.cells()] == [
+        ("fp32", 0),
+        ("int8", None),
+    ]
+
+
+@pytest.mark.slow
+@needs_weights
+def test_going_on_with_other_labels_is_refused_and_nothing_is_written(tool, tmp_path):
+    folder = tmp_path / "imagenet"
+    shutil.copytree(LABELLED, folder)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", folder, "--batch", "1,2", *CPU)
+    tool.run(*command, "--output", "out.jsonl")
+    whole = (tool.folder / "out.jsonl").read_bytes()
+    first_cell = whole[: whole.index(b"\n", whole.index(b'"kind":"cell"')) + 1]
+    (tool.folder / "out.jsonl").write_bytes(first_cell)
+    labels = json.loads((folder / "labels.json").read_text())
+    labels[0]["accept_classes"] = [7]
+    (folder / "labels.json").write_text(json.dumps(labels))
+
+    refused = tool.run(*command, "--output", "out.jsonl", "--resume", check_code=2)
+
+    assert "the data set imagenet has other pictures or labels than in the results file" in refused.stderr
+    assert (tool.folder / "out.jsonl").read_bytes() == first_cell
+
+
+@pytest.mark.slow
+@needs_weights
+def test_a_file_of_another_known_network_than_was_named_is_refused(tool):
+    refused = tool.run("sweep", "resnet50", "--model", MOBILENET, *CPU, "--batch", "1", check_code=2)
+
+    assert "is mobilenet, not resnet50" in refused.stderr
+
+
+@pytest.mark.slow
+@needs_weights
+def test_a_data_set_without_one_usable_picture_is_an_error_and_no_result(tool, tmp_path):
+    folder = tmp_path / "junk"
+    folder.mkdir()
+    shutil.copy(LABELLED / "labels.json", folder)
+    for label in json.loads((LABELLED / "labels.json").read_text()):
+        (folder / label["file"]).write_bytes(b"no picture")
+    command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", folder, *CPU, "--output", "out.jsonl")
+
+    tool.run(*command, check_code=3)
+
+    (cell,) = tool.cells()
+    assert cell["status"] == "error"
+    assert cell["reasons"][0]["code"] == "accuracy_failed"
+    assert "none of the 10 pictures of junk can be used" in cell["reasons"][0]["text"]
 
 
 @pytest.mark.slow

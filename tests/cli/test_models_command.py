@@ -88,6 +88,21 @@ async def test_pull_prints_the_path_the_licence_and_the_command_that_runs_it(dir
     assert f"run it with: asyncbench sweep --model {path}" in said
 
 
+async def test_a_pull_of_what_is_there_says_where_it_came_from_and_announces_nothing(direct, server):
+    copy = direct.folder / "copy.onnx"
+    copy.write_bytes(_network())
+    await pull(direct, "--from", copy)
+
+    done = await pull(direct, "--url", server.url)
+
+    said = done.stderr.decode()
+    assert done.returncode == 0
+    assert server.ranges == []
+    assert said.startswith(f"resnet50: already here, from {copy}; to replace it, delete ")
+    assert server.url not in said
+    assert "76.456" not in said
+
+
 async def test_an_interrupted_pull_goes_on_where_it_stopped(direct, server, nursery):
     server.stalls = True
     process = await trio.lowlevel.open_process(

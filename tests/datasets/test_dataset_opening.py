@@ -99,6 +99,28 @@ class TestLabelLists:
         with pytest.raises(BadInputError, match=f"line 2: {line!r}"):
             open_dataset(folder)
 
+    def test_a_blank_line_counts_in_the_number_of_the_line_that_is_refused(self, write_pictures):
+        folder = write_pictures("a.jpg")
+        (folder / "val.txt").write_text("\n\ncat.png x\n")
+
+        with pytest.raises(BadInputError, match=r"line 3: 'cat\.png x'"):
+            open_dataset(folder)
+
+    def test_blank_lines_do_no_harm(self, write_pictures):
+        folder = write_pictures("a.jpg", "b.jpg")
+        (folder / "val.txt").write_text("\na.jpg 1\n\nb.jpg 2\n\n")
+
+        assert classes(open_dataset(folder)) == {"a.jpg": (1,), "b.jpg": (2,)}
+
+    def test_a_label_of_thousands_of_digits_is_refused_with_its_line(self, write_pictures):
+        folder = write_pictures("a.jpg")
+        (folder / "val.txt").write_text(f"a.jpg {'1' * 5000}\n")
+
+        with pytest.raises(BadInputError, match=r"line 1: 'a\.jpg 1") as caught:
+            open_dataset(folder)
+
+        assert len(caught.value.message) < 1000
+
     def test_labels_of_other_pictures_leave_nothing_and_say_so(self, write_pictures):
         folder = write_pictures("a.jpg")
         (folder / "val.txt").write_text("b.jpg 1\n")
@@ -141,6 +163,29 @@ class TestDevkit:
         with pytest.raises(BadInputError, match=r"txt:3: '1001' is no class in 1\.\.3"):
             open_dataset(folder, class_count=3)
 
+    def test_a_number_of_thousands_of_digits_is_refused_with_its_line(self, write_pictures):
+        folder = write_pictures(*VAL)
+        write_devkit(folder, [1, "1" * 5000])
+
+        with pytest.raises(BadInputError, match=r"txt:2: '1{40}' is no class in 1\.\.3"):
+            open_dataset(folder, class_count=3)
+
+    @pytest.mark.parametrize(
+        ("labels", "line"), [(["1", "", "2", "3"], 2), (["", "1", "2"], 1), (["1", " \t", "2"], 2)]
+    )
+    def test_a_blank_line_within_is_refused_because_later_labels_would_move(self, write_pictures, labels, line):
+        folder = write_pictures(*VAL)
+        write_devkit(folder, labels)
+
+        with pytest.raises(BadInputError, match=rf"txt:{line}: a blank line is no class"):
+            open_dataset(folder, class_count=3)
+
+    def test_blank_lines_at_the_end_do_no_harm(self, write_pictures):
+        folder = write_pictures(*VAL)
+        write_devkit(folder, [1, 2, 3, 1, "", " "])
+
+        assert [item.classes for item in open_dataset(folder, class_count=3).items] == [(2,), (0,), (1,), (2,)]
+
     def test_the_same_picture_in_two_formats_is_refused(self, write_pictures):
         folder = write_pictures("ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000001.png")
         write_devkit(folder, [1])
@@ -181,6 +226,20 @@ class TestClassFolders:
         with pytest.raises(BadInputError, match="has 2 folders, and a label is a place among all 1000"):
             open_dataset(folder)
 
+    def test_a_class_with_other_files_only_has_no_pictures_and_the_others_count(self, write_pictures):
+        folder = write_pictures("n02/b.jpg", "n01/z.jpg")
+        (folder / "n03").mkdir()
+        (folder / "n03" / ".DS_Store").touch()
+
+        assert classes(open_dataset(folder, class_count=3)) == {"n01/z.jpg": (0,), "n02/b.jpg": (1,)}
+
+    def test_classes_that_are_all_empty_are_refused(self, tmp_path):
+        (tmp_path / "n01").mkdir()
+        (tmp_path / "n01" / ".DS_Store").touch()
+
+        with pytest.raises(BadInputError, match="no picture in the class folders of"):
+            open_dataset(tmp_path, class_count=1)
+
 
 class TestAcceptedClasses:
     def test_are_read_with_the_picture_s_own_class_first(self, write_pictures):
@@ -199,6 +258,23 @@ class TestAcceptedClasses:
         (folder / "labels.json").write_text(json.dumps([entry]))
 
         with pytest.raises(BadInputError, match=r"labels\.json has no labels in a form that is known"):
+            open_dataset(folder)
+
+    @pytest.mark.parametrize("text", ["[" * 100_000, f'[{{"file": "a", "accept_classes": [{"1" * 5000}]}}]'])
+    def test_what_python_s_reader_gives_up_on_is_refused(self, write_pictures, text):
+        folder = write_pictures("a.jpg")
+        (folder / "labels.json").write_text(text)
+
+        with pytest.raises(BadInputError, match=r"labels\.json has no labels in a form that is known") as caught:
+            open_dataset(folder)
+
+        assert len(caught.value.message) < 1000
+
+    def test_a_label_of_thousands_of_digits_is_refused_in_one_short_line(self, write_pictures):
+        folder = write_pictures("a.jpg")
+        (folder / "labels.json").write_text(f'[{{"file": "a.jpg", "accept_classes": [{"1" * 4000}]}}]')
+
+        with pytest.raises(BadInputError, match=r"the label 1{20} of a\.jpg is not in"):
             open_dataset(folder)
 
     def test_the_shared_pictures_are_all_labelled(self, shared_images):
@@ -249,6 +325,24 @@ class TestCoco:
         with pytest.raises(BadInputError, match=complaint):
             open_dataset(folder)
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"images": ' + "[" * 100_000,
+            '{"images": [{"id": 1e999, "file_name": "a.jpg"}], "annotations": [], "categories": []}',
+            f'{{"images": [{{"id": {"1" * 5000}, "file_name": "a.jpg"}}], "annotations": [], "categories": []}}',
+        ],
+        ids=["deep", "infinite", "long"],
+    )
+    def test_what_python_s_reader_gives_up_on_is_refused(self, write_pictures, text):
+        folder = write_pictures("a.jpg")
+        (folder / "instances.json").write_text(text)
+
+        with pytest.raises(BadInputError, match=r"instances\.json has no instances in COCO's form") as caught:
+            open_dataset(folder)
+
+        assert len(caught.value.message) < 1000
+
     def test_the_shared_pictures_are_all_listed(self, shared_images):
         dataset = open_dataset(shared_images / "coco")
 
@@ -292,8 +386,10 @@ def test_two_files_of_labels_are_refused_unless_one_is_named(write_pictures):
 def test_a_folder_without_pictures_is_refused(tmp_path, name):
     (tmp_path / "empty").mkdir()
 
-    with pytest.raises(BadInputError, match=name):
+    with pytest.raises(BadInputError, match=name) as caught:
         open_dataset(tmp_path / name)
+
+    assert "--input" not in caught.value.remedy  # calibrate and accuracy have none
 
 
 def test_missing_and_empty_labels_are_refused(write_pictures):

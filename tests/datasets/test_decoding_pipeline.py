@@ -80,6 +80,20 @@ async def test_corrupt_and_missing_pictures_are_left_out_by_name_and_the_next_on
     ]
 
 
+async def test_damaged_and_endless_pictures_are_left_out_by_name(items):
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    encoded = bytearray(cv2.imencode(".jpg", noise)[1].tobytes())
+    encoded[len(encoded) // 2 : -2] = bytes(len(encoded) - len(encoded) // 2 - 2)
+    items[1].path.write_bytes(encoded)
+    items[3].path.write_bytes(cv2.imencode(".png", np.zeros((1, 65_000, 3), dtype=np.uint8))[1].tobytes())
+    left_out = []
+
+    found = await collect(items, find_model("mobilenet").recipe, on_left_out=left_out.append)
+
+    assert [one.name for one in left_out] == ["01.png", "03.png"]
+    assert sum(len(one.items) for one in found) == len(items) - 2
+
+
 async def test_nothing_but_corrupt_pictures_gives_no_batch(items):
     for item in items:
         item.path.write_bytes(b"no picture")

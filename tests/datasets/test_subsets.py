@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -144,11 +146,55 @@ def test_the_hash_depends_on_names_sizes_order_and_labels(write_pictures):
         replace(dataset, items=(first,)),
         replace(dataset, items=(replace(first, classes=(1,)), second)),
         replace(dataset, items=(replace(first, image_id=1), second)),
+        replace(dataset, items=(replace(first, marked_sha256="0" * 64), second)),
         replace(dataset, items=(replace(first, name="c.jpg"), second)),
     ]
     hashes = {selection_sha256(one) for one in [dataset, *others]}
 
     first.path.write_bytes(first.path.read_bytes() + b" ")
 
-    assert len(hashes) == 6
+    assert len(hashes) == 7
     assert selection_sha256(dataset) not in hashes
+
+
+INSTANCES = {
+    "images": [{"id": 1, "file_name": "a.jpg", "height": 20, "width": 24}],
+    "annotations": [
+        {"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 0},
+        {"id": 6, "image_id": 1, "category_id": 2, "bbox": [5, 6, 7, 8], "iscrowd": 0},
+    ],
+    "categories": [{"id": 1}, {"id": 2}],
+}
+
+
+def coco_hash(folder, instances):
+    (folder / "instances.json").write_text(json.dumps(instances))
+    return selection_sha256(open_dataset(folder))
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        ("annotations", "bbox", [61, 62, 3, 4]),
+        ("annotations", "category_id", 2),
+        ("annotations", "iscrowd", 1),
+        ("images", "height", 40),
+        ("images", "width", 48),
+    ],
+)
+def test_the_hash_depends_on_what_is_marked_in_a_picture(write_pictures, table, key, value):
+    folder = write_pictures("a.jpg")
+    other = copy.deepcopy(INSTANCES)
+    other[table][0][key] = value
+
+    assert coco_hash(folder, other) != coco_hash(folder, INSTANCES)
+
+
+def test_the_hash_does_not_depend_on_the_order_or_the_numbers_of_objects_nor_on_other_pictures(write_pictures):
+    folder = write_pictures("a.jpg")
+    other = copy.deepcopy(INSTANCES)
+    other["annotations"].reverse()
+    other["annotations"][0]["id"] = 99
+    other["images"].append({"id": 2, "file_name": "gone.jpg", "height": 1, "width": 1})
+
+    assert coco_hash(folder, other) == coco_hash(folder, INSTANCES)

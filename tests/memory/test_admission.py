@@ -79,8 +79,7 @@ def test_where_no_batch_fits_the_largest_is_zero():
         admit_linear(Available(device_bytes=None, host_bytes=MIB // 2 - 1))
 
     assert str(caught.value) == (
-        "batch 8 with 1 lane needs 4.00 MiB of host memory, 512 KiB are available; "
-        "no batch fits: free host memory"
+        "batch 8 with 1 lane needs 4.00 MiB of host memory, 512 KiB are available; no batch fits: free host memory"
     )
     assert caught.value.facts["largest_batch_that_fits"] == 0
     assert caught.value.facts["largest_listed_batch_that_fits"] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -21,7 +22,11 @@ class Puller:
         self.folder, self.weights, self.client, self.server = folder, weights, client, server
         self.said: list[str] = []
         self.progress: list[tuple[int, int | None]] = []
+        self.fetches = 0
         self.on_progress = lambda done, total: self.progress.append((done, total))
+
+    def on_fetch(self):
+        self.fetches += 1
 
     async def pull(self, *, tries=3):
         return await pull_weights(
@@ -30,6 +35,7 @@ class Puller:
             client=self.client,
             url=self.server.url,
             say=self.said.append,
+            on_fetch=self.on_fetch,
             on_progress=self.on_progress,
             pauses_s=(0.0,) * tries,
         )
@@ -71,7 +77,32 @@ async def test_what_is_there_is_not_fetched_again(puller, server):
     second = await puller.pull()
 
     assert second == first
-    assert len(server.requests) == 1
+    assert (len(server.requests), puller.fetches) == (1, 1)
+    pin_path = puller.folder.pin_path("resnet50")
+    assert puller.said == [
+        f"resnet50: already here, from {server.url}; to replace it, delete {pin_path} and pull again"
+    ]
+
+
+async def test_what_is_there_is_replaced_once_its_pin_is_deleted(puller, server):
+    await puller.pull()
+    puller.folder.pin_path("resnet50").unlink()
+    server.answers = [server.sends(server.another(), etag='"two"')]
+
+    pin = await puller.pull()
+
+    assert pin.sha256 == hashlib.sha256(server.another()).hexdigest()
+    assert puller.folder.weights_path("resnet50").read_bytes() == server.another()
+
+
+@pytest.mark.parametrize("url", ["foo", "ftp://127.0.0.1/file.onnx", "http://"])
+async def test_an_address_that_is_none_is_refused_at_once(puller, url):
+    puller.server = SimpleNamespace(url=url)
+
+    with pytest.raises(DownloadError, match=f"cannot fetch {url}: .*: check the address"):
+        await puller.pull()
+
+    assert puller.said == []
 
 
 async def test_a_broken_connection_goes_on_where_it_broke_off(puller, server):
@@ -293,7 +324,8 @@ async def test_two_pulls_at_once_fetch_the_file_once(puller, server):
 
     assert pins[0] == pins[1]
     assert len(server.requests) == 1
-    assert puller.said == ["resnet50: another process fetches it; waiting"]
+    assert puller.said[0] == "resnet50: another process fetches it; waiting"
+    assert puller.said[1].startswith("resnet50: already here")
 
 
 async def test_damaged_weights_are_fetched_again(puller, server):

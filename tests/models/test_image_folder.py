@@ -5,7 +5,7 @@ import json
 import pytest
 
 from asyncbench.errors import BadInputError
-from asyncbench.models.image_folder import find_images, sample_image_folder
+from asyncbench.models.image_folder import find_images, list_images, sample_image_folder
 from asyncbench.models.preparation import read_image
 
 
@@ -21,7 +21,8 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(BadInputError, match="no picture") as caught:
         find_images(tmp_path)
 
-    assert "--input random" in caught.value.remedy
+    assert caught.value.remedy == "name a folder that has some"  # calibrate and accuracy have no --input
+    assert list_images(tmp_path) == ()
 
 
 @pytest.mark.parametrize("name", ["missing", "file.txt"])

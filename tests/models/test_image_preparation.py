@@ -3,11 +3,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import find_model
+from asyncbench.models.image_folder import find_images
 from asyncbench.models.preparation import prepare, read_image
 from asyncbench.models.recipe import Layout, Recipe
 
@@ -87,6 +89,70 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, content):
 
     with pytest.raises(BadInputError, match=r"cannot decode the image .*broken\.jpg"):
         read_image(path)
+
+
+SAMPLING_FACTORS = ("411", "420", "422", "440", "444")
+ENCODINGS = {
+    **{
+        name: [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{name}")]
+        for name in SAMPLING_FACTORS
+    },
+    "progressive": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
+    "restarts": [cv2.IMWRITE_JPEG_RST_INTERVAL, 2],
+}
+
+
+def _damage(jpeg, how):
+    middle = len(jpeg) // 2
+    if how == "zeroed":
+        return jpeg[:middle] + bytes(len(jpeg) - middle - 2) + jpeg[-2:]
+    if how == "overwritten":
+        return jpeg[:middle] + b"\x55" * 500 + jpeg[middle + 500 :]
+    return jpeg[:middle] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("how", ["zeroed", "overwritten", "cut off, with an end"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_jpeg_that_libjpeg_only_warns_about_is_refused(tmp_path, encoding, how):
+    noise = np.random.default_rng(0).integers(256, size=(100, 120, 3), dtype=np.uint8)
+    path = tmp_path / "damaged.jpg"
+    jpeg = cv2.imencode(".jpg", noise, ENCODINGS[encoding])[1].tobytes()
+    damaged = _damage(jpeg, how)
+    path.write_bytes(jpeg)
+    assert read_image(path).shape == (100, 120, 3)
+    assert cv2.imdecode(np.frombuffer(damaged, dtype=np.uint8), cv2.IMREAD_COLOR) is not None
+
+    path.write_bytes(damaged)
+
+    with pytest.raises(BadInputError, match=r"cannot decode the image .*damaged\.jpg \(Corrupt JPEG data"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("colours", ["GRAY", "CMYK"])
+def test_a_jpeg_of_other_colours_is_read_too(tmp_path, colours):
+    pixels = np.zeros((10, 12, {"GRAY": 1, "CMYK": 4}[colours]), dtype=np.uint8)
+    path = tmp_path / "other.jpg"
+    path.write_bytes(simplejpeg.encode_jpeg(pixels, colorspace=colours))
+
+    assert read_image(path).shape == (10, 12, 3)
+
+
+@pytest.mark.parametrize("name", ["coco", "imagenet"])
+def test_the_shared_pictures_are_whole(shared_folder, name):
+    for path in find_images(shared_folder / "images" / name):
+        assert read_image(path).size > 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 65_000), (65_000, 1)])
+def test_a_picture_that_scaling_would_make_gigabytes_of_is_refused(height, width):
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+
+    with pytest.raises(BadInputError, match=f"{width} x {height} pixels is too long for a short side of 256"):
+        prepare(image, find_model("mobilenet").recipe)
+
+
+def test_a_long_picture_may_be_squashed():
+    assert prepare(np.zeros((1, 65_000, 3), dtype=np.uint8), find_model("ssdmobilenet").recipe).shape[0] == 3
 
 
 def test_a_missing_picture_is_named(tmp_path):

@@ -93,3 +93,71 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path, text):
         read_coco_truth(path)
     with pytest.raises(BadInputError, match="nowhere"):
         read_coco_truth(tmp_path / "nowhere")
+
+
+def write_instances(path, *, image=None, annotation=None):
+    """Write one good picture with one good object, some of their entries replaced; None takes an entry out."""
+    images = [{"id": 9, "file_name": "a.jpg", "height": 3, "width": 4} | (image or {})]
+    annotations = [{"id": 7, "image_id": 9, "category_id": 2, "bbox": [1, 2, 3, 4], "iscrowd": 0} | (annotation or {})]
+    path.write_text(json.dumps({"images": images, "annotations": annotations}), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [{"bbox": [-1, -2, 3.5, 0]}, {"iscrowd": 1}, {"iscrowd": True}, {"bbox": [1, 2, 0, 0]}],
+)
+def test_objects_that_can_be_are_taken(tmp_path, annotation):
+    truth = read_coco_truth(write_instances(tmp_path / "instances.json", annotation=annotation))
+
+    assert len(truth["a.jpg"].objects) == 1
+
+
+@pytest.mark.parametrize("side", ["height", "width"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "3", True, float("nan"), None])
+def test_a_picture_of_no_size_is_refused_by_id(tmp_path, side, value):
+    path = write_instances(tmp_path / "instances.json", image={side: value})
+
+    with pytest.raises(BadInputError, match=rf"instances\.json: image 9 has the {side} .*not a whole number of pixels"):
+        read_coco_truth(path)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "complaint"),
+    [
+        ({"bbox": [1, 2, float("nan"), 4]}, r"bbox \[1, 2, nan, 4\], not left, top"),
+        ({"bbox": [float("inf"), 2, 3, 4]}, "bbox"),
+        ({"bbox": [1, 2, -3, 4]}, "bbox"),
+        ({"bbox": [1, 2, 3, -4]}, "bbox"),
+        ({"bbox": [1, 2, 3]}, "bbox"),
+        ({"bbox": [1, 2, 3, "4"]}, "bbox"),
+        ({"bbox": None}, "bbox"),
+        ({"iscrowd": "0"}, "iscrowd '0', not 0 or 1"),
+        ({"iscrowd": 2}, "iscrowd 2"),
+        ({"iscrowd": None}, "iscrowd None"),
+    ],
+)
+def test_an_object_that_cannot_be_is_refused_by_id(tmp_path, annotation, complaint):
+    path = write_instances(tmp_path / "instances.json", annotation=annotation)
+
+    with pytest.raises(BadInputError, match=rf"instances\.json: annotation 7 has (the )?{complaint}"):
+        read_coco_truth(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images": [], "annotations": ' + "[" * 100_000,
+        '{"images": [{"id": 1e999, "file_name": "a", "height": 1, "width": 1}], "annotations": []}',
+        f'{{"images": [{{"id": {"1" * 5000}, "file_name": "a", "height": 1, "width": 1}}], "annotations": []}}',
+    ],
+    ids=["deep", "infinite", "long"],
+)
+def test_what_python_s_reader_gives_up_on_is_refused_in_one_short_line(tmp_path, text):
+    path = tmp_path / "instances.json"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(BadInputError, match=r"instances\.json has no instances in COCO's form") as caught:
+        read_coco_truth(path)
+
+    assert len(caught.value.message) < 1000

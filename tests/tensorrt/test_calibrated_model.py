@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from asyncbench.backends.tensorrt.calibrated_model import calibrated_model
 from asyncbench.backends.tensorrt.flavour import Flavour, FlavourName
 from asyncbench.calibration.calibrate import CalibrationBatch, calibrate
 from asyncbench.calibration.legacy_cache import read_cache
-from asyncbench.calibration.table import ImageHash, Method, MethodName, write_table
+from asyncbench.calibration.table import ImageHash, Method, MethodName, read_table, write_table
 from asyncbench.errors import BadInputError
 
 OLD = Flavour(
@@ -79,3 +80,30 @@ def test_a_table_of_another_model_is_refused_before_anything_is_built(write_netw
 
     with pytest.raises(BadInputError, match="another model"):
         calibrated_model(other, table_path, flavour, folder=tmp_path / "kept")
+
+
+@pytest.mark.parametrize("flavour", [OLD, NEW])
+@pytest.mark.parametrize("head", ["TRT-8601-EntropyCalibration2", "1"])
+def test_a_cache_of_another_model_is_refused_with_how_many_tensors_are_not_its_own(network, tmp_path, flavour, head):
+    path = tmp_path / "other.cache"
+    path.write_text(f"{head}\nconv77: 3c010204\n(Unnamed Layer* 4) [Constant]_output: 3d65992f\nconv78: 3c010204\n")
+
+    with pytest.raises(
+        BadInputError, match=r"other\.cache is of another model: 2 of its 2 tensors .*\(conv77, conv78\)"
+    ):
+        calibrated_model(network, path, flavour, folder=tmp_path / "kept")
+
+    assert not list((tmp_path / "kept").iterdir())
+
+
+@pytest.mark.parametrize("head", ["TRT-7103-MinMaxCalibration", "1"])
+def test_a_cache_of_this_model_reaches_both_kinds_of_builder(network, table_path, tmp_path, head):
+    lines = [f"{name}: {struct.pack('>f', amax / 127).hex()}\n" for name, amax in read_table(table_path).ranges.items()]
+    path = tmp_path / "mine.cache"
+    path.write_text("".join([f"{head}\n", *lines, "(Unnamed Layer* 4) [Constant]_output: 3d65992f\n"]))
+
+    old = calibrated_model(network, path, OLD, folder=tmp_path / "kept")
+    new = calibrated_model(network, path, NEW, folder=tmp_path / "kept")
+
+    assert read_cache(old.calibration_cache_path).scales == read_cache(path).scales
+    assert any(node.op_type == "QuantizeLinear" for node in onnx.load(str(new.model_path)).graph.node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -85,8 +86,53 @@ def test_a_cache_of_another_model_is_refused_and_nothing_is_written(tmp_path, mo
     result = run("convert-calibration", "to-table", tmp_path / "old.cache", tmp_path / "t.json", "--model", model)
 
     assert result.returncode == 2
-    assert "old.cache has tensors that the graph does not have: other" in result.stderr
+    assert "old.cache is of another model: 1 of its 2 tensors are not in the graph (other)" in result.stderr
     assert not (tmp_path / "t.json").exists()
+
+
+def test_a_conversion_replaces_a_file_only_when_it_is_told_to(tmp_path):
+    (tmp_path / "old.cache").write_bytes(CACHE)
+    (tmp_path / "t.json").write_text("mine")
+    (tmp_path / "link.json").symlink_to("t.json")
+    command = ("convert-calibration", "to-table", tmp_path / "old.cache", tmp_path / "link.json")
+
+    refused = run(*command)
+    before = (tmp_path / "t.json").read_text()
+    forced = run(*command, "--force")
+
+    assert (refused.returncode, before) == (2, "mine")
+    assert "link.json is there already: name another file, or use --force" in refused.stderr
+    assert forced.returncode == 0
+    assert list(read_table(tmp_path / "t.json").ranges) == ["x", "conv"]
+    assert (tmp_path / "link.json").is_symlink()
+
+
+def test_a_pipe_is_refused_in_one_line_and_stays(tmp_path):
+    (tmp_path / "old.cache").write_bytes(CACHE)
+    os.mkfifo(tmp_path / "pipe")
+
+    result = run("convert-calibration", "to-table", tmp_path / "old.cache", tmp_path / "pipe", "--force")
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        f"convert-calibration: cannot write {tmp_path / 'pipe'}: it is no regular file: name another file"
+    ]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_what_our_own_readers_refuse_is_not_written(tmp_path):
+    (tmp_path / "unnamed.cache").write_bytes(b"1\n(Unnamed Layer* 4) [Constant]_output: 3d65992f\n")
+    (tmp_path / "dead.cache").write_bytes(b"1\nconv: 00000000\n")
+
+    unnamed = run("convert-calibration", "to-table", tmp_path / "unnamed.cache", tmp_path / "u.json")
+    run("convert-calibration", "to-table", tmp_path / "dead.cache", tmp_path / "d.json")
+    dead = run("convert-calibration", "to-cache", tmp_path / "d.json", tmp_path / "d.cache", "--tensorrt", "8.6.1")
+
+    assert (unnamed.returncode, dead.returncode) == (2, 2)
+    assert "unnamed.cache has only tensors that TensorRT knows: (Unnamed Layer* 4)" in unnamed.stderr
+    assert "needs a tensor whose range is above 0" in dead.stderr
+    assert not (tmp_path / "u.json").exists()
+    assert not (tmp_path / "d.cache").exists()
 
 
 def test_a_cache_that_is_cut_off_is_refused_with_the_line(tmp_path):
@@ -138,13 +184,14 @@ def test_pictures_of_the_same_name_in_two_class_folders_are_refused(tmp_path):
     assert "a.png is the name of several pictures" in result.stderr
 
 
-def test_coco_keeps_the_annotations_of_the_chosen_pictures(tmp_path):
+@pytest.mark.parametrize("id_type", [int, str])
+def test_coco_keeps_the_annotations_of_the_chosen_pictures_whether_ids_are_numbers_or_texts(tmp_path, id_type):
     source = write_pictures(tmp_path / "big", "1.png", "2.png")
     annotations = [
-        {"id": 10 + image, "image_id": image, "category_id": 1, "bbox": [0, 0, 2, 2], "area": 4, "iscrowd": 0}
+        {"id": 10 + image, "image_id": id_type(image), "category_id": 1, "bbox": [0, 0, 2, 2], "area": 4, "iscrowd": 0}
         for image in (1, 2)
     ]
-    images = [{"id": image, "file_name": f"{image}.png", "width": 4, "height": 4} for image in (1, 2)]
+    images = [{"id": id_type(image), "file_name": f"{image}.png", "width": 4, "height": 4} for image in (1, 2)]
     truth = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
     (source / "instances.json").write_text(json.dumps(truth))
 
@@ -153,6 +200,7 @@ def test_coco_keeps_the_annotations_of_the_chosen_pictures(tmp_path):
     assert result.returncode == 0, result.stderr
     written = json.loads((tmp_path / "out" / "instances.json").read_text())
     assert [one["id"] for one in written["annotations"]] == [11]
+    assert [one["id"] for one in written["images"]] == [id_type(1)]
     assert written["categories"] == truth["categories"]
     assert [item.image_id for item in open_dataset(tmp_path / "out").items] == [1]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from asyncbench.backends.tensorrt.flavour import Flavour
 from asyncbench.calibration.conversion import cache_of
-from asyncbench.calibration.float_graph import load_float_network, tensor_names
+from asyncbench.calibration.float_graph import foreign_tensors, load_float_network
 from asyncbench.calibration.legacy_cache import for_builder, read_cache, write_cache
 from asyncbench.calibration.quantized_graph import write_quantized_model
-from asyncbench.calibration.table import check_table, read_table
+from asyncbench.calibration.table import check_table
 from asyncbench.calibration.table_file import is_legacy_cache, read_calibration
-from asyncbench.errors import OutputError
+from asyncbench.calibration.whole_file import create_folder
 from asyncbench.file_hash import sha256_of
 from asyncbench.models.inspection import inspect_model
 
@@ -39,33 +39,25 @@ def calibrated_model(model_path: Path, calibration_path: Path, flavour: Flavour,
         BadInputError: The calibration cannot be read, or is of another model.
         OutputError: The folder cannot be written.
     """
-    _create(folder)
+    create_folder(folder)
     key = sha256_of([model_path, calibration_path])[:32]
     if not flavour.has_calibrators:
         out_path = folder / f"{key}.onnx"
-        write_quantized_model(
-            model_path, read_calibration(calibration_path), out_path, source=str(calibration_path), forced=False
-        )
+        write_quantized_model(model_path, read_calibration(calibration_path), out_path, source=str(calibration_path))
         return CalibratedModel(model_path=out_path, calibration_cache_path=None)
     cache_path = folder / f"{key}-{flavour.version}.cache"
     _write_cache(model_path, calibration_path, flavour, cache_path)
     return CalibratedModel(model_path=model_path, calibration_cache_path=cache_path)
 
 
-def _create(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot create {folder} ({error.strerror})", remedy="set ASYNCBENCH_CACHE") from error
-
-
 def _write_cache(model_path: Path, calibration_path: Path, flavour: Flavour, cache_path: Path) -> None:
     """Write the calibration with the head that this TensorRT looks for: it ignores any other."""
-    if is_legacy_cache(calibration_path):
-        write_cache(for_builder(read_cache(calibration_path), flavour.version), cache_path)
-        return
-    table = read_table(calibration_path)
-    tensors = tensor_names(load_float_network(model_path).graph)
+    table = read_calibration(calibration_path)
+    foreign = foreign_tensors(load_float_network(model_path).graph, table.ranges)
     model_sha256 = inspect_model(model_path).sha256
-    check_table(table, source=str(calibration_path), model_sha256=model_sha256, tensors=tensors, forced=False)
-    write_cache(cache_of(table, tensorrt_version=flavour.version)[0], cache_path)
+    check_table(table, source=str(calibration_path), model_sha256=model_sha256, foreign=foreign)
+    if is_legacy_cache(calibration_path):  # not by way of the table, which lacks what only TensorRT knows
+        cache = for_builder(read_cache(calibration_path), flavour.version)
+    else:
+        cache, _ = cache_of(table, tensorrt_version=flavour.version)
+    write_cache(cache, cache_path)
