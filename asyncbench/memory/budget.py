@@ -18,21 +18,11 @@ class Grant:
     def __init__(self, size_bytes: int, *, give_back: Callable[[int], None]) -> None:
         self._size_bytes = size_bytes
         self._give_back = give_back
-        self._is_taken = False
 
     @property
     def size_bytes(self) -> int:
         """What may be used now; 0 after the end of the reservation."""
         return self._size_bytes
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether the bytes were really allocated, so that readings of free memory miss them already."""
-        return self._is_taken
-
-    def mark_taken(self) -> None:
-        """Say that the bytes were really allocated. Until then a PressureBudget keeps them free for this grant."""
-        self._is_taken = True
 
     def shrink(self, to_bytes: int) -> None:
         """Give back all but `to_bytes`, which turned out to be enough.
@@ -62,7 +52,7 @@ class BudgetStatistics:
 
 
 class MemoryBudget(Protocol):
-    """Grants bytes for the length of a `with`. Budgets wrap budgets; each adds one promise. On the Trio thread only.
+    """Grants bytes for the length of a `with`. On the Trio thread only.
 
     Who reserves while holding a reservation of the same budget will one day wait for himself: ask once, for all.
     """

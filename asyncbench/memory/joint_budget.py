@@ -20,11 +20,6 @@ class JointGrant:
 
     parts: tuple[tuple[SizeOf, Grant], ...]
 
-    def mark_taken(self) -> None:
-        """Say that the bytes were really allocated; see Grant.mark_taken."""
-        for _, grant in self.parts:
-            grant.mark_taken()
-
     def shrink(self, to: MemoryForecast) -> None:
         """Give back all but what `to` needs, of every memory that has more; grants never grow."""
         for size_of, grant in self.parts:

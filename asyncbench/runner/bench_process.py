@@ -160,7 +160,8 @@ class BenchProcess:
             )
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
-        if config.memory_budget is not None and (await engine.read_memory()).free_bytes is None:
+        memory = await engine.read_memory()
+        if config.memory_budget is not None and memory.free_bytes is None:
             text = f"--memory-budget has no effect: {engine.facts.backend} takes no device memory here"
             await self._tell(EngineNotice(text=f"{text}; --host-memory-budget limits the host's"))
         largest = await trio.to_thread.run_sync(subject.inputs, engine.facts.inputs, max(config.batch))
@@ -168,7 +169,13 @@ class BenchProcess:
             request=request,
             engine=engine,
             policy=policy_of(config),
-            desk=MemoryDesk(engine, memory_policy_of(config), batches=config.batch, read_host=self._read_host),
+            desk=MemoryDesk(
+                engine,
+                memory_policy_of(config),
+                batches=config.batch,
+                read_host=self._read_host,
+                shared_pool=memory.shared_with_host,
+            ),
             inputs=slices(largest, config.batch),
             quality=None if data is None else self._quality(data, backend, wanted),
             outputs=OutputCheck(subject.count_labels, foreign=await self._foreign(backend, wanted, largest)),

@@ -71,9 +71,18 @@ class MemoryDesk:
     Args:
         batches: Every batch of the sweep.
         read_host: Some 50 µs of reading /proc, on the Trio thread: a hop to another thread would cost more.
+        shared_pool: Whether the device uses the host's memory, as on a Jetson.
     """
 
-    def __init__(self, engine: Engine, policy: MemoryPolicy, *, batches: Sequence[int], read_host: ReadHost) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        policy: MemoryPolicy,
+        *,
+        batches: Sequence[int],
+        read_host: ReadHost,
+        shared_pool: bool = False,
+    ) -> None:
         self._engine = engine
         self._policy = policy
         self._batches = batches
@@ -81,10 +90,7 @@ class MemoryDesk:
         self._correction = ForecastCorrection()
         host = read_host()
         self._host_reserve_bytes = self._reserve_bytes(host.limit_bytes or host.available_bytes)
-        self.budget = JointBudget.separate(
-            device=LimitedBudget(policy.device_budget_bytes, name="device memory", flag="--memory-budget"),
-            host=LimitedBudget(policy.host_budget_bytes, name="host memory", flag="--host-memory-budget"),
-        )
+        self.budget = _budget_of(policy, shared_pool=shared_pool)
 
     @property
     def shares_lanes(self) -> bool:
@@ -199,6 +205,19 @@ def _refused(available: Available, raw: MemoryForecast) -> tuple[LimitedBy, int 
     if available.device_bytes is None or raw.device_bytes == 0:
         return LimitedBy.HOST, available.host_bytes
     return LimitedBy.DEVICE, available.device_bytes
+
+
+def _budget_of(policy: MemoryPolicy, *, shared_pool: bool) -> JointBudget:
+    device_flag, host_flag = "--memory-budget", "--host-memory-budget"
+    if shared_pool:
+        limit_bytes = _least(policy.device_budget_bytes, policy.host_budget_bytes)
+        return JointBudget.pooled(
+            LimitedBudget(limit_bytes, name="shared memory", flag=f"{device_flag} or {host_flag}")
+        )
+    return JointBudget.separate(
+        device=LimitedBudget(policy.device_budget_bytes, name="device memory", flag=device_flag),
+        host=LimitedBudget(policy.host_budget_bytes, name="host memory", flag=host_flag),
+    )
 
 
 def _least(*limits: int | None) -> int | None:

@@ -15,8 +15,6 @@ from asyncbench.memory.budget import MemoryBudget
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.joint_budget import JointBudget
 from asyncbench.memory.limited_budget import LimitedBudget
-from asyncbench.memory.pressure_budget import PressureBudget
-from asyncbench.memory.tracked_budget import TrackedBudget
 
 LIMIT = 100
 FOREVER_S = 10_000
@@ -89,32 +87,17 @@ def plain():
     return Subject(bottom, [bottom])
 
 
-def tracked():
-    bottom = limited()
-    return Subject(TrackedBudget(bottom), [bottom])
-
-
-def pressed():
-    bottom = limited()
-    return Subject(PressureBudget(bottom, lambda: LIMIT), [bottom])
-
-
-def stacked():
-    bottom = limited()
-    return Subject(TrackedBudget(PressureBudget(bottom, lambda: None)), [bottom])
-
-
 def joint():
     device, host = limited(), limited()
-    return JointSubject(JointBudget.separate(device=device, host=PressureBudget(host, lambda: LIMIT)), [device, host])
+    return JointSubject(JointBudget.separate(device=device, host=host), [device, host])
 
 
 def pooled():
     pool = limited()
-    return JointSubject(JointBudget.pooled(TrackedBudget(pool)), [pool])
+    return JointSubject(JointBudget.pooled(pool), [pool])
 
 
-COMPOSITIONS = [plain, tracked, pressed, stacked, joint, pooled]
+COMPOSITIONS = [plain, joint, pooled]
 
 
 async def visit(one, subject, log, check):

@@ -10,7 +10,6 @@ from asyncbench.errors import DoesNotFitError
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.joint_budget import JointBudget
 from asyncbench.memory.limited_budget import LimitedBudget
-from asyncbench.memory.pressure_budget import PressureBudget
 
 
 def need(device_bytes, host_bytes):
@@ -76,20 +75,6 @@ async def test_shrinking_gives_back_of_each_memory_what_it_has_too_much_and_neve
         held = granted(device, host)
 
     assert held == (30, 20)
-
-
-async def test_taken_memory_is_said_of_every_part():
-    readings = {"device": 100, "host": 50}
-    device = PressureBudget(device_of(100), lambda: readings["device"])
-    host = PressureBudget(host_of(50), lambda: readings["host"])
-
-    async with JointBudget.separate(device=device, host=host).reserve(need(70, 20)) as grant:
-        readings.update(device=30, host=30)
-        grant.mark_taken()
-        with device.reserve_nowait(30), host.reserve_nowait(30):
-            held = granted(device, host)
-
-    assert held == (100, 50)
 
 
 async def test_cancelling_who_waits_for_the_host_gives_the_device_back(nursery):

@@ -134,6 +134,16 @@ async def test_in_a_shared_pool_device_and_host_bytes_add_up_and_kept_lanes_coun
     assert (admission.lanes, admission.limited_by) == (8, LimitedBy.POOL)
 
 
+async def test_in_a_shared_pool_one_budget_holds_the_sum_against_the_smaller_limit():
+    engine = PlainEngine(EngineMemory(free_bytes=100 * MIB, total_bytes=1000 * MIB, shared_with_host=True))
+    policy = MemoryPolicy(device_budget_bytes=64 * MIB, host_budget_bytes=32 * MIB)
+    desk = MemoryDesk(engine, policy, batches=(1,), read_host=host, shared_pool=True)
+
+    with pytest.raises(DoesNotFitError, match="the shared memory budget allows 32"):
+        async with desk.budget.reserve(MemoryForecast(device_bytes=20 * MIB, host_bytes=13 * MIB)):
+            pass
+
+
 async def test_as_many_lanes_are_admitted_as_fit():
     desk = desk_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=95 * MIB)
 
