@@ -10,6 +10,7 @@ from types import FrameType
 
 import trio
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 
 from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
@@ -22,6 +23,7 @@ from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.messages import ForecastCells, Forecasts, OpenEngine, Refused
 
 DRY_RUN = "dry-run"
+_WIDEST = 1000
 
 Show = Callable[[RenderableType], None]
 
@@ -33,6 +35,8 @@ def run_dry(groups: Sequence[EngineGroup], console: Console) -> ExitCode:
     """
 
     def show(part: RenderableType) -> None:
+        if not console.is_terminal and not isinstance(part, str):
+            console.width = max(console.width, _width_of(part, console))  # a pipe has none: a table gets what it needs
         console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
 
     for line in dry_run_lines(groups):
@@ -42,6 +46,10 @@ def run_dry(groups: Sequence[EngineGroup], console: Console) -> ExitCode:
     if code is ExitCode.INTERRUPTED:
         show("interrupted; nothing was written")
     return code
+
+
+def _width_of(part: RenderableType, console: Console) -> int:
+    return Measurement.get(console, console.options.update_width(_WIDEST), part).maximum
 
 
 async def _ask_until_signal(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> ExitCode:

@@ -159,3 +159,13 @@ def test_an_engine_that_is_refused_is_a_line_and_the_process_goes_on(tool):
 
     _, rest = done.stderr.split("memory of mobilenet fp32 on first is not known: ")
     assert rest.count(TABLE_END) == 1
+
+
+def test_in_a_pipe_a_cell_of_the_table_stands_on_one_line(tool):
+    simulated = {"memory": "1GiB", "engine_bytes": "64MiB", "lane_bytes": "300MiB", "item_bytes": "2MiB"}
+    config = tool.write_config(concurrency="1..12", batch="1", simulated=simulated)
+
+    said = tool.run("sweep", "--config", config, "--dry-run").stderr
+
+    (row,) = [line for line in said.splitlines() if line.strip().startswith("1 ")]
+    assert row.count("GiB") + row.count("MiB") == 12
