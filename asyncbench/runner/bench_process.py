@@ -8,34 +8,29 @@ from __future__ import annotations
 import gc
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
-from pydantic import JsonValue
 
-from asyncbench.backends.base import AnyArray, Backend, Engine, EngineFacts, EngineRequest, TensorSpec
-from asyncbench.clock import now_ns, utc_now_text
-from asyncbench.errors import AsyncbenchError, BadInputError, DeviceLostError, DoesNotFitError, Fact
-from asyncbench.measurement.stopping import StopRule
+from asyncbench.backends.base import AnyArray, Backend, EngineRequest
+from asyncbench.clock import now_ns
+from asyncbench.errors import AsyncbenchError, BadInputError, DeviceLostError
 from asyncbench.runner.admitted_cell import AdmittedCell, measure_admitted
-from asyncbench.runner.cell_policy import CellPolicy
+from asyncbench.runner.cell_forecasts import forecast_cells
 from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
 from asyncbench.runner.cell_runner import CellRunner, Progress
 from asyncbench.runner.foreign_reference import ask_foreign
 from asyncbench.runner.line_stream import read_lines
-from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy, ReadHost
+from asyncbench.runner.memory_desk import MemoryDesk, ReadHost
 from asyncbench.runner.messages import (
     REQUESTS,
     CellEnded,
-    CellForecast,
     CellProgress,
     EngineNotice,
     EngineOpened,
     ForecastCells,
-    Forecasts,
     Message,
     OpenEngine,
     RunCell,
@@ -43,13 +38,15 @@ from asyncbench.runner.messages import (
     refusal_of,
     to_line,
 )
+from asyncbench.runner.opened_engine import OpenedEngine, device_facts, engine_facts
 from asyncbench.runner.output_check import ForeignReference, OutputCheck
+from asyncbench.runner.policies import memory_policy_of, policy_of
 from asyncbench.runner.quality_cell import add_quality, asks_for_quality
 from asyncbench.runner.quality_check import LabelledData, QualityCheck, open_labelled_data
 from asyncbench.runner.runner_cost import runner_cost_ns
 from asyncbench.runner.subject import Subject, find_subject, simulated_subject, slices
-from asyncbench.sweep.cell import Cell, Precision
-from asyncbench.sweep.config import Mode, OnPressure, SweepConfig
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.telemetry.versions import library_versions
 
 # The supervisor asks for one thing at a time; one more may be on its way.
@@ -62,19 +59,6 @@ Say = Callable[[str], None]
 MakeBackend = Callable[[SweepConfig, Say], Backend]
 MakeReference = Callable[[Backend, Precision], "Backend | None"]
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedEngine:
-    """An engine that is ready, and all that its cells share."""
-
-    request: OpenEngine
-    engine: Engine
-    policy: CellPolicy
-    desk: MemoryDesk
-    inputs: Mapping[int, Mapping[str, AnyArray]]
-    outputs: OutputCheck
-    quality: QualityCheck | None
 
 
 class BenchProcess:
@@ -143,7 +127,7 @@ class BenchProcess:
             elif isinstance(request, RunCell):
                 await self._run_cell(request)
             elif isinstance(request, ForecastCells):
-                await self._answer_with(await _forecast_cells(self._need_opened()))
+                await self._answer_with(await forecast_cells(self._need_opened()))
         except AsyncbenchError as error:
             _log.warning("request.refused", error=type(error).__name__, message=error.message)
             await self._answer_with(refusal_of(error))
@@ -203,7 +187,7 @@ class BenchProcess:
 
     async def _run_cell(self, request: RunCell) -> None:
         opened = self._need_opened()
-        frame = _frame(opened, request)
+        frame = opened.frame(request)
         most_lanes = min(frame.cell.concurrency, request.most_lanes or frame.cell.concurrency)
         ended = None
         if opened.request.config.mode is not Mode.ACCURACY:
@@ -293,113 +277,3 @@ async def _measure(ran: Awaitable[AdmittedCell], frame: CellFrame) -> CellEnded:
     except AsyncbenchError as error:
         _log.warning("cell.failed", index=frame.index, error=type(error).__name__, message=error.message)
         return CellEnded(record=failed_record(frame, error), unfit=isinstance(error, DeviceLostError))
-
-
-async def _forecast_cells(opened: OpenedEngine) -> Forecasts:
-    config, desk = opened.request.config, opened.desk
-    available, memory = await desk.available(), await opened.engine.read_memory()
-    return Forecasts(
-        cells=[
-            await _forecast_cell(desk, batch=batch, concurrency=concurrency)
-            for batch in config.batch
-            for concurrency in config.concurrency
-        ],
-        engine_device_bytes=memory.engine_bytes,
-        available_device_bytes=available.device_bytes,
-        available_host_bytes=available.host_bytes,
-    )
-
-
-async def _forecast_cell(desk: MemoryDesk, *, batch: int, concurrency: int) -> CellForecast:
-    need = desk.forecast(batch=batch, lanes=concurrency)
-    try:
-        lanes = (await desk.admit(batch=batch, concurrency=concurrency)).lanes
-    except DoesNotFitError:
-        lanes = 0
-    return CellForecast(
-        batch=batch,
-        concurrency=concurrency,
-        lanes=lanes,
-        device_bytes=need.device_bytes,
-        host_bytes=need.host_bytes,
-    )
-
-
-def policy_of(config: SweepConfig) -> CellPolicy:
-    """Return how the cells of a sweep are to be measured."""
-    return CellPolicy(
-        driver=config.driver,
-        input_kind=config.input,
-        rule=StopRule(
-            median_ratio=config.stop.median_ratio,
-            p99_ratio=config.stop.p99_ratio,
-            min_window_ns=config.stop.min_window_ns,
-            max_window_ns=config.stop.max_window_ns,
-            duration_ns=config.duration_ns,
-            iterations=config.iterations,
-        ),
-        warmup_ns=config.warmup_ns,
-        stall_limit_ns=config.cell_timeout_ns,
-    )
-
-
-def memory_policy_of(config: SweepConfig) -> MemoryPolicy:
-    """Return what a sweep says of memory."""
-    return MemoryPolicy(
-        device_budget_bytes=config.memory_budget_bytes,
-        host_budget_bytes=config.host_memory_budget_bytes,
-        reserve_bytes=config.memory_reserve_bytes,
-        share_lanes=config.on_pressure is OnPressure.BACKPRESSURE,
-    )
-
-
-def _frame(opened: OpenedEngine, request: RunCell) -> CellFrame:
-    cell = Cell(
-        model=opened.request.config.model_label,
-        precision=opened.request.precision,
-        batch=request.batch,
-        concurrency=request.concurrency,
-        device=opened.request.device,
-    )
-    return CellFrame(
-        sweep_id=opened.request.sweep_id,
-        index=request.index,
-        attempt=request.attempt,
-        cell=cell,
-        engine=opened.engine.facts,
-        policy=opened.policy,
-        forecast=opened.desk.forecast(batch=cell.batch, lanes=cell.concurrency),
-        started_at=utc_now_text(),
-    )
-
-
-def device_facts(facts: EngineFacts) -> dict[str, Fact]:
-    """Return what the header says of the device."""
-    return {
-        "device": facts.device,
-        "device_name": facts.device_name,
-        "backend": facts.backend,
-        "backend_version": facts.backend_version,
-    }
-
-
-def engine_facts(
-    facts: EngineFacts, subject: Subject, request: OpenEngine, data: LabelledData | None
-) -> dict[str, JsonValue]:
-    """Return what the header says of the engine."""
-    return {
-        "model": request.config.model_label,
-        "known_as": subject.info.name if subject.info else None,
-        "precision": str(request.precision),
-        "engine_hash": facts.engine_hash,
-        "load_ns": facts.load_ns,
-        "inputs": [_tensor(spec) for spec in facts.inputs],
-        "outputs": [_tensor(spec) for spec in facts.outputs],
-        "images": [path.name for path in subject.images],
-        "subset_hash": data.subset_sha256 if data else None,
-        "extra": dict(facts.extra),
-    }
-
-
-def _tensor(spec: TensorSpec) -> dict[str, JsonValue]:
-    return {"name": spec.name, "item_shape": list(spec.item_shape), "dtype": spec.dtype}
