@@ -18,6 +18,7 @@ try:
     from asyncbench.cli.engines import engines
     from asyncbench.cli.models import model_commands
     from asyncbench.cli.schema import schema
+    from asyncbench.cli.stop_signals import STOP_SIGNALS
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
 except KeyboardInterrupt:
@@ -72,7 +73,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     # The code is known: what comes while the interpreter ends must neither change it nor print a traceback.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from types import FrameType
 
 import trio
 from rich.console import Console, RenderableType
@@ -14,8 +12,8 @@ from rich.measure import Measurement
 
 from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
-from asyncbench.cli.run_sweep import STOP_SIGNALS
 from asyncbench.cli.show.dry_run import dry_run_lines, memory_parts, unknown_memory_line
+from asyncbench.cli.stop_signals import open_stop_signals
 from asyncbench.errors import BenchProcessDiedError, ExitCode
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.runner.bench_handle import BenchHandle, ReadOom, open_bench
@@ -55,10 +53,7 @@ def _width_of(part: RenderableType, console: Console) -> int:
 async def _ask_until_signal(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> ExitCode:
     """Ask for all engines, or until a signal comes; by the end all that was started is gone."""
     code = ExitCode.INTERRUPTED
-    # What the receiver puts back when it ends, and hands late signals to. Not SIG_IGN, which children would inherit.
-    for number in STOP_SIGNALS:
-        signal.signal(number, _do_nothing)
-    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+    with open_stop_signals() as signals:
         async with trio.open_nursery() as nursery:
 
             async def stop_on_signal() -> None:
@@ -70,10 +65,6 @@ async def _ask_until_signal(groups: Sequence[EngineGroup], read_oom: ReadOom, sh
             code = ExitCode.OK
             nursery.cancel_scope.cancel()
     return code
-
-
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Take a signal that comes when all is over: it must not change what the shell is told."""
 
 
 async def _ask_all(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> None:

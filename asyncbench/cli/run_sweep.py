@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from uuid import uuid4
 
 import structlog
@@ -21,6 +20,7 @@ from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.show.live import LiveListener
 from asyncbench.cli.show.plain import PlainListener
+from asyncbench.cli.stop_signals import open_stop_signals
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
 from asyncbench.host_memory.probe import HostMemory
@@ -38,8 +38,6 @@ from asyncbench.runner.trailer import exit_code_of
 from asyncbench.sweep.config import OnPressure, SweepConfig
 from asyncbench.telemetry.host import host_facts
 from asyncbench.telemetry.versions import library_versions
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _log = structlog.get_logger()
 
@@ -86,9 +84,6 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         )
         with own_error_alone():
             code = trio.run(_supervise, run, ResultsWriter(sink), listener)
-        # Handlers of ours are gone before the process is; there are no children any more that would inherit this.
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
     if plan.output is not None and plan.output.exists():
         more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
         console.print(f"records: {plan.output}{more}", highlight=False, markup=False, soft_wrap=True)
@@ -100,10 +95,7 @@ async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener
     supervisor = Supervisor(
         run, sink=sink, listener=listener, stop_requested=stop_requested, abort_requested=abort_requested
     )
-    # What the receiver puts back when it ends, and hands late signals to. Not SIG_IGN, which children would inherit.
-    for number in STOP_SIGNALS:
-        signal.signal(number, _do_nothing)
-    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+    with open_stop_signals() as signals:
         async with trio.open_nursery() as nursery:
 
             async def stop_on_signals() -> None:
@@ -130,10 +122,6 @@ def _done(read: ResultsRead, groups: Sequence[EngineGroup]) -> dict[int, CellRec
         for index, record in records.items()
         if record.status is not Status.DOES_NOT_FIT or index not in fails
     }
-
-
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Take a signal that comes when the sweep is over: it must not change what the shell is told."""
 
 
 def _open_sink(plan: Invocation) -> tuple[RecordSink, ResultsRead | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import IO, Annotated
 import trio
 import typer
 
+from asyncbench.cli.stop_signals import STOP_SIGNALS
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import BadInputError, ExitCode, OutputError
 from asyncbench.stress.finding import Finding
@@ -83,7 +83,7 @@ async def _run(
 ) -> bool | None:
     """Return whether every promise held, or None where a signal came; by then all that was started is gone."""
     held: bool | None = None
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
         async with trio.open_nursery() as nursery:
 
             async def stop_on_signal() -> None:

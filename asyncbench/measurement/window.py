@@ -56,7 +56,6 @@ class WindowMeter:
         self._closed_at_ns: int | None = None
         self._ended_at_ns = 0
         self._service_ns = 0
-        self._longest_counted_ns = 0
         self._inside_ns = 0
         self._crossing_issued_at_ns: list[int] = []
         self._most_crossing = concurrency * _MOST_IN_FLIGHT_PER_LANE
@@ -108,7 +107,6 @@ class WindowMeter:
         self.enqueue_histogram = _recorded(self.enqueue_histogram, completions.enqueue_ns, counted)
         self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
         self._service_ns += int(service.sum())
-        self._longest_counted_ns = max(self._longest_counted_ns, int(service.max()))
         self._inside_ns += int((completed - np.maximum(issued, opened_at_ns)).sum())
         self._ended_at_ns = max(self._ended_at_ns, int(completed[-1]))
 
@@ -140,7 +138,7 @@ class WindowMeter:
 
     def _longest_service_ns(self) -> int:
         crossing_ns = (self._ended_at_ns - each for each in self._crossing_issued_at_ns)
-        return max(self._longest_counted_ns, *crossing_ns, 0)
+        return max(self.histogram.max_ns, *crossing_ns, 0)
 
     def _in_flight_ns(self, opened_at_ns: int) -> int:
         crossing_ns = (self._ended_at_ns - max(each, opened_at_ns) for each in self._crossing_issued_at_ns)

@@ -93,7 +93,7 @@ def _refusal(
     largest = fit.largest_batch(lanes_requested, batch - 1)
     largest_listed = max((listed for listed in batches if listed <= largest), default=0)
     return DoesNotFitError(
-        f"batch {batch} with {_lanes_text(lanes_requested)} needs {format_size(shortage.requested_bytes)} of "
+        f"batch {batch} with {lanes_text(lanes_requested)} needs {format_size(shortage.requested_bytes)} of "
         f"{_WHOSE[shortage.limited_by]}, {format_size(shortage.available_bytes)} are available; "
         f"{_batch_text(largest, largest_listed)}",
         remedy=_remedy(shortage.limited_by, fit.available, largest=largest, lanes=lanes),
@@ -107,7 +107,8 @@ def _refusal(
     )
 
 
-def _lanes_text(lanes: int) -> str:
+def lanes_text(lanes: int) -> str:
+    """Return `1 lane`, `2 lanes`."""
     return "1 lane" if lanes == 1 else f"{lanes} lanes"
 
 

@@ -138,10 +138,7 @@ class BenchProcess:
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
         data = await trio.to_thread.run_sync(open_labelled_data, config, subject.info, request.precision)
         if data is None and config.mode is Mode.ACCURACY:
-            raise BadInputError(
-                "mode accuracy needs a labelled data set",
-                remedy="name it with --dataset",
-            )
+            raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
         memory = await engine.read_memory()

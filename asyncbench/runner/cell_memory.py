@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from asyncbench.errors import Fact
+from asyncbench.memory.admission import lanes_text
 from asyncbench.memory.available import LimitedBy
 from asyncbench.results.cell_parts import LaneChange, Memory, Reason
 from asyncbench.runner.admitted_cell import Admitted, AdmittedCell
-from asyncbench.runner.retries import lanes_text
 from asyncbench.units import format_duration, format_size
 
 _Seen = TypeVar("_Seen")

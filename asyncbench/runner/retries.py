@@ -65,8 +65,3 @@ class Retries:
         reason = Reason(code="retried", text=f"the first try: {retry.first.why}")
         facts = {f"first_try_{name}": value for name, value in retry.first.facts.items()}
         return record.model_copy(update={"reasons": [*record.reasons, reason], "facts": {**facts, **record.facts}})
-
-
-def lanes_text(lanes: int) -> str:
-    """Return `1 lane`, `2 lanes`."""
-    return "1 lane" if lanes == 1 else f"{lanes} lanes"

@@ -15,6 +15,7 @@ import trio
 from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, ExitCode, Fact
 from asyncbench.measurement.status import Status
+from asyncbench.memory.admission import lanes_text
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.writer import ResultsWriter
 from asyncbench.runner.bench_handle import Answer, BenchHandle, Progress, open_bench
@@ -33,7 +34,7 @@ from asyncbench.runner.messages import (
     StopCell,
     error_of,
 )
-from asyncbench.runner.retries import FirstTry, Retries, lanes_text
+from asyncbench.runner.retries import FirstTry, Retries
 from asyncbench.runner.same_engine import check_same_engine
 from asyncbench.runner.sweep_run import SweepRun
 from asyncbench.runner.trailer import exit_code_of, make_trailer

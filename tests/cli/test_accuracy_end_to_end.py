@@ -30,6 +30,16 @@ def few_pictures(tmp_path):
     return folder
 
 
+@pytest.fixture
+def own_labelled(tmp_path):
+    """A copy of the labelled pictures that may be changed."""
+    folder = tmp_path / "imagenet"
+    shutil.copytree(LABELLED, folder)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    return folder
+
+
 @pytest.mark.slow
 @needs_weights
 def test_every_point_of_a_grid_has_the_same_accuracy_and_no_speed(tool):
@@ -115,19 +125,15 @@ def test_a_calibration_counts_for_int8_alone_and_a_cache_does_not_say_what_it_ha
 
 @pytest.mark.slow
 @needs_weights
-def test_going_on_with_other_labels_is_refused_and_nothing_is_written(tool, tmp_path):
-    folder = tmp_path / "imagenet"
-    shutil.copytree(LABELLED, folder)
-    for path in (folder, *folder.iterdir()):
-        path.chmod(0o755)
-    command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", folder, "--batch", "1,2", *CPU)
+def test_going_on_with_other_labels_is_refused_and_nothing_is_written(tool, own_labelled):
+    command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, "--batch", "1,2", *CPU)
     tool.run(*command, "--output", "out.jsonl")
     whole = (tool.folder / "out.jsonl").read_bytes()
     first_cell = whole[: whole.index(b"\n", whole.index(b'"kind":"cell"')) + 1]
     (tool.folder / "out.jsonl").write_bytes(first_cell)
-    labels = json.loads((folder / "labels.json").read_text())
+    labels = json.loads((own_labelled / "labels.json").read_text())
     labels[0]["accept_classes"] = [7]
-    (folder / "labels.json").write_text(json.dumps(labels))
+    (own_labelled / "labels.json").write_text(json.dumps(labels))
 
     refused = tool.run(*command, "--output", "out.jsonl", "--resume", check_code=2)
 
@@ -177,14 +183,10 @@ def test_a_calibration_of_another_model_and_one_that_is_cut_off_are_refused_by_n
 
 @pytest.mark.slow
 @needs_weights
-def test_a_corrupt_picture_is_left_out_by_name_and_counted(tool, tmp_path):
-    folder = tmp_path / "imagenet"
-    shutil.copytree(LABELLED, folder)
-    for path in (folder, *folder.iterdir()):
-        path.chmod(0o755)
-    (folder / "cat.png").write_bytes(b"no picture")
+def test_a_corrupt_picture_is_left_out_by_name_and_counted(tool, own_labelled):
+    (own_labelled / "cat.png").write_bytes(b"no picture")
 
-    tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", folder, *CPU, "--output", "out.jsonl")
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, *CPU, "--output", "out.jsonl")
 
     (cell,) = tool.cells()
     assert cell["accuracy"]["n"] == 9
