@@ -14,9 +14,11 @@ import pytest
 if find_spec("hypothesis"):  # a GPU machine may only have the extra gpu-test, whose tests do not use it
     from hypothesis import settings
 
-    # Machines are shared: how long an example takes says nothing.
-    settings.register_profile("untimed", deadline=None)
-    settings.load_profile("untimed")
+    # Machines are shared: how long an example takes says nothing. The same examples every time: whoever changes one
+    # line must not meet a counterexample of another. `scripts/stress` searches on, with others each time.
+    settings.register_profile("deterministic", deadline=None, derandomize=True)
+    settings.register_profile("search", deadline=None, max_examples=5_000, print_blob=True)
+    settings.load_profile(os.environ.get("ASYNCBENCH_HYPOTHESIS", "deterministic"))
 
 # Where the machine's TensorRT has no cuBLAS and cuDNN beside it: names of the tactic sources that may be used.
 TACTIC_SOURCES = os.environ.get("ASYNCBENCH_TACTIC_SOURCES", "").split(",")
