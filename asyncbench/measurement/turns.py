@@ -72,7 +72,7 @@ class TurnMeter:
             return
         known_until_ns = min([now_ns, *(self._last_issued_at_ns[stream] for stream in busy)])
         issued, completed = np.concatenate(self._issued_at_ns), np.concatenate(self._completed_at_ns)
-        # Of inferences that begin at one instant stamps do not tell whose is which: the first to end is the first wanted,
+        # Of inferences that begin at one instant stamps do not tell whose is which: the first to end is wanted first,
         # so that it does not depend on who was looked at first.
         order = np.lexsort((completed, issued))
         issued, completed = issued[order], completed[order]

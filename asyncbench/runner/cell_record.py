@@ -21,7 +21,7 @@ from asyncbench.runner.admitted_cell import AdmittedCell
 from asyncbench.runner.cell_memory import memory_block, memory_reasons, refused_memory, starvation_of
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_runner import CellMeasurement
-from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.cell import Cell, Driver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,7 @@ def _verdict(frame: CellFrame, seen: CellMeasurement) -> Verdict:
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
+        awaited=frame.policy.driver is Driver.AWAIT,
     )
 
 

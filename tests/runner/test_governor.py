@@ -482,6 +482,18 @@ async def test_iterations_are_exact_also_where_lanes_were_withheld(autojump_cloc
     assert record.memory.lane_changes
 
 
+async def test_a_cell_whose_lanes_were_starved_of_credits_is_not_measured_and_says_whose_figures_it_has(
+    autojump_clock, monkeypatch
+):
+    monkeypatch.setattr("asyncbench.backends.simulated_lane.credits_at", lambda _service_ns, at_least: at_least // 256)
+    async with simulated() as engine:
+        record = await run_cell(engine, policy(duration_ns=NS_PER_S), nobody)
+
+    assert record.status is Status.IMPRECISE
+    assert [reason.code for reason in record.reasons] == ["runner_bound"]
+    assert record.runner_ns_per_inference > 1e6
+
+
 async def test_shared_lanes_say_so_and_the_latency_has_wait_and_response(autojump_clock):
     async with simulated() as engine:
         record = await run_cell(engine, policy(duration_ns=5 * NS_PER_S), nobody, concurrency=8, lanes=2)

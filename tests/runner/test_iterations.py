@@ -47,3 +47,13 @@ def test_without_a_warm_up_the_window_begins_with_the_first_inference(benchmark_
 
     assert window.n == iterations
     assert window.inferences_per_s == pytest.approx(benchmark_script.theory_per_s(**cell), rel=0.001)
+
+
+@pytest.mark.parametrize("service_us", [1, 4])
+def test_lanes_of_a_very_fast_network_are_never_without_credits(benchmark_script, service_us):
+    cell = {"concurrency": 2, "service_us": service_us, "slots": 2}
+
+    window = benchmark_script.measured(Driver.PUMP, iterations=100_000, **cell)
+
+    assert window.mean_in_flight == pytest.approx(2)
+    assert window.inferences_per_s == pytest.approx(benchmark_script.theory_per_s(**cell), rel=0.001)
