@@ -12,7 +12,8 @@ import trio
 from asyncbench.backends.base import AnyArray, EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.lane_body import EmptyBody
-from asyncbench.backends.lane_thread import ThreadLane, running
+from asyncbench.backends.lane_credits import credits_per_lane
+from asyncbench.backends.lane_thread import LEAST_CREDITS, ThreadLane, running
 from asyncbench.backends.onnxruntime_buffers import LaneBuffers
 from asyncbench.backends.onnxruntime_session import LoadedModel, load_model, shrink_arena
 from asyncbench.calibration.quantized_graph import write_quantized_model
@@ -137,7 +138,8 @@ class OnnxRuntimeEngine:
     ) -> AsyncIterator[Sequence[Lane]]:
         """Bind buffers and start a thread for each lane; see `Engine.open_lanes`."""
         buffers = await trio.to_thread.run_sync(self._allocate, batch, count, inputs)
-        lanes = [ThreadLane(index=index, body=own) for index, own in enumerate(buffers)]
+        most = credits_per_lane(count, at_least=LEAST_CREDITS)
+        lanes = [ThreadLane(index=index, body=own, max_credits=most) for index, own in enumerate(buffers)]
         try:
             async with running(lanes):
                 yield lanes
@@ -150,7 +152,7 @@ class OnnxRuntimeEngine:
     @asynccontextmanager
     async def open_empty_lane(self) -> AsyncIterator[Lane]:
         """Start a lane that is like any other but for the inference; see `Engine.open_empty_lane`."""
-        lane = ThreadLane(index=0, body=EmptyBody())
+        lane = ThreadLane(index=0, body=EmptyBody(), max_credits=credits_per_lane(1, at_least=LEAST_CREDITS))
         async with running([lane]):
             yield lane
 

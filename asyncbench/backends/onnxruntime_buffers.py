@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import onnxruntime as ort
@@ -10,7 +11,7 @@ import trio
 
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.backends.onnxruntime_session import LoadedModel, shrink_arena
-from asyncbench.errors import DoesNotFitError
+from asyncbench.errors import DoesNotFitError, LaneError
 
 
 class LaneBuffers:
@@ -30,12 +31,9 @@ class LaneBuffers:
         self._first_inputs = inputs
         self._inputs: dict[str, AnyArray] = {}
         self._outputs: dict[str, AnyArray] = {}
-        self._binding: ort.IOBinding | None = None
-        self._bind()
-
-    def run(self) -> None:
+        self.run: Callable[[], None] = _without_memory
         """Run one inference on the calling thread; the interpreter lock is free meanwhile."""
-        self._model.session.run_with_iobinding(self._binding)
+        self._bind()
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """Return copies of what the last inference wrote, each `(batch, *item_shape)`."""
@@ -49,7 +47,7 @@ class LaneBuffers:
 
     async def free_memory(self) -> None:
         """Drop the buffers, and what the runtime's arena holds of inferences that are over."""
-        self._binding = None
+        self.run = _without_memory
         self._inputs.clear()
         self._outputs.clear()
         await trio.to_thread.run_sync(shrink_arena, self._model)
@@ -60,7 +58,8 @@ class LaneBuffers:
 
     def _bind(self) -> None:
         try:
-            self._binding = self._new_binding()
+            # The runtime's own call, and not a method around it: that would cost 2 % of an inference of 4 µs.
+            self.run = partial(self._model.session.run_with_iobinding, self._new_binding())
         except MemoryError as error:
             raise DoesNotFitError(
                 f"a lane of batch {self._batch} was refused host memory: {error}",
@@ -82,6 +81,10 @@ class LaneBuffers:
             array = self._outputs[spec.name] = np.zeros((self._batch, *spec.item_shape), spec.dtype)
             binding.bind_output(spec.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         return binding
+
+
+def _without_memory() -> None:
+    raise LaneError("the lane has no memory")
 
 
 def _copy(array: AnyArray, spec: TensorSpec, batch: int) -> AnyArray:

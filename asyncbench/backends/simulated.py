@@ -13,10 +13,9 @@ import trio
 
 from asyncbench import __version__
 from asyncbench.backends.base import AnyArray, EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts, TensorSpec
-from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.simulated_device import FaultPlan, LaneQueue, SimulatedDevice
-from asyncbench.backends.simulated_lane import MAX_CREDITS, SimulatedLane, trio_now_ns
+from asyncbench.backends.simulated_lane import SimulatedLane, ring_for, trio_now_ns
 from asyncbench.backends.simulated_service import median_service_ns, service_times_ns
 from asyncbench.backends.simulated_spec import SimulatedSpec
 from asyncbench.clock import NS_PER_S, NS_PER_US
@@ -120,7 +119,7 @@ class SimulatedEngine:
         await trio.lowlevel.checkpoint()
         queue = LaneQueue(
             index=0,
-            ring=CompletionRing(MAX_CREDITS),
+            ring=ring_for(_EMPTY_NS),
             service_times_ns=repeat(_EMPTY_NS),
             faults=FaultPlan((), batch=1, lanes=1),
         )
@@ -138,16 +137,17 @@ class SimulatedEngine:
     def _lane(
         self, index: int, *, batch: int, lanes: int, faults: FaultPlan, outputs: Mapping[str, AnyArray]
     ) -> SimulatedLane:
+        median_ns = median_service_ns(self._spec.service, batch=batch)
         queue = LaneQueue(
             index=index,
-            ring=CompletionRing(MAX_CREDITS),
+            ring=ring_for(median_ns),
             service_times_ns=service_times_ns(self._spec, batch=batch, lanes=lanes, lane=index),
             faults=faults,
         )
         return SimulatedLane(
             self._device,
             queue,
-            median_ns=median_service_ns(self._spec.service, batch=batch),
+            median_ns=median_ns,
             memory_bytes=self._lane_bytes(batch),
             compute=_outputs_of,
             outputs=outputs,

@@ -10,18 +10,24 @@ import trio
 
 from asyncbench.backends.base import AnyArray
 from asyncbench.backends.completion_ring import CompletionRing
+from asyncbench.backends.lane_credits import credits_at
 from asyncbench.backends.simulated_device import NEVER_NS, LaneQueue, SimulatedDevice
 from asyncbench.clock import NS_PER_MS, NS_PER_S
 from asyncbench.errors import LaneError
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 
-MAX_CREDITS = 1024
+_LEAST_CREDITS = 1024
 _LATEST_NEWS_NS = 50 * NS_PER_MS
 
 
 def trio_now_ns() -> int:
     """Return Trio's clock, real or mocked. Rounded: a float of seconds is exact to the nanosecond for 100 days."""
     return round(trio.current_time() * NS_PER_S)
+
+
+def ring_for(median_ns: int) -> CompletionRing:
+    """Return a ring of as many completions as a lane with such service times may have ahead."""
+    return CompletionRing(credits_at(median_ns, at_least=_LEAST_CREDITS))
 
 
 class SimulatedLane:
@@ -51,7 +57,7 @@ class SimulatedLane:
         wrong_from: int | None = None,
     ) -> None:
         self.index = queue.index
-        self.max_credits = MAX_CREDITS
+        self.max_credits = queue.ring.capacity
         self.abandoned = False
         self.has_memory = True
         self._device = device
@@ -71,8 +77,10 @@ class SimulatedLane:
             message = f"lane {self.index} has no memory"
             raise ValueError(message)
         outstanding = self._granted - self._ring.taken
-        if outstanding + count > MAX_CREDITS:
-            message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
+        if outstanding + count > self.max_credits:
+            message = (
+                f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {self.max_credits} may be"
+            )
             raise ValueError(message)
         self._granted += count
         now_ns = self._advance()

@@ -49,3 +49,21 @@ class Completions:
 
     def __len__(self) -> int:
         return len(self.completed_at_ns)
+
+    def part(self, which: slice) -> Completions:
+        """Return some of them, as views."""
+        return Completions(
+            issued_at_ns=self.issued_at_ns[which],
+            completed_at_ns=self.completed_at_ns[which],
+            enqueue_ns=None if self.enqueue_ns is None else self.enqueue_ns[which],
+            gpu_ns=None if self.gpu_ns is None else self.gpu_ns[which],
+        )
+
+    def copy(self) -> Completions:
+        """Return them in arrays that nobody writes to again."""
+        return Completions(
+            issued_at_ns=self.issued_at_ns.copy(),
+            completed_at_ns=self.completed_at_ns.copy(),
+            enqueue_ns=None if self.enqueue_ns is None else self.enqueue_ns.copy(),
+            gpu_ns=None if self.gpu_ns is None else self.gpu_ns.copy(),
+        )

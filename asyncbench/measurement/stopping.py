@@ -71,9 +71,13 @@ def _half_width_ratio(histogram: Histogram, ratio: float) -> float | None:
     return None if isinstance(found, MissingPercentile) else found.half_width_ratio
 
 
-def decide(rule: StopRule, histogram: Histogram, window_ns: int) -> StopReason | None:
-    """Return why a window of this length should end, or None where it should go on."""
-    if rule.iterations is not None and histogram.count >= rule.iterations:
+def decide(rule: StopRule, histogram: Histogram, window_ns: int, *, seen: int | None = None) -> StopReason | None:
+    """Return why a window of this length should end, or None where it should go on.
+
+    Args:
+        seen: Completions of the window, where some of them are not in the histogram yet.
+    """
+    if rule.iterations is not None and (histogram.count if seen is None else seen) >= rule.iterations:
         return StopReason.ITERATIONS
     if rule.duration_ns is not None and window_ns >= rule.duration_ns:
         return StopReason.DURATION

@@ -9,6 +9,8 @@ import numpy as np
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.stamps import Completions, Int64Array
 
+_NEVER_NS = np.iinfo(np.int64).max
+
 
 class TurnMeter:
     """Works out waits from stamps alone, so that nothing has to be done per inference.
@@ -16,19 +18,22 @@ class TurnMeter:
     Workers queue first come, first served, and want their next inference the moment their last one completed. So the
     n-th inference that is issued belongs to whoever queued n-th: with w workers, the first w inferences to those who
     queued at the start, and the n-th after them to the worker of the n-th completion. Its wait is the time between;
-    its response is the wait and its service.
+    its response is the wait and its service. Of inferences that begin at one instant, for workers who queued at
+    different ones, stamps do not tell whose is which: waits and the mean response are right, single responses a guess.
 
     Constant memory but for what completes between two calls of `settle`; sync.
 
     Args:
         workers: Inferences that are wanted at once, > 0.
         streams: What issues one inference after the other: lanes, or workers that await.
+        limit: How many count, in the order of completion; None for all of the window.
     """
 
-    def __init__(self, *, workers: int, streams: int) -> None:
+    def __init__(self, *, workers: int, streams: int, limit: int | None = None) -> None:
         self.wait = Histogram()
         self.response = Histogram()
         self._workers = workers
+        self._limit = limit
         self._last_issued_at_ns = [0] * streams
         self._issued_at_ns: list[Int64Array] = []
         self._completed_at_ns: list[Int64Array] = []
@@ -67,7 +72,9 @@ class TurnMeter:
             return
         known_until_ns = min([now_ns, *(self._last_issued_at_ns[stream] for stream in busy)])
         issued, completed = np.concatenate(self._issued_at_ns), np.concatenate(self._completed_at_ns)
-        order = np.argsort(issued, kind="stable")
+        # Of inferences that begin at one instant stamps do not tell whose is which: the first to end is wanted first,
+        # so that it does not depend on who was looked at first.
+        order = np.lexsort((completed, issued))
         issued, completed = issued[order], completed[order]
         count = int(np.searchsorted(issued, known_until_ns, side="right"))
         # Who completes after that time wants a turn after it: the order of the turns before it is final.
@@ -82,6 +89,9 @@ class TurnMeter:
         inside = completed > self._opened_at_ns
         if self._closed_at_ns is not None:
             inside &= completed <= self._closed_at_ns
+        if self._limit is not None:
+            by_completion = np.argsort(np.where(inside, completed, _NEVER_NS), kind="stable")
+            inside[by_completion[self._limit - self.wait.count :]] = False
         if inside.any():
             # Lanes that queue ahead issue before anybody wants them to.
             self.wait.record(np.maximum(issued - wanted, 0)[inside])

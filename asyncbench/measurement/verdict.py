@@ -15,6 +15,8 @@ from asyncbench.units import format_duration
 DRIFT_LIMIT_RATIO = 0.10
 _LITTLE_LIMIT_RATIO = 0.01
 _CONCURRENCY_LIMIT_RATIO = 0.98
+# A guess: more than a tenth of the time is no longer a remark about the network's figures, but about whose they are.
+_IDLE_LIMIT_RATIO = 0.10
 _MIN_PER_LANE = 2
 
 
@@ -30,6 +32,7 @@ class ReasonCode(str, Enum):
     DRIFT = "drift"
     FEW_PER_LANE = "few_per_lane"
     LOW_CONCURRENCY = "low_concurrency"
+    RUNNER_BOUND = "runner_bound"
     NOT_STEADY = "not_steady"
 
     def __str__(self) -> str:
@@ -67,6 +70,7 @@ def judge(
     lanes: int,
     withheld: bool,
     steady: bool,
+    awaited: bool = False,
 ) -> Verdict:
     """Return what a window is worth: interrupted before invalid before imprecise before measured.
 
@@ -79,6 +83,7 @@ def judge(
         lanes: Lanes that were resident: how many inferences could be in flight.
         withheld: Whether some of them were withheld for a time: then fewer in flight are no surprise.
         steady: Whether the warm-up ended steady, rather than at its limit.
+        awaited: Whether each inference was awaited: then what that costs between two of them is what is measured.
     """
     findings: list[_Finding] = []
     if interrupted:
@@ -92,7 +97,7 @@ def judge(
         findings += _precision_findings(stop_reason, rule, progress, window)
         findings += _drift_findings(drift_ratio)
         findings += _few_findings(window, lanes, fixed=rule.fixed)
-        findings += () if withheld else _load_findings(window, lanes)
+        findings += () if withheld else _load_findings(window, lanes, awaited=awaited)
     if not steady:
         text = "the warm-up ended at its limit, before the service time was steady"
         findings.append((Status.MEASURED, ReasonCode.NOT_STEADY, text))
@@ -164,7 +169,25 @@ def _few_findings(window: WindowResult, lanes: int, *, fixed: bool) -> Iterator[
         yield status, ReasonCode.FEW_PER_LANE, text
 
 
-def _load_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
-    if window.mean_in_flight < _CONCURRENCY_LIMIT_RATIO * lanes:
+def _load_findings(window: WindowResult, lanes: int, *, awaited: bool) -> Iterator[_Finding]:
+    if window.mean_in_flight >= _CONCURRENCY_LIMIT_RATIO * lanes:
+        return
+    idle_ratio = 1 - window.mean_in_flight / lanes
+    if idle_ratio > _IDLE_LIMIT_RATIO:
+        status = Status.MEASURED if awaited else Status.IMPRECISE
+        yield status, ReasonCode.RUNNER_BOUND, _runner_bound_text(window, lanes, idle_ratio, awaited=awaited)
+    else:
         text = f"{window.mean_in_flight:.2f} inferences were in flight on average, {lanes} could have been"
         yield Status.MEASURED, ReasonCode.LOW_CONCURRENCY, text
+
+
+def _runner_bound_text(window: WindowResult, lanes: int, idle_ratio: float, *, awaited: bool) -> str:
+    """Say whose figures these are. Lanes that wait for a processor or a slot wait inside an inference, not here."""
+    idle_ns = idle_ratio * lanes * window.window_ns / window.n
+    idle = (
+        f"lanes idled for {idle_ratio * 100:.0f} % of the window between inferences, {format_duration(idle_ns)} each "
+        f"time ({window.mean_in_flight:.2f} in flight of {lanes})"
+    )
+    if awaited:
+        return f"{idle}: that is what awaiting every inference costs, and part of these figures"
+    return f"these figures are the runner's and not the network's: {idle}"

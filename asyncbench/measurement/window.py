@@ -22,6 +22,7 @@ class WindowResult:
     Attributes:
         n: Inferences that completed after the opening, up to the end.
         ended_at_ns: The last of these completions, so that `n / window_ns` counts no part of an inference.
+        window_ns: From the opening to the end; with `by_work` the time that the work of n inferences took.
         mean_in_flight: Time-weighted; inferences that lie partly in the window count with that part.
         mean_service_ns: Over the n inferences, each as a whole.
         longest_service_ns: Of the n, and of what was still in flight at the end as far as it had come.
@@ -44,9 +45,13 @@ class WindowMeter:
 
     Args:
         concurrency: Inferences that are to be in flight, > 0.
+        by_work: Whether the length is that of the work of n inferences: for a window that ends at a number of
+            completions. Of lanes in step several complete at the instant of the last one that counts, so that n over
+            the time up to it would be too low by up to all lanes but one. So every inference that lies partly in the
+            window counts with the share of its service time that does, and the length is as much shorter or longer.
     """
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, *, by_work: bool = False) -> None:
         self.histogram = Histogram()
         self.enqueue_histogram: Histogram | None = None
         self.gpu_histogram: Histogram | None = None
@@ -57,7 +62,9 @@ class WindowMeter:
         self._ended_at_ns = 0
         self._service_ns = 0
         self._inside_ns = 0
-        self._crossing_issued_at_ns: list[int] = []
+        self._crossing: list[tuple[int, int]] = []  # issued, completed
+        self._before_opening = 0.0  # inferences' worth of work that was done before the opening, of those counted
+        self._by_work = by_work
         self._most_crossing = concurrency * _MOST_IN_FLIGHT_PER_LANE
 
     def open(self, opened_at_ns: int) -> None:
@@ -94,9 +101,22 @@ class WindowMeter:
         last = len(completed)
         if self._closed_at_ns is not None:
             last = int(np.searchsorted(completed, self._closed_at_ns, side="right"))
-            self._keep_crossing(completions.issued_at_ns[last:], self._closed_at_ns)
+            self.record_crossing(completions.part(slice(last, None)))
         if first < last:
             self._count(completions, slice(first, last), self._opened_at_ns)
+
+    def record_crossing(self, completions: Completions) -> None:
+        """Note inferences that were perhaps in flight at the closing, and that do not count.
+
+        Raises:
+            ValueError: More were in flight than lanes can hold.
+        """
+        # A few per lane. How much of each lies inside is known at the end, when the last counted completion has come.
+        inside = completions.issued_at_ns < (self._closed_at_ns or 0)
+        issued, completed = completions.issued_at_ns[inside].tolist(), completions.completed_at_ns[inside].tolist()
+        self._crossing.extend(zip(issued, completed, strict=True))
+        if len(self._crossing) > self._most_crossing:
+            raise ValueError(f"more than {self._most_crossing} inferences in flight at the end of the window")
 
     def _count(self, completions: Completions, counted: slice, opened_at_ns: int) -> None:
         issued, completed = completions.issued_at_ns[counted], completions.completed_at_ns[counted]
@@ -108,20 +128,17 @@ class WindowMeter:
         self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
         self._service_ns += int(service.sum())
         self._inside_ns += int((completed - np.maximum(issued, opened_at_ns)).sum())
+        early = issued < opened_at_ns
+        self._before_opening += float(((opened_at_ns - issued[early]) / service[early]).sum())
         self._ended_at_ns = max(self._ended_at_ns, int(completed[-1]))
-
-    def _keep_crossing(self, issued_at_ns: Int64Array, closed_at_ns: int) -> None:
-        # Only what was in flight at the closing: a few per lane. How much of each lies inside is known at the end,
-        # when the last counted completion has come in.
-        self._crossing_issued_at_ns.extend(issued_at_ns[issued_at_ns < closed_at_ns].tolist())
-        if len(self._crossing_issued_at_ns) > self._most_crossing:
-            raise ValueError(f"more than {self._most_crossing} inferences in flight at the end of the window")
 
     def result(self) -> WindowResult:
         """Return what was counted so far."""
         opened_at_ns, n = self._opened_at_ns or 0, self.histogram.count
-        window_ns = self._ended_at_ns - opened_at_ns
-        mean_in_flight = self._in_flight_ns(opened_at_ns) / window_ns if n else 0.0
+        window_ns = span_ns = self._ended_at_ns - opened_at_ns
+        if self._by_work and n:
+            window_ns = max(1, round(span_ns * n / self._work(opened_at_ns)))
+        mean_in_flight = self._in_flight_ns(opened_at_ns) / span_ns if n else 0.0
         inferences_per_s = n * NS_PER_S / window_ns if n else 0.0
         mean_service_ns = self._service_ns / n if n else 0.0
         return WindowResult(
@@ -137,12 +154,20 @@ class WindowMeter:
         )
 
     def _longest_service_ns(self) -> int:
-        crossing_ns = (self._ended_at_ns - each for each in self._crossing_issued_at_ns)
+        crossing_ns = (self._ended_at_ns - issued for issued, _ in self._crossing)
         return max(self.histogram.max_ns, *crossing_ns, 0)
 
     def _in_flight_ns(self, opened_at_ns: int) -> int:
-        crossing_ns = (self._ended_at_ns - max(each, opened_at_ns) for each in self._crossing_issued_at_ns)
+        crossing_ns = (self._ended_at_ns - max(issued, opened_at_ns) for issued, _ in self._crossing)
         return self._inside_ns + sum(max(0, each) for each in crossing_ns)
+
+    def _work(self, opened_at_ns: int) -> float:
+        """Return the inferences' worth of work that was done from the opening to the end."""
+        unfinished = (
+            max(0, self._ended_at_ns - max(issued, opened_at_ns)) / (completed - issued)
+            for issued, completed in self._crossing
+        )
+        return self.histogram.count - self._before_opening + sum(unfinished)
 
 
 def _residual(mean_in_flight: float, inferences_per_s: float, mean_service_ns: float) -> float | None:

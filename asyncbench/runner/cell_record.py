@@ -21,7 +21,7 @@ from asyncbench.runner.admitted_cell import AdmittedCell
 from asyncbench.runner.cell_memory import memory_block, memory_reasons, refused_memory, starvation_of
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_runner import CellMeasurement
-from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.cell import Cell, Driver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:
         "switch_ns": seen.switch_ns,
     }
     if window is not None:
-        items = window.n * frame.cell.batch
+        ran_items = seen.meter.ran_by_closing * frame.cell.batch
         measured |= {
             "n": window.n,
             "window_ns": window.window_ns,
@@ -96,7 +96,7 @@ def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:
             "achieved_concurrency": window.mean_in_flight,
             "littles_law_residual": window.littles_law_residual,
             "drift_ratio": seen.meter.drift.drift_ratio(),
-            "cpu_s_per_item": max(0, seen.cpu_ns) / NS_PER_S / items,
+            "cpu_s_per_item": max(0, seen.cpu_ns) / NS_PER_S / ran_items,
             "runner_ns_per_inference": _runner_ns(seen),
         }
     reasons = [Reason(code=reason.code, text=reason.text) for reason in verdict.reasons]
@@ -140,6 +140,7 @@ def _verdict(frame: CellFrame, seen: CellMeasurement) -> Verdict:
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
+        awaited=frame.policy.driver is Driver.AWAIT,
     )
 
 

@@ -98,7 +98,7 @@ class CellRunner:
         self._progress = progress
         self._desk = desk
         self._lane_count = lanes
-        self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency)
+        self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency, iterations=policy.rule.iterations)
         self._governor: Governor | None = None
         self._stop_reason: StopReason | None = None
         self._started_at_ns = 0
@@ -164,22 +164,16 @@ class CellRunner:
         )
 
     def _lanes_changed(self, all_run: bool) -> None:  # noqa: FBT001 # a callback with one thing to say
-        self._meter.window.set_disturbed(disturbed=not all_run)
+        self._meter.set_disturbed(disturbed=not all_run)
 
     async def _warm_up_and_measure(self, lanes: Sequence[Lane], governor: Governor) -> None:
         self._started_at_ns = self._engine.now_ns()
         self._stalled_since_ns = self._started_at_ns
-        if self._policy.rule.iterations is None:
-            loop = self._loop(lanes, governor)
-            await self._run(loop, governor, lambda: self._warm_up_then_measure(loop))
-        else:
-            warm_up = self._loop(lanes, governor)
-            await self._run(warm_up, governor, lambda: self._warm_up(warm_up))
-            counted = self._loop(lanes, governor, limit=self._policy.rule.iterations)
-            await self._run(counted, governor, lambda: self._count_all(counted))
+        loop = self._loop(lanes, governor)
+        await self._run(loop, governor, lambda: self._warm_up_then_measure(loop))
 
     async def _run(self, loop: ClosedLoop, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop with the governor beside its body."""
+        """Run the loop with the governor beside its body."""
 
         async def governed() -> None:
             async with trio.open_nursery() as nursery:
@@ -189,15 +183,14 @@ class CellRunner:
 
         self._meter.start(self._engine.now_ns())
         await loop.run(governed)
-        self._meter.settle(self._engine.now_ns(), busy=())
+        self._meter.finish(self._engine.now_ns())
 
-    def _loop(self, lanes: Sequence[Lane], governor: Governor, limit: int | None = None) -> ClosedLoop:
+    def _loop(self, lanes: Sequence[Lane], governor: Governor) -> ClosedLoop:
         return ClosedLoop(
             lanes,
             concurrency=self._cell.concurrency,
             driver=self._policy.driver,
             record=self._meter.record,
-            limit=limit,
             withheld=governor.withheld,
         )
 
@@ -207,23 +200,6 @@ class CellRunner:
             self._open_window()
             await self._until_decided(loop)
             self._close_window()
-
-    async def _count_all(self, loop: ClosedLoop) -> None:
-        """Measure a fixed number: the loop starts idle and drains inside the window, so that all of them count."""
-        if self._is_over():
-            return
-        self._open_window()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch, loop, nursery.cancel_scope)
-            await loop.wait_all_done()
-            self._stop_reason = StopReason.ITERATIONS
-            nursery.cancel_scope.cancel()
-        self._close_window()
-
-    async def _watch(self, loop: ClosedLoop, scope: trio.CancelScope) -> None:
-        while not self._is_over():
-            await self._tick(loop, "measuring", self._opened_at_ns)
-        scope.cancel()
 
     async def _warm_up(self, loop: ClosedLoop) -> None:
         while not self._is_over() and not self._warm():
@@ -241,7 +217,7 @@ class CellRunner:
         while not self._is_over():
             await self._tick(loop, "measuring", self._opened_at_ns)
             elapsed_ns = self._engine.now_ns() - self._opened_at_ns
-            self._stop_reason = decide(self._policy.rule, self._meter.histogram, elapsed_ns)
+            self._stop_reason = decide(self._policy.rule, self._meter.histogram, elapsed_ns, seen=self._meter.seen)
             if self._stop_reason is not None:
                 return
 
@@ -251,7 +227,7 @@ class CellRunner:
         looked_at_ns = self._engine.now_ns()
         loop.flush()
         self._meter.settle(looked_at_ns, busy=loop.busy_streams())
-        count = self._meter.histogram.count if phase == "measuring" else self._meter.warmup_count
+        count = self._meter.seen if phase == "measuring" else self._meter.warmup_count
         self._progress(phase, count, self._engine.now_ns() - since_ns)
         self._look_for_stall(count, phase)
 

@@ -26,7 +26,6 @@ class ClosedLoop:
             the await driver they queue; with the pump the lanes, which start their next inference by themselves,
             serve a queue that `TurnMeter` works out.
         record: Takes what completed; called on the Trio thread, with arrays that are reused afterwards.
-        limit: Inferences in total; None for "until the body ends".
         withheld: Indices of lanes that must not run until `resume`.
     """
 
@@ -37,20 +36,16 @@ class ClosedLoop:
         concurrency: int,
         driver: Driver,
         record: Record,
-        limit: int | None = None,
         withheld: Collection[int] = (),
     ) -> None:
         self._brakes = [Brake() for _ in lanes]
         for index in withheld:
             self._brakes[index].pull()
         shares = driver is Driver.AWAIT and concurrency > len(lanes)
-        self._load = Load(workers=concurrency if shares else len(lanes), limit=limit)
+        self._load = Load()
         self._queue = LaneQueue(lanes, self._brakes) if shares else None
         self._workers = self._make_workers(lanes, concurrency, driver, record)
-        self._all_done = trio.Event()
         self._running = len(self._workers)
-        self._idle = trio.lowlevel.ParkingLot()  # workers with nothing to do while others may give something back
-        self._ending = False
 
     @property
     def streams(self) -> int:
@@ -69,27 +64,21 @@ class ClosedLoop:
     async def withhold(self, index: int) -> None:
         """Let a lane start nothing more, and wait until all that it had started is recorded.
 
-        What it was granted and has not started goes to the other lanes. Cancel it only together with the loop.
+        Cancel it only together with the loop.
         """
         self._brakes[index].pull()
         if self._queue is not None:
             self._queue.park_idle()
         else:
             self._workers[index].withdraw()
-            self._idle.unpark_all()
         await self._brakes[index].wait_reached()
         self.flush()
-        self._end_if_over()
 
     def resume(self, index: int) -> None:
         """Let a lane go on that was withheld."""
         self._brakes[index].release()
         if self._queue is not None:
             self._queue.unpark(index)
-
-    async def wait_all_done(self) -> None:
-        """Wait until every worker has ended, as they do when the limit is used up."""
-        await self._all_done.wait()
 
     async def run(self, body: Callable[[], Awaitable[None]]) -> None:
         """Run the workers beside `body`; when it returns, stop, drain, and return.
@@ -122,31 +111,13 @@ class ClosedLoop:
 
     def _stop(self) -> None:
         self._load.stop()
-        self._end_all()
-        for worker in self._workers:
-            worker.withdraw()
-
-    def _end_if_over(self) -> None:
-        """End where the limit is used up: nothing is in flight that a withheld lane could give back."""
-        if self._load.stopped and not self.busy_streams():
-            self._end_all()
-
-    def _end_all(self) -> None:
-        """Let whoever waits, for a lane, at a brake or for more to do, see that nothing is left to do."""
-        self._ending = True
-        for brake in self._brakes:
+        for brake in self._brakes:  # whoever waits, for a lane or at a brake, has nothing left to do
             brake.release()
         if self._queue is not None:
             self._queue.unpark_all()
-        self._idle.unpark_all()
+        for worker in self._workers:
+            worker.withdraw()
 
     async def _run_worker(self, worker: Worker) -> None:
         await worker.run()
-        self._end_if_over()
-        while not self._ending:
-            await self._idle.park()
-            await worker.run()
-            self._end_if_over()
         self._running -= 1
-        if not self._running:
-            self._all_done.set()

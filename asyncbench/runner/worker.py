@@ -35,14 +35,12 @@ class Worker(Protocol):
     async def run(self) -> None:
         """Start inferences while the load allows, and return when the last one has completed and was recorded.
 
-        Callable again, for what others gave back to the load meanwhile.
-
         Raises:
             LaneError: The lane failed.
         """
 
     def withdraw(self) -> None:
-        """Take back what was granted and has not started. The load must have been stopped before."""
+        """Take back what was granted and has not started. The load, or the lane, must have been stopped before."""
 
     def flush(self) -> None:
         """Record what has been gathered so far."""
@@ -78,9 +76,7 @@ class PumpWorker:
 
     def withdraw(self) -> None:
         """See Worker.withdraw."""
-        taken_back = self._lane.take_credits_back()
-        self._outstanding -= taken_back
-        self._load.give_back(taken_back)
+        self._outstanding -= self._lane.take_credits_back()
         self.flush()
 
     def flush(self) -> None:
@@ -132,7 +128,6 @@ class AwaitWorker:
         brake.begin()
         while take(1):
             if brake.on:
-                self._load.give_back(1)
                 await brake.stop_here()
                 continue
             self.busy = True

@@ -144,3 +144,25 @@ async def test_what_a_run_owns_is_freed_when_the_lanes_are_left():
 
     assert seen() is None
     assert lane.take_credits_back() == 0
+
+
+async def test_credits_that_are_taken_back_while_the_lane_uses_them_up_are_all_accounted_for():
+    runs = 0
+
+    def run():
+        nonlocal runs
+        runs += 1
+
+    given = ended = taken_back = 0
+    async with lane_over(run) as lane:
+        for _ in range(300):
+            lane.give_credits(1000)
+            lane.give_credits(24)
+            given += 1024
+            ended += len(await lane.wait_completions())
+            taken_back += lane.take_credits_back()
+            await lane.wait_idle()
+            ended += len(lane.completions_nowait())
+
+    assert runs == ended > 0
+    assert ended + taken_back == given

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from asyncbench.errors import LaneError
+from asyncbench.runner.worker import COALESCE_S
 
 
 @pytest.fixture
@@ -47,6 +48,15 @@ async def test_credits_are_given_again_for_longer_than_the_ring_is(lane):
 
         assert len(issued) == lane.max_credits
         assert (np.diff(completed) >= 0).all()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+async def test_lanes_hold_what_lasts_until_trio_looks_again_however_fast_the_network_is(engine, subject, count):
+    service_s = 100e-6 if subject.backend.name == "simulated" else 4e-6  # the former is known when lanes are opened
+    async with engine.open_lanes(batch=1, count=count, inputs=subject.inputs(1, 0)) as lanes:
+        held = sum(lane.max_credits for lane in lanes)
+
+    assert held * service_s >= 3 * COALESCE_S
 
 
 async def test_an_inference_starts_when_the_last_one_has_completed_and_not_before(lane, engine):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from asyncbench.measurement.stamps import Completions
@@ -65,12 +66,8 @@ def runs(draw):
     lanes = draw(st.integers(1, 4))
     workers = draw(st.integers(lanes, 9))
     services_ns = draw(st.lists(st.integers(1, 300), min_size=1, max_size=60))
-    turns = simulate(services_ns, workers=workers, lanes=lanes)
     by_lane = draw(st.booleans())  # the pump; by worker: the await driver
-    streams = [[] for _ in range(lanes if by_lane else workers)]
-    for turn in turns:
-        streams[turn.lane if by_lane else turn.worker].append(turn)
-    return workers, turns, streams
+    return run_of(services_ns, workers=workers, lanes=lanes, by_lane=by_lane)
 
 
 def meter_of(workers, streams):
@@ -103,7 +100,7 @@ def seen(histogram):
 
 
 def assert_counted(meter, turns):
-    """Check waits and responses; whose turn it is that two lanes begin at one instant is open."""
+    """Check waits, and responses as far as they do not depend on whose turn each is."""
     expected = TurnMeter(workers=1, streams=1)
     expected.wait.record(np.array([turn.wait_ns for turn in turns], dtype=np.int64))
     expected.response.record(np.array([turn.response_ns for turn in turns], dtype=np.int64))
@@ -111,12 +108,26 @@ def assert_counted(meter, turns):
     assert meter.response.total_ns == expected.response.total_ns
 
 
-def are_apart(turns):
-    issued = [turn.issued_at_ns for turn in turns if turn.wait_ns]
-    return len(set(issued)) == len(issued)
+def are_told_apart(turns):
+    """Say whether turns that begin at one instant were also wanted at one: whose is which does not matter then."""
+    return len({turn.issued_at_ns for turn in turns}) == len({(turn.issued_at_ns, turn.wanted_at_ns) for turn in turns})
+
+
+def run_of(services_ns, *, workers, lanes, by_lane):
+    """Return what `runs` does, of one run."""
+    turns = simulate(services_ns, workers=workers, lanes=lanes)
+    streams = [[] for _ in range(lanes if by_lane else workers)]
+    for turn in turns:
+        streams[turn.lane if by_lane else turn.worker].append(turn)
+    return workers, turns, streams
+
+
+# At 1001 ns two lanes begin at once: for a worker that waited since 1000 ns, and for one that wants it just then.
+ONE_THAT_WAITED_AND_ONE_THAT_DID_NOT = run_of([1, 1, 1, 2, 1], workers=4, lanes=3, by_lane=True)
 
 
 @given(runs())
+@example(ONE_THAT_WAITED_AND_ONE_THAT_DID_NOT)
 def test_waits_are_those_of_workers_that_queue_first_come_first_served(run):
     workers, turns, streams = run
 
@@ -126,17 +137,42 @@ def test_waits_are_those_of_workers_that_queue_first_come_first_served(run):
 
 
 @given(runs())
-def test_responses_are_those_of_the_workers_where_no_two_lanes_begin_at_one_instant(run):
+def test_responses_are_those_of_the_workers_where_stamps_tell_whose_turn_each_is(run):
     workers, turns, streams = run
+    assume(are_told_apart(turns))
 
     meter = settled_at_the_end(workers, streams)
 
-    if are_apart(turns):
-        expected = np.array([turn.response_ns for turn in turns if turn.wait_ns], dtype=np.int64)
-        without_wait = np.array([turn.response_ns for turn in turns if not turn.wait_ns], dtype=np.int64)
-        histogram = TurnMeter(workers=1, streams=1).response
-        histogram.record(np.concatenate([expected, without_wait]))
-        assert seen(meter.response) == seen(histogram)
+    expected = TurnMeter(workers=1, streams=1).response
+    expected.record(np.array([turn.response_ns for turn in turns], dtype=np.int64))
+    assert seen(meter.response) == seen(expected)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_responses_do_not_depend_on_which_lane_was_looked_at_first(order):
+    workers, _, streams = ONE_THAT_WAITED_AND_ONE_THAT_DID_NOT
+    meter = meter_of(workers, streams)
+    meter.open(0)
+
+    for stream in order:
+        record(meter, stream, streams[stream])
+    meter.settle(2_000, busy=())
+
+    assert seen(meter.response) == seen(settled_at_the_end(workers, streams).response)
+
+
+def test_of_turns_that_begin_at_one_instant_the_first_to_end_counts_as_the_first_that_was_wanted():
+    # Two turns that begin at 1001 ns, of workers that queue since 1000 and 1001: either could be the longer one.
+    meter = TurnMeter(workers=2, streams=2)
+    meter.start(1_000)
+    meter.open(0)
+    record(meter, 0, [stamped(1_000, 1_001), stamped(1_001, 1_009)])
+    record(meter, 1, [stamped(1_001, 1_003)])
+
+    meter.settle(2_000, busy=())
+
+    assert (meter.wait.count, meter.wait.total_ns) == (3, 0 + 1 + 0)
+    assert [meter.response.value_at_rank(rank) for rank in (1, 2, 3)] == [(1, 1), (3, 3), (8, 8)]
 
 
 @given(runs(), st.data())
@@ -160,9 +196,7 @@ def test_settling_at_any_instants_with_any_part_known_is_as_good_as_settling_onc
 
     at_once = settled_at_the_end(workers, streams)
     assert seen(meter.wait) == seen(at_once.wait)
-    assert meter.response.total_ns == at_once.response.total_ns
-    if are_apart(turns):
-        assert seen(meter.response) == seen(at_once.response)
+    assert seen(meter.response) == seen(at_once.response)
 
 
 def look(meter, turns, recorded, *, stream, now_ns, data):
@@ -206,8 +240,9 @@ def test_a_window_counts_what_completes_after_its_opening_up_to_its_closing(run,
 
     inside = [turn for turn in turns if opened_at_ns < turn.completed_at_ns <= closed_at_ns]
     assert meter.wait.count == meter.response.count == len(inside)
-    assert meter.wait.total_ns == sum(turn.wait_ns for turn in inside) or not are_apart(turns)
-    assert meter.response.total_ns == sum(turn.response_ns for turn in inside) or not are_apart(turns)
+    if are_told_apart(turns):
+        assert meter.wait.total_ns == sum(turn.wait_ns for turn in inside)
+        assert meter.response.total_ns == sum(turn.response_ns for turn in inside)
 
 
 @given(runs())
@@ -228,6 +263,11 @@ def test_workers_in_turn_wait_for_as_many_services_as_there_are_before_them():
 
     assert (meter.wait.min_ns, meter.wait.max_ns) == (300, 300)
     assert (meter.response.min_ns, meter.response.max_ns) == (400, 400)
+
+
+def stamped(issued_at_ns, completed_at_ns):
+    """Return a turn of which only the stamps matter."""
+    return Turn(worker=0, lane=0, wanted_at_ns=0, issued_at_ns=issued_at_ns, completed_at_ns=completed_at_ns)
 
 
 def test_a_new_start_forgets_who_queued_before_it():

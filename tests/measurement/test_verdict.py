@@ -161,7 +161,7 @@ def test_every_flaw_is_told_the_gravest_first():
         canary_mismatch="lane 2 differs",
         stop_reason=StopReason.TIME_LIMIT,
         drift_ratio=0.5,
-        window=window(n=7, in_flight=2.0, residual=0.9),
+        window=window(n=7, in_flight=3.8, residual=0.9),
         steady=False,
     )
 
@@ -176,6 +176,40 @@ def test_every_flaw_is_told_the_gravest_first():
         ReasonCode.LOW_CONCURRENCY,
         ReasonCode.NOT_STEADY,
     ]
+
+
+def test_where_lanes_idled_between_inferences_the_figures_are_the_runners_and_not_measured():
+    verdict = judged(window=window(in_flight=0.8))
+
+    assert verdict.status is Status.IMPRECISE
+    assert verdict.reasons == (
+        Reason(
+            ReasonCode.RUNNER_BOUND,
+            "these figures are the runner's and not the network's: lanes idled for 80 % of the window between "
+            "inferences, 320 µs each time (0.80 in flight of 4)",
+        ),
+    )
+
+
+def test_where_every_inference_was_awaited_what_that_costs_is_measured_and_told():
+    verdict = judged(window=window(in_flight=0.8), awaited=True)
+
+    assert verdict.status is Status.MEASURED
+    assert verdict.reasons == (
+        Reason(
+            ReasonCode.RUNNER_BOUND,
+            "lanes idled for 80 % of the window between inferences, 320 µs each time (0.80 in flight of 4): that is "
+            "what awaiting every inference costs, and part of these figures",
+        ),
+    )
+
+
+@pytest.mark.parametrize(("in_flight", "code"), [(3.61, "low_concurrency"), (3.59, "runner_bound")])
+def test_up_to_a_tenth_of_idleness_is_a_remark(in_flight, code):
+    verdict = judged(window=window(in_flight=in_flight))
+
+    assert codes(verdict) == [code]
+    assert (verdict.status is Status.MEASURED) == (code == "low_concurrency")
 
 
 def test_invalid_comes_before_imprecise():

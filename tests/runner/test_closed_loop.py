@@ -54,20 +54,6 @@ def _zeros(spec):
 
 
 @pytest.mark.parametrize("driver", list(Driver))
-@pytest.mark.parametrize("limit", [1, 3, 100, 1001])
-async def test_a_limited_loop_runs_exactly_its_limit_and_ends_by_itself(driver, limit, autojump_clock):
-    async def body(lanes):
-        counted = Counted()
-        loop = ClosedLoop(lanes, concurrency=len(lanes), driver=driver, record=counted, limit=limit)
-        await loop.run(loop.wait_all_done)
-        return counted
-
-    counted = await with_lanes(4, body)
-
-    assert counted.n == limit
-
-
-@pytest.mark.parametrize("driver", list(Driver))
 async def test_lanes_are_kept_busy_back_to_back(driver, autojump_clock):
     async def body(lanes):
         counted = Counted()

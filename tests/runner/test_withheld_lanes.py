@@ -120,20 +120,6 @@ each_way = pytest.mark.parametrize(("driver", "count", "concurrency"), WAYS)
 
 
 @each_way
-@pytest.mark.parametrize("limit", [1, 2, 7, 100, 1001])
-async def test_a_limit_is_exact_however_many_workers_share_the_lanes(driver, count, concurrency, limit, autojump_clock):
-    seen = Seen()
-
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen, limit=limit)
-        await loop.run(loop.wait_all_done)
-
-    await with_lanes(count, body)
-
-    assert seen.n == limit
-
-
-@each_way
 async def test_all_lanes_are_busy_all_the_time(driver, count, concurrency, autojump_clock):
     seen = Seen()
 
@@ -161,8 +147,7 @@ async def test_workers_that_share_lanes_get_them_in_turn(autojump_clock):
     assert wanted == sorted(wanted)
 
 
-@pytest.mark.parametrize("limit", [None, 200])
-async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(limit, autojump_clock):
+async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(autojump_clock):
     seen, meter = Seen(), TurnMeter(workers=7, streams=7)
     meter.open(0)
 
@@ -171,7 +156,7 @@ async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(limit
         meter.record(done, stream)
 
     async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=7, driver=Driver.AWAIT, record=record, limit=limit)
+        loop = ClosedLoop(lanes, concurrency=7, driver=Driver.AWAIT, record=record)
 
         async def look():
             for _ in range(20):
@@ -351,127 +336,6 @@ async def test_lanes_withheld_from_the_beginning_run_only_after_they_were_resume
 
 
 @each_way
-@pytest.mark.parametrize("withheld_at_s", [0.0, 0.01, 0.3, 0.64, 0.66])
-async def test_a_limit_is_reached_by_the_other_lanes_while_one_stays_withheld(
-    driver, count, concurrency, withheld_at_s, autojump_clock
-):
-    seen = Seen()
-
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen, limit=1000)
-
-        async def withhold_for_ever():
-            await trio.sleep(withheld_at_s)
-            await withhold(loop, lanes, 0)
-            await loop.wait_all_done()
-
-        with trio.fail_after(10):
-            await loop.run(withhold_for_ever)
-
-    await with_lanes(count, body)
-
-    assert seen.n == 1000
-
-
-async def test_what_a_withheld_lane_gives_back_is_run_by_one_that_had_nothing_left_to_do(autojump_clock):
-    # Lane 1 is slow: when everything is handed out lane 0 ends its share long before.
-    seen = Seen()
-
-    async def body(lanes):
-        lanes[1] = SlowLane(lanes[1])
-        loop = ClosedLoop(lanes, concurrency=2, driver=Driver.PUMP, record=seen, limit=100)
-
-        async def withhold_the_slow_one():
-            await trio.sleep(1)
-            assert loop.busy_streams() == [1]
-            await withhold(loop, lanes, 1)
-            await loop.wait_all_done()
-
-        with trio.fail_after(10):
-            await loop.run(withhold_the_slow_one)
-        return lanes[1].n
-
-    of_the_slow_one = await with_lanes(2, body)
-
-    assert seen.n == 100
-    assert of_the_slow_one < 10
-
-
-async def test_a_lane_that_runs_what_another_one_gave_back_can_be_withheld_itself(autojump_clock):
-    seen = Seen()
-
-    async def body(lanes):
-        lanes[1] = SlowLane(lanes[1])
-        loop = ClosedLoop(lanes, concurrency=2, driver=Driver.PUMP, record=seen, limit=100)
-
-        async def withhold_one_after_the_other():
-            await trio.sleep(1)
-            await withhold(loop, lanes, 1)
-            await trio.sleep(1.5 * SERVICE_S)
-            assert loop.busy_streams() == [0]
-            await withhold(loop, lanes, 0)
-            assert loop.busy_streams() == []
-            await resume(loop, lanes, 0)
-            await loop.wait_all_done()
-
-        with trio.fail_after(10):
-            await loop.run(withhold_one_after_the_other)
-
-    await with_lanes(2, body)
-
-    assert seen.n == 100
-
-
-class SlowLane(CountedLane):
-    """Holds credits back and gives the lane one each 0.2 s."""
-
-    def __init__(self, lane):
-        super().__init__(lane)
-        self.n = 0
-        self._held = 0
-
-    def give_credits(self, count):
-        self._held += count
-
-    def take_credits_back(self):
-        taken_back, self._held = self._held, 0
-        return taken_back + self._lane.take_credits_back()
-
-    async def wait_completions(self):
-        await trio.sleep(0.2)
-        if self._held:
-            self._held -= 1
-            self._lane.give_credits(1)
-        done = await self._lane.wait_completions()
-        self.n += len(done)
-        return done
-
-
-@each_way
-async def test_all_lanes_withheld_and_one_resumed_end_a_limited_loop(driver, count, concurrency, autojump_clock):
-    seen = Seen()
-
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen, limit=300)
-
-        async def withhold_all_and_resume_the_last():
-            await trio.sleep(0.03)
-            for index in range(count):
-                await withhold(loop, lanes, index)
-            await trio.sleep(1)
-            assert 0 < seen.n < 300
-            await resume(loop, lanes, count - 1)
-            await loop.wait_all_done()
-
-        with trio.fail_after(10):
-            await loop.run(withhold_all_and_resume_the_last)
-
-    await with_lanes(count, body)
-
-    assert seen.n == 300
-
-
-@each_way
 async def test_a_loop_whose_body_ends_while_lanes_are_withheld_ends(driver, count, concurrency, autojump_clock):
     async def body(lanes):
         loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=Seen())
@@ -510,34 +374,6 @@ async def toggle_in_turn(loop, lanes, steps):
 
 
 @settings(max_examples=60)
-@given(schedules(), st.integers(1, 900))
-def test_a_limited_loop_runs_its_limit_whatever_is_withheld_and_resumed_meanwhile(schedule, limit):
-    driver, count, concurrency, steps = schedule
-    seen = Seen()
-
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen, limit=limit)
-
-        async def toggle():
-            left = await toggle_in_turn(loop, lanes, steps)
-            if len(left) == count:  # one lane will do
-                await resume(loop, lanes, next(iter(left)))
-
-        async def main():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(toggle)
-                await loop.wait_all_done()
-
-        with trio.fail_after(60):
-            await loop.run(main)
-        assert granted(lanes) == limit
-
-    on_mock_clock(partial(with_lanes, count, body))
-
-    assert seen.n == limit
-
-
-@settings(max_examples=60)
 @given(schedules(), st.integers(0, 900_000))
 def test_nothing_is_lost_when_the_body_ends_at_any_instant(schedule, body_us):
     driver, count, concurrency, steps = schedule
@@ -559,12 +395,12 @@ def test_nothing_is_lost_when_the_body_ends_at_any_instant(schedule, body_us):
 
 
 @settings(max_examples=60)
-@given(schedules(), st.integers(0, 900_000), st.sampled_from([None, 50, 2000]))
-def test_cancelling_at_any_instant_leaves_no_task_and_no_memory_behind(schedule, cancelled_us, limit):
+@given(schedules(), st.integers(0, 900_000))
+def test_cancelling_at_any_instant_leaves_no_task_and_no_memory_behind(schedule, cancelled_us):
     driver, count, concurrency, steps = schedule
 
     async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=Seen(), limit=limit)
+        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=Seen())
 
         async def main():
             await toggle_in_turn(loop, lanes, steps)

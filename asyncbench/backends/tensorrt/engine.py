@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 from asyncbench.backends.base import AnyArray, EngineFacts, EngineMemory, Lane, LaneFacts
-from asyncbench.backends.lane_thread import ThreadLane, running
+from asyncbench.backends.lane_credits import credits_per_lane
+from asyncbench.backends.lane_thread import LEAST_CREDITS, ThreadLane, running
 from asyncbench.backends.tensorrt.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.gpu_lane import GpuLane
 from asyncbench.backends.tensorrt.lane_pool import PAGE_BYTES, LanePool
@@ -129,7 +130,8 @@ class TensorRtEngine:
     @asynccontextmanager
     async def _threaded(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:
         """Without a graph there is nothing for the pump to launch: a thread enqueues and waits."""
-        lanes = [ThreadLane(index=index, body=own) for index, own in enumerate(gpu_lanes)]
+        most = credits_per_lane(len(gpu_lanes), at_least=LEAST_CREDITS)
+        lanes = [ThreadLane(index=index, body=own, max_credits=most) for index, own in enumerate(gpu_lanes)]
         try:
             async with running(lanes):
                 yield lanes

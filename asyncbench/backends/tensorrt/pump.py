@@ -13,13 +13,14 @@ from asyncbench import _pump
 from asyncbench.backends.base import AnyArray
 from asyncbench.backends.draining import DRAIN_LIMIT_S, drained
 from asyncbench.backends.lane_body import EmptyBody, GraphBody
+from asyncbench.backends.lane_credits import credits_per_lane
 from asyncbench.backends.tensorrt.cuda_device import cuda_error
 from asyncbench.backends.tensorrt.launch_settings import LaunchSettings
 from asyncbench.errors import BackendUnavailableError, DeviceLostError, LaneError
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 
-# 100 ms of work for the fastest network that we know (40 µs on one lane): Trio may be that late.
-MAX_CREDITS = 4096
+# 100 ms of work for one lane of 64 at 40 µs an inference; of fewer lanes each gets more: see credits_per_lane.
+_LEAST_CREDITS = 4096
 # How long a look for idleness may hold a worker thread; the next look can be cancelled.
 _IDLE_LOOK_NS = 20_000_000
 
@@ -104,9 +105,11 @@ async def open_pump_lanes(
     """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned."""
     lanes: list[PumpLane] = []
     try:
+        most = credits_per_lane(max(1, len(bodies)), at_least=_LEAST_CREDITS)
         for index, body in enumerate(bodies):
-            number = _add_lane(reactor.pump, body, settings)
-            lanes.append(PumpLane(reactor, number, index=index, body=body, settings=settings))
+            number = _add_lane(reactor.pump, body, settings, max_credits=most)
+            lane = PumpLane(reactor, number, index=index, body=body, max_credits=most, settings=settings)
+            lanes.append(lane)
         async with drained(lanes):
             yield lanes
     finally:
@@ -117,7 +120,8 @@ async def open_pump_lanes(
 @asynccontextmanager
 async def open_empty_pump_lane(reactor: PumpReactor) -> AsyncIterator[PumpLane]:
     """Let the pump drive a lane without device work."""
-    lane = PumpLane(reactor, reactor.pump.add_empty_lane(MAX_CREDITS), index=0, body=EmptyBody())
+    most = credits_per_lane(1, at_least=_LEAST_CREDITS)
+    lane = PumpLane(reactor, reactor.pump.add_empty_lane(most), index=0, body=EmptyBody(), max_credits=most)
     try:
         async with drained([lane]):
             yield lane
@@ -125,11 +129,11 @@ async def open_empty_pump_lane(reactor: PumpReactor) -> AsyncIterator[PumpLane]:
         lane.close()
 
 
-def _add_lane(pump: _pump.Pump, body: GraphBody, settings: LaunchSettings) -> int:
+def _add_lane(pump: _pump.Pump, body: GraphBody, settings: LaunchSettings, *, max_credits: int) -> int:
     return pump.add_lane(
         body.stream,
         body.graph_exec,
-        MAX_CREDITS,
+        max_credits,
         depth=settings.depth,
         gpu_time=settings.gpu_time,
         deadline_ns=settings.deadline_ns,
@@ -142,6 +146,7 @@ class PumpLane:
     Args:
         number: What the pump calls the lane; another one each time that its memory was taken.
         body: What is launched; an empty one for a lane without device work.
+        max_credits: See `Lane.max_credits`; what the pump was told of the lane.
     """
 
     def __init__(
@@ -151,10 +156,11 @@ class PumpLane:
         *,
         index: int,
         body: GraphBody | EmptyBody,
+        max_credits: int,
         settings: LaunchSettings = _DEFAULT_SETTINGS,
     ) -> None:
         self.index = index
-        self.max_credits = MAX_CREDITS
+        self.max_credits = max_credits
         self.number = number
         self.abandoned = False
         self._reactor = reactor
@@ -168,8 +174,10 @@ class PumpLane:
         """See `Lane.give_credits`."""
         self._raise_if_closed()
         outstanding = self._outstanding
-        if outstanding + count > MAX_CREDITS:
-            message = f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {MAX_CREDITS} may be"
+        if outstanding + count > self.max_credits:
+            message = (
+                f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {self.max_credits} may be"
+            )
             raise ValueError(message)
         self._pump.give_credits(self.number, count)
         self._outstanding += count
@@ -259,7 +267,7 @@ class PumpLane:
         with trio.CancelScope(shield=True):
             await self._body.take_memory()
         if not isinstance(self._body, EmptyBody):
-            self.number = _add_lane(self._pump, self._body, self._settings)
+            self.number = _add_lane(self._pump, self._body, self._settings, max_credits=self.max_credits)
             self._closed = False
 
     def abandon(self, reason: str) -> None:

@@ -22,7 +22,7 @@ def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trail
         lines += _best(label, limited, records)
     lines += _best("knee (95 % of best)", trailer.knee, records)
     lines += _imprecise(records)
-    lines.append(_runner_cost(header))
+    lines.append(_runner_cost(header, records))
     return lines
 
 
@@ -49,9 +49,15 @@ def _imprecise(records: Mapping[int, CellRecord]) -> list[str]:
     return [f"{'imprecise:':<22} {len(reasons)} cells; --duration measures longer. The last: {reasons[-1]}"]
 
 
-def _runner_cost(header: HeaderRecord) -> str:
+def _runner_cost(header: HeaderRecord, records: Mapping[int, CellRecord]) -> str:
+    """Return what the runner costs: on a lane that does nothing, and between the inferences of these cells."""
     costs = (f"{driver} {format_duration(cost)}" for driver, cost in header.runner_cost_ns.items() if cost is not None)
-    return f"{'runner cost:':<22} {', '.join(costs)} per inference of an empty lane"
+    line = f"{'runner cost:':<22} {', '.join(costs)} per inference of an empty lane"
+    seen = sorted(each.runner_ns_per_inference for each in records.values() if each.runner_ns_per_inference is not None)
+    if not seen:
+        return line
+    least, most = format_duration(seen[0]), format_duration(seen[-1])
+    return f"{line}; between inferences of these cells {least if least == most else f'{least} to {most}'}"
 
 
 def _failures(records: Mapping[int, CellRecord]) -> list[str]:
