@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from asyncbench.cli.show.latency_limit import latency_limit_lines
 from asyncbench.cli.show.text import percentile_text, throughput_text
 from asyncbench.measurement.status import Status
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
@@ -16,10 +17,7 @@ def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trail
     """Return what failed, and then the summary, one line each."""
     lines = [*_failures(records), _counts(trailer, header.cells)]
     lines += _best("best throughput", trailer.best_throughput, records)
-    limited = trailer.best_under_latency_limit
-    if limited is not None:
-        label = f"best with {limited.percentile} <= {format_duration(limited.latency_limit_ns)}"
-        lines += _best(label, limited, records)
+    lines += latency_limit_lines(records.values(), trailer)
     lines += _best("knee (95 % of best)", trailer.knee, records)
     lines += _imprecise(records)
     lines.append(_runner_cost(header))
