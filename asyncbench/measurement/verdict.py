@@ -6,16 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from asyncbench.clock import NS_PER_S
+from asyncbench.measurement.disturbance import Stalls, Throttling
 from asyncbench.measurement.percentile import minimum_samples
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
-from asyncbench.units import format_duration
+from asyncbench.units import format_duration, format_number
 
 DRIFT_LIMIT_RATIO = 0.10
 _LITTLE_LIMIT_RATIO = 0.01
 _CONCURRENCY_LIMIT_RATIO = 0.98
 _MIN_PER_LANE = 2
+# A stall this long is nothing that a scheduler does: the process was stopped, and how long says nothing of the network.
+_STOPPED_NS = NS_PER_S
+_STOPPED_RATIO = 0.01
+_STALLED_RATIO = 0.05
+_THROTTLED_RATIO = 0.01
 
 
 class ReasonCode(str, Enum):
@@ -25,6 +32,8 @@ class ReasonCode(str, Enum):
     CANARY_MISMATCH = "canary_mismatch"
     NO_COMPLETIONS = "no_completions"
     LITTLES_LAW = "littles_law"
+    STOOD_STILL = "stood_still"
+    CPU_THROTTLED = "cpu_throttled"
     TIME_LIMIT = "time_limit"
     OUT_OF_REACH = "out_of_reach"
     DRIFT = "drift"
@@ -64,6 +73,8 @@ def judge(
     window: WindowResult | None,
     progress: StopProgress,
     drift_ratio: float | None,
+    stalls: Stalls,
+    throttling: Throttling | None,
     lanes: int,
     withheld: bool,
     steady: bool,
@@ -76,6 +87,8 @@ def judge(
         window: None where it never opened.
         progress: How precise the service times are.
         drift_ratio: Significant change of the service time over the window; None where there is none.
+        stalls: When the process stood still in the window.
+        throttling: What a CPU quota withheld in it; None where there is no quota.
         lanes: Lanes that were resident: how many inferences could be in flight.
         withheld: Whether some of them were withheld for a time: then fewer in flight are no surprise.
         steady: Whether the warm-up ended steady, rather than at its limit.
@@ -89,7 +102,11 @@ def judge(
         findings.append((Status.INVALID, ReasonCode.NO_COMPLETIONS, "no inference completed inside the window"))
     else:
         findings += _law_findings(window, lanes)
-        findings += _precision_findings(stop_reason, rule, progress, window)
+        stood_still = list(_stall_findings(stalls, throttling, window))
+        findings += stood_still
+        # How long a window should have been is unknown where part of it was lost.
+        findings += () if stood_still else _precision_findings(stop_reason, rule, progress, window)
+        findings += _throttle_findings(throttling, window)
         findings += _drift_findings(drift_ratio)
         findings += _few_findings(window, lanes, fixed=rule.fixed)
         findings += () if withheld else _load_findings(window, lanes)
@@ -122,6 +139,37 @@ def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
             f"more than the {limit_ratio * 100:.1f} % that a window of {window.n} inferences allows"
         )
         yield Status.INVALID, ReasonCode.LITTLES_LAW, text
+
+
+def _stall_findings(stalls: Stalls, throttling: Throttling | None, window: WindowResult) -> Iterator[_Finding]:
+    if stalls.suspended_ns:
+        text = f"the machine was suspended for {format_duration(stalls.suspended_ns)} while it measured: measure again"
+        yield Status.INVALID, ReasonCode.STOOD_STILL, text
+    if throttling is not None and throttling.throttled_ns >= stalls.total_ns:
+        return  # it is the quota that held the process back, and that has a reason of its own
+    share = stalls.total_ns / window.window_ns
+    lost = f"{format_duration(stalls.total_ns)} of the {format_duration(window.window_ns)} window"
+    stopped = stalls.longest_ns >= _STOPPED_NS
+    if stopped and share > _STOPPED_RATIO:
+        text = f"the process stood still for {lost} (stopped, frozen or suspended): measure again"
+        yield Status.INVALID, ReasonCode.STOOD_STILL, text
+    elif stopped or share > _STALLED_RATIO:
+        status = Status.IMPRECISE if share > _STALLED_RATIO else Status.MEASURED
+        text = f"the process did not run for {lost} (stopped, or other programs kept the processors busy)"
+        yield status, ReasonCode.STOOD_STILL, text
+
+
+def _throttle_findings(throttling: Throttling | None, window: WindowResult) -> Iterator[_Finding]:
+    if throttling is None or not throttling.throttled_ns:
+        return
+    status = Status.IMPRECISE if throttling.throttled_ns > _THROTTLED_RATIO * window.window_ns else Status.MEASURED
+    text = (
+        f"throttled for {format_duration(throttling.throttled_ns)} (summed over processors) of "
+        f"{format_duration(window.window_ns)}, in {throttling.throttled_periods:,} of {throttling.periods:,} periods, "
+        f"by its control group's CPU quota of {format_number(throttling.quota_cpus)} processors: "
+        "the figures are those of the quota"
+    )
+    yield status, ReasonCode.CPU_THROTTLED, text
 
 
 def _precision_findings(

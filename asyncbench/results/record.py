@@ -15,7 +15,7 @@ from pydantic import (
 
 from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
-from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
+from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
 from asyncbench.results.fields import Facts, Text, UtcText, Written
 from asyncbench.results.latency import Latency
 from asyncbench.sweep.cell import Driver, InputKind, Precision
@@ -92,6 +92,12 @@ class CellRecord(_Record):
     """Relative gap between the mean in flight and rate x mean service; 0 is perfect."""
     drift_ratio: float | None = None
     """How much the speed moved from the start of the window to its end."""
+    longest_gap_ns: NonNegativeInt | None = None
+    """The longest time in the window in which nothing completed on any lane; a lower bound below 1/2,048 of it."""
+    stalls: StoodStill | None = None
+    """Null where the bench process never stood still in the window."""
+    cpu_throttling: CpuThrottling | None = None
+    """Null where no control group has a CPU quota."""
     warmup: Warmup | None = None
     memory: Memory = Memory()
     gpu: Facts | None = None

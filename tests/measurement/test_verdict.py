@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from asyncbench.clock import NS_PER_S
+from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule
 from asyncbench.measurement.verdict import Reason, ReasonCode, judge
@@ -33,6 +34,8 @@ def judged(**changed):
         "window": window(),
         "progress": StopProgress(median_ratio=0.005, p99_ratio=0.02),
         "drift_ratio": None,
+        "stalls": Stalls(),
+        "throttling": None,
         "lanes": 4,
         "withheld": False,
         "steady": True,
