@@ -97,7 +97,9 @@ def format_size(size_bytes: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number, 0 or more, with three significant digits and never with an exponent: `0.5`, `12.3`, `1,235`."""
+    """Return a number with three significant digits and never with an exponent: `0.5`, `12.3`, `1,235`."""
+    if value < 0:
+        return f"-{format_number(-value)}"
     if value >= 999.5:  # noqa: PLR2004 - rounding adds a digit there
         return f"{value:,.0f}"
     if 0 < value < 0.0001:  # noqa: PLR2004 - below that Python writes an exponent

@@ -23,6 +23,10 @@ _STOPPED_NS = NS_PER_S
 _STOPPED_RATIO = 0.01
 _STALLED_RATIO = 0.05
 _THROTTLED_RATIO = 0.01
+# Finer is not worth a digit: the histogram is not.
+_FINEST_PERCENT = 0.01
+# Nobody measures one cell for longer.
+_LONGEST_ADVISED_NS = 600 * NS_PER_S
 
 
 class ReasonCode(str, Enum):
@@ -126,7 +130,11 @@ def _verdict(findings: list[_Finding]) -> Verdict:
 def _interrupted_text(window: WindowResult | None) -> str:
     if window is None:
         return "stopped by the user before the window opened"
-    return f"stopped by the user after {window.n} inferences in {format_duration(window.window_ns)}"
+    return f"stopped by the user after {_count(window.n, 'inference')} in {format_duration(window.window_ns)}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
@@ -175,25 +183,48 @@ def _throttle_findings(throttling: Throttling | None, window: WindowResult) -> I
 def _precision_findings(
     stop_reason: StopReason | None, rule: StopRule, progress: StopProgress, window: WindowResult
 ) -> Iterator[_Finding]:
-    needed = format_duration(needed_window_ns(rule, progress, n=window.n, window_ns=window.window_ns))
+    needed_ns = needed_window_ns(rule, progress, n=window.n, window_ns=window.window_ns)
     if stop_reason is StopReason.TIME_LIMIT:
         text = (
-            f"after {format_duration(window.window_ns)} the median is known {_within(progress.median_ratio)} "
-            f"(asked {_within(rule.median_ratio)}) and p99 {_within(progress.p99_ratio)} "
-            f"(asked {_within(rule.p99_ratio)}): about {needed} would do"
+            f"after {format_duration(window.window_ns)} the median is {_known(progress.median_ratio)} "
+            f"(asked within {_plus_minus(rule.median_ratio)}) and p99 is {_known(progress.p99_ratio)} "
+            f"(asked within {_plus_minus(rule.p99_ratio)}): {_advice(needed_ns, progress)}"
         )
         yield Status.IMPRECISE, ReasonCode.TIME_LIMIT, text
     elif stop_reason is StopReason.OUT_OF_REACH:
         text = (
-            f"p99 takes {minimum_samples(0.99)} inferences, about {needed} at {window.inferences_per_s:.3g}/s, "
-            f"and the window may last {format_duration(rule.max_window_ns)}: stopped with the median known "
-            f"{_within(progress.median_ratio)}"
+            f"p99 takes {minimum_samples(0.99)} inferences at {_rate(window)}: {_advice(needed_ns, progress)}, "
+            f"and the window may last {format_duration(rule.max_window_ns)}; stopped with the median "
+            f"{_known(progress.median_ratio)}"
         )
         yield Status.IMPRECISE, ReasonCode.OUT_OF_REACH, text
 
 
-def _within(half_width_ratio: float | None) -> str:
-    return "not at all" if half_width_ratio is None else f"within ±{half_width_ratio * 100:.2g} %"
+def _advice(needed_ns: float, progress: StopProgress) -> str:
+    """Return how long a window would do, if anybody would measure one cell for so long."""
+    if needed_ns <= _LONGEST_ADVISED_NS:
+        return f"about {format_duration(needed_ns)} would do"
+    if progress.p99_ratio is None:
+        return "more than 10 minutes would be needed, it is too slow for that"
+    return "more than 10 minutes would be needed, it scatters too much for that (the stop rule can ask for less)"
+
+
+def _known(half_width_ratio: float | None) -> str:
+    """Return how well a percentile is known; an interval wider than twice its value is no knowledge."""
+    if half_width_ratio is None or half_width_ratio > 1:
+        return "not known yet"
+    return f"known within {_plus_minus(half_width_ratio)}"
+
+
+def _plus_minus(half_width_ratio: float) -> str:
+    percent = max(half_width_ratio * 100, _FINEST_PERCENT)
+    return f"±{format_number(float(f'{percent:.2g}'))} %"
+
+
+def _rate(window: WindowResult) -> str:
+    if window.inferences_per_s < 1:
+        return f"one in {format_duration(window.window_ns / window.n)}"
+    return f"{format_number(window.inferences_per_s)}/s"
 
 
 def _drift_findings(drift_ratio: float | None) -> Iterator[_Finding]:
@@ -208,7 +239,8 @@ def _few_findings(window: WindowResult, lanes: int, *, fixed: bool) -> Iterator[
     if window.n < _MIN_PER_LANE * lanes:
         # Whoever fixed the length knows how many inferences that makes.
         status = Status.MEASURED if fixed else Status.IMPRECISE
-        text = f"{window.n} inferences completed on {lanes} lanes: fewer than {_MIN_PER_LANE} per lane"
+        completed, on = _count(window.n, "inference"), _count(lanes, "lane")
+        text = f"{completed} completed on {on}: fewer than {_MIN_PER_LANE} per lane"
         yield status, ReasonCode.FEW_PER_LANE, text
 
 
