@@ -11,6 +11,11 @@ NS_PER_US = 1_000
 now_ns = time.monotonic_ns
 
 
+def suspended_ns() -> int:
+    """Return for how long the machine has been suspended since it was started: our clock stands still meanwhile."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
 def utc_now_text() -> str:
     """Return the wall-clock time as `2026-01-31T12:00:00Z`, for people and file headers only."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -96,6 +96,17 @@ def format_size(size_bytes: float) -> str:
     return f"{size_bytes:.0f} B"
 
 
+def format_number(value: float) -> str:
+    """Return a number with three significant digits and never with an exponent: `0.5`, `12.3`, `1,235`."""
+    if value < 0:
+        return f"-{format_number(-value)}"
+    if value >= 999.5:  # noqa: PLR2004 - rounding adds a digit there
+        return f"{value:,.0f}"
+    if 0 < value < 0.0001:  # noqa: PLR2004 - below that Python writes an exponent
+        return "less than 0.0001"
+    return f"{value:.3g}"
+
+
 def _three_digits(value: float) -> str:
     decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0  # noqa: PLR2004 - rounding adds a digit there
     return f"{value:.{decimals}f}"

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError
-from asyncbench.units import format_duration, format_size, parse_duration_ns, parse_ratio, parse_size_bytes
+from asyncbench.units import (
+    format_duration,
+    format_number,
+    format_size,
+    parse_duration_ns,
+    parse_ratio,
+    parse_size_bytes,
+)
 
 WHOLE_NUMBERS = st.integers(min_value=0, max_value=10**6)
 DURATION_UNITS_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
@@ -144,3 +151,26 @@ def test_a_shown_duration_never_reaches_the_next_unit(duration_ns):
     number, _unit = format_duration(duration_ns).split(" ")
 
     assert float(number) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.5, "0.5"),
+        (0.001, "0.001"),
+        (1e-5, "less than 0.0001"),
+        (12.345, "12.3"),
+        (999.4, "999"),
+        (999.6, "1,000"),
+        (1e7, "10,000,000"),
+        (-0.25, "-0.25"),
+    ],
+)
+def test_a_number_is_shown_with_three_digits(value, text):
+    assert format_number(value) == text
+
+
+@given(st.floats(min_value=-1e15, max_value=1e15))
+def test_a_shown_number_never_has_an_exponent(value):
+    assert "e" not in format_number(value).replace("less", "")

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from asyncbench.cli.places import cache_folder
 from asyncbench.errors import ExitCode
-from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
+from asyncbench.telemetry.host import cpu_name, cpus_text, host_facts
 from asyncbench.units import format_size
 
 TENSORRT_QUESTION = (sys.executable, "-m", "asyncbench.cli.ask_tensorrt")
@@ -58,7 +58,7 @@ def _findings() -> Iterator[Finding]:
 def _host() -> Finding:
     memory = host_facts()["memory_bytes"]
     size = format_size(memory) if isinstance(memory, int) else "?"
-    return Finding(what="host", works=None, found=f"{cpu_name()}, {cpus_allowed()} processors allowed, {size}")
+    return Finding(what="host", works=None, found=f"{cpu_name()}, {cpus_text()}, {size}")
 
 
 def _cache() -> Finding:

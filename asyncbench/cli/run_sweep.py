@@ -79,7 +79,7 @@ def run_sweep(plan: Invocation, console: Console) -> int:
             bench_command=BENCH_COMMAND,
             header=_header(plan, sweep_id, resumed=read is not None),
             read_oom=stack.enter_context(closing(HostMemory())).read_oom,
-            latency_limit_ns=plan.configs[0].latency_limit_ns,
+            latency_limit=plan.configs[0].asked_latency,
             done=done,
         )
         with own_error_alone():

@@ -89,7 +89,8 @@ def sweep(
         typer.Option(help="Where lanes do not all fit: backpressure (share them), skip (the cell) or fail (end)."),
     ] = None,
     latency_limit: Annotated[
-        str | None, typer.Option(help="Also name the best cell below this latency, such as 20ms.")
+        str | None,
+        typer.Option(help="Also name the best cell below this latency: p95=20ms, or 20ms, which means p99."),
     ] = None,
     cell_timeout: Annotated[
         str | None, typer.Option(help="A cell in which nothing completes for so long has failed.")

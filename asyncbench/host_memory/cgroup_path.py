@@ -1,4 +1,4 @@
-"""Where the memory control group of this process is mounted, and those that it is in.
+"""Where the control groups of this process are mounted, and which ones limit its memory and its processor time.
 
 Source: cgroups(7), cgroup_namespaces(7), and proc(5) for the fields of mountinfo.
 """
@@ -31,13 +31,13 @@ class CgroupMount:
     """One hierarchy of groups as it can be seen here.
 
     Attributes:
-        has_memory: The memory controller of version 1 is on it; always False on version 2, which does not tell here.
+        controllers: Those of version 1 that are on it; none on version 2, which does not tell here.
         top: The group that is at the mount point; in a container usually not `/`.
         point: The mount point.
     """
 
     version: CgroupVersion
-    has_memory: bool
+    controllers: frozenset[str]
     top: PurePosixPath
     point: PurePosixPath
 
@@ -47,7 +47,7 @@ class Membership:
     """One line of /proc/self/cgroup: the group of this process in one hierarchy."""
 
     version: CgroupVersion
-    has_memory: bool
+    controllers: frozenset[str]
     group: PurePosixPath
 
 
@@ -69,9 +69,21 @@ def find_memory_groups(root: Path) -> tuple[GroupFolder, ...]:
     Args:
         root: `/`, or a fake tree.
     """
+    return _find_limiting(root, "memory")
+
+
+def find_cpu_groups(root: Path) -> tuple[GroupFolder, ...]:
+    """Return the group of this process that limits its processor time, and then its parents; see `find_memory_groups`.
+
+    On version 1 that is the controller `cpu`, mounted alone or as `cpu,cpuacct`.
+    """
+    return _find_limiting(root, "cpu")
+
+
+def _find_limiting(root: Path, controller: str) -> tuple[GroupFolder, ...]:
     memberships = parse_memberships(_text(root / "proc/self/cgroup"))
-    memory = [own for own in memberships if own.has_memory]
-    return _find(root, memory or [own for own in memberships if own.version is CgroupVersion.V2])
+    limiting = [own for own in memberships if controller in own.controllers]
+    return _find(root, limiting or [own for own in memberships if own.version is CgroupVersion.V2])
 
 
 def find_pressure_group(root: Path) -> GroupFolder | None:
@@ -98,7 +110,7 @@ def parse_memberships(memberships: str) -> list[Membership]:
     return [
         Membership(
             version=CgroupVersion.V2 if (number, controllers) == ("0", "") else CgroupVersion.V1,
-            has_memory="memory" in controllers.split(","),
+            controllers=frozenset(filter(None, controllers.split(","))),
             group=PurePosixPath(group),
         )
         for number, controllers, group in (line for line in fields if len(line) == 3)  # noqa: PLR2004 - number, controllers, group
@@ -114,7 +126,7 @@ def _parse_mount(line: str) -> CgroupMount | None:
     version = CgroupVersion.V2 if kind[0] == "cgroup2" else CgroupVersion.V1
     return CgroupMount(
         version=version,
-        has_memory=version is CgroupVersion.V1 and "memory" in kind[2].split(","),
+        controllers=frozenset(kind[2].split(",") if version is CgroupVersion.V1 else ()),
         top=PurePosixPath(_unescape(mount[3])),
         point=PurePosixPath(_unescape(mount[4])),
     )
@@ -126,7 +138,7 @@ def _find(root: Path, memberships: Sequence[Membership]) -> tuple[GroupFolder, .
         (mount, _below(mount, own.group))
         for own in memberships
         for mount in mounts
-        if (mount.version, mount.has_memory) == (own.version, own.has_memory)
+        if mount.version is own.version and (mount.version is CgroupVersion.V2 or mount.controllers & own.controllers)
     ]
     if not fitting:
         return ()

@@ -50,7 +50,8 @@ class MissingPercentile:
 def percentile(histogram: Histogram, ratio: float, confidence: float = _CONFIDENCE) -> Percentile | MissingPercentile:
     """Return a percentile with its distribution-free interval, if there are enough values for it.
 
-    An interval inside one step of the histogram, and narrower than half of it, is widened to the step.
+    The interval always holds the value. One that is narrower than half of the value's step in the histogram is widened
+    to that step, and keeps what it has beyond it.
 
     Args:
         ratio: Between 0 and 1.
@@ -60,20 +61,21 @@ def percentile(histogram: Histogram, ratio: float, confidence: float = _CONFIDEN
     needed = max(minimum_samples(ratio), smallest_sample(ratio, confidence))
     if n < needed:
         return MissingPercentile(ratio=ratio, needs_more=needed - n)
-    low_rank, high_rank = interval_ranks(n, ratio, confidence)
-    low_ns, high_ns = _no_finer_than_the_steps(
-        histogram, floor(histogram.position_at_rank(low_rank)), ceil(histogram.position_at_rank(high_rank))
-    )
     value_ns = round(histogram.position_at_rank(ceil(ratio * n - _ROUNDING)))
+    low_rank, high_rank = interval_ranks(n, ratio, confidence)
+    low_ns = min(floor(histogram.position_at_rank(low_rank)), value_ns)
+    high_ns = max(ceil(histogram.position_at_rank(high_rank)), value_ns)
+    low_ns, high_ns = _no_finer_than_the_steps(histogram, low_ns, value_ns, high_ns)
     return Percentile(ratio=ratio, value_ns=value_ns, low_ns=low_ns, high_ns=high_ns)
 
 
-def _no_finer_than_the_steps(histogram: Histogram, low_ns: int, high_ns: int) -> tuple[int, int]:
-    lowest_ns, highest_ns = equivalent_range(low_ns)
+def _no_finer_than_the_steps(histogram: Histogram, low_ns: int, value_ns: int, high_ns: int) -> tuple[int, int]:
+    # The step is the value's: an end between two ranks of neighbouring steps may lie in the one below or above.
+    lowest_ns, highest_ns = equivalent_range(value_ns)
     # Half: down to there the density inside a step is known well enough (docs/statistics.md, resolution).
-    if high_ns > highest_ns + 1 or 2 * (high_ns - low_ns) > highest_ns + 1 - lowest_ns:
+    if 2 * (high_ns - low_ns) > highest_ns + 1 - lowest_ns:
         return low_ns, high_ns
-    return max(lowest_ns, histogram.min_ns), min(highest_ns, histogram.max_ns)
+    return max(min(low_ns, lowest_ns), histogram.min_ns), min(max(high_ns, highest_ns), histogram.max_ns)
 
 
 @lru_cache(maxsize=64)

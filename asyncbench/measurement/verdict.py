@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from asyncbench.clock import NS_PER_S
+from asyncbench.measurement.disturbance import Stalls, Throttling
 from asyncbench.measurement.percentile import minimum_samples
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
-from asyncbench.units import format_duration
+from asyncbench.units import format_duration, format_number
 
 DRIFT_LIMIT_RATIO = 0.10
 _LITTLE_LIMIT_RATIO = 0.01
@@ -18,6 +20,15 @@ _CONCURRENCY_LIMIT_RATIO = 0.98
 # A guess: more than a tenth of the time is no longer a remark about the network's figures, but about whose they are.
 _IDLE_LIMIT_RATIO = 0.10
 _MIN_PER_LANE = 2
+# A stall this long is nothing that a scheduler does: the process was stopped, and how long says nothing of the network.
+_STOPPED_NS = NS_PER_S
+_STOPPED_RATIO = 0.01
+_STALLED_RATIO = 0.05
+_THROTTLED_RATIO = 0.01
+# Finer is not worth a digit: the histogram is not.
+_FINEST_PERCENT = 0.01
+# Nobody measures one cell for longer.
+_LONGEST_ADVISED_NS = 600 * NS_PER_S
 
 
 class ReasonCode(str, Enum):
@@ -27,6 +38,8 @@ class ReasonCode(str, Enum):
     CANARY_MISMATCH = "canary_mismatch"
     NO_COMPLETIONS = "no_completions"
     LITTLES_LAW = "littles_law"
+    STOOD_STILL = "stood_still"
+    CPU_THROTTLED = "cpu_throttled"
     TIME_LIMIT = "time_limit"
     OUT_OF_REACH = "out_of_reach"
     DRIFT = "drift"
@@ -67,6 +80,8 @@ def judge(
     window: WindowResult | None,
     progress: StopProgress,
     drift_ratio: float | None,
+    stalls: Stalls,
+    throttling: Throttling | None,
     lanes: int,
     withheld: bool,
     steady: bool,
@@ -80,6 +95,8 @@ def judge(
         window: None where it never opened.
         progress: How precise the service times are.
         drift_ratio: Significant change of the service time over the window; None where there is none.
+        stalls: When the process stood still in the window.
+        throttling: What a CPU quota withheld in it; None where there is no quota.
         lanes: Lanes that were resident: how many inferences could be in flight.
         withheld: Whether some of them were withheld for a time: then fewer in flight are no surprise.
         steady: Whether the warm-up ended steady, rather than at its limit.
@@ -94,7 +111,11 @@ def judge(
         findings.append((Status.INVALID, ReasonCode.NO_COMPLETIONS, "no inference completed inside the window"))
     else:
         findings += _law_findings(window, lanes)
-        findings += _precision_findings(stop_reason, rule, progress, window)
+        stood_still = list(_stall_findings(stalls, throttling, window))
+        findings += stood_still
+        # How long a window should have been is unknown where part of it was lost.
+        findings += () if stood_still else _precision_findings(stop_reason, rule, progress, window)
+        findings += _throttle_findings(throttling, window)
         findings += _drift_findings(drift_ratio)
         findings += _few_findings(window, lanes, fixed=rule.fixed)
         findings += () if withheld else _load_findings(window, lanes, awaited=awaited)
@@ -114,7 +135,11 @@ def _verdict(findings: list[_Finding]) -> Verdict:
 def _interrupted_text(window: WindowResult | None) -> str:
     if window is None:
         return "stopped by the user before the window opened"
-    return f"stopped by the user after {window.n} inferences in {format_duration(window.window_ns)}"
+    return f"stopped by the user after {_count(window.n, 'inference')} in {format_duration(window.window_ns)}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
@@ -129,28 +154,82 @@ def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
         yield Status.INVALID, ReasonCode.LITTLES_LAW, text
 
 
+def _stall_findings(stalls: Stalls, throttling: Throttling | None, window: WindowResult) -> Iterator[_Finding]:
+    if stalls.suspended_ns:
+        text = f"the machine was suspended for {format_duration(stalls.suspended_ns)} while it measured: measure again"
+        yield Status.INVALID, ReasonCode.STOOD_STILL, text
+    if throttling is not None and throttling.throttled_ns >= stalls.total_ns:
+        return  # it is the quota that held the process back, and that has a reason of its own
+    share = stalls.total_ns / window.window_ns
+    lost = f"{format_duration(stalls.total_ns)} of the {format_duration(window.window_ns)} window"
+    stopped = stalls.longest_ns >= _STOPPED_NS
+    if stopped and share > _STOPPED_RATIO:
+        text = f"the process stood still for {lost} (stopped, frozen or suspended): measure again"
+        yield Status.INVALID, ReasonCode.STOOD_STILL, text
+    elif stopped or share > _STALLED_RATIO:
+        status = Status.IMPRECISE if share > _STALLED_RATIO else Status.MEASURED
+        text = f"the process did not run for {lost} (stopped, or other programs kept the processors busy)"
+        yield status, ReasonCode.STOOD_STILL, text
+
+
+def _throttle_findings(throttling: Throttling | None, window: WindowResult) -> Iterator[_Finding]:
+    if throttling is None or not throttling.throttled_ns:
+        return
+    status = Status.IMPRECISE if throttling.throttled_ns > _THROTTLED_RATIO * window.window_ns else Status.MEASURED
+    text = (
+        f"throttled for {format_duration(throttling.throttled_ns)} (summed over processors) of "
+        f"{format_duration(window.window_ns)}, in {throttling.throttled_periods:,} of {throttling.periods:,} periods, "
+        f"by its control group's CPU quota of {format_number(throttling.quota_cpus)} processors: "
+        "the figures are those of the quota"
+    )
+    yield status, ReasonCode.CPU_THROTTLED, text
+
+
 def _precision_findings(
     stop_reason: StopReason | None, rule: StopRule, progress: StopProgress, window: WindowResult
 ) -> Iterator[_Finding]:
-    needed = format_duration(needed_window_ns(rule, progress, n=window.n, window_ns=window.window_ns))
+    needed_ns = needed_window_ns(rule, progress, n=window.n, window_ns=window.window_ns)
     if stop_reason is StopReason.TIME_LIMIT:
         text = (
-            f"after {format_duration(window.window_ns)} the median is known {_within(progress.median_ratio)} "
-            f"(asked {_within(rule.median_ratio)}) and p99 {_within(progress.p99_ratio)} "
-            f"(asked {_within(rule.p99_ratio)}): about {needed} would do"
+            f"after {format_duration(window.window_ns)} the median is {_known(progress.median_ratio)} "
+            f"(asked within {_plus_minus(rule.median_ratio)}) and p99 is {_known(progress.p99_ratio)} "
+            f"(asked within {_plus_minus(rule.p99_ratio)}): {_advice(needed_ns, progress)}"
         )
         yield Status.IMPRECISE, ReasonCode.TIME_LIMIT, text
     elif stop_reason is StopReason.OUT_OF_REACH:
         text = (
-            f"p99 takes {minimum_samples(0.99)} inferences, about {needed} at {window.inferences_per_s:.3g}/s, "
-            f"and the window may last {format_duration(rule.max_window_ns)}: stopped with the median known "
-            f"{_within(progress.median_ratio)}"
+            f"p99 takes {minimum_samples(0.99)} inferences at {_rate(window)}: {_advice(needed_ns, progress)}, "
+            f"and the window may last {format_duration(rule.max_window_ns)}; stopped with the median "
+            f"{_known(progress.median_ratio)}"
         )
         yield Status.IMPRECISE, ReasonCode.OUT_OF_REACH, text
 
 
-def _within(half_width_ratio: float | None) -> str:
-    return "not at all" if half_width_ratio is None else f"within ±{half_width_ratio * 100:.2g} %"
+def _advice(needed_ns: float, progress: StopProgress) -> str:
+    """Return how long a window would do, if anybody would measure one cell for so long."""
+    if needed_ns <= _LONGEST_ADVISED_NS:
+        return f"about {format_duration(needed_ns)} would do"
+    if progress.p99_ratio is None:
+        return "more than 10 minutes would be needed, it is too slow for that"
+    return "more than 10 minutes would be needed, it scatters too much for that (the stop rule can ask for less)"
+
+
+def _known(half_width_ratio: float | None) -> str:
+    """Return how well a percentile is known; an interval wider than twice its value is no knowledge."""
+    if half_width_ratio is None or half_width_ratio > 1:
+        return "not known yet"
+    return f"known within {_plus_minus(half_width_ratio)}"
+
+
+def _plus_minus(half_width_ratio: float) -> str:
+    percent = max(half_width_ratio * 100, _FINEST_PERCENT)
+    return f"±{format_number(float(f'{percent:.2g}'))} %"
+
+
+def _rate(window: WindowResult) -> str:
+    if window.inferences_per_s < 1:
+        return f"one in {format_duration(window.window_ns / window.n)}"
+    return f"{format_number(window.inferences_per_s)}/s"
 
 
 def _drift_findings(drift_ratio: float | None) -> Iterator[_Finding]:
@@ -165,7 +244,8 @@ def _few_findings(window: WindowResult, lanes: int, *, fixed: bool) -> Iterator[
     if window.n < _MIN_PER_LANE * lanes:
         # Whoever fixed the length knows how many inferences that makes.
         status = Status.MEASURED if fixed else Status.IMPRECISE
-        text = f"{window.n} inferences completed on {lanes} lanes: fewer than {_MIN_PER_LANE} per lane"
+        completed, on = _count(window.n, "inference"), _count(lanes, "lane")
+        text = f"{completed} completed on {on}: fewer than {_MIN_PER_LANE} per lane"
         yield status, ReasonCode.FEW_PER_LANE, text
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asyncbench.clock import NS_PER_S
+from asyncbench.measurement.gaps import GapMeter
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.little import little_residual
 from asyncbench.measurement.stamps import Completions, Int64Array
@@ -26,6 +27,7 @@ class WindowResult:
         mean_in_flight: Time-weighted; inferences that lie partly in the window count with that part.
         mean_service_ns: Over the n inferences, each as a whole.
         longest_service_ns: Of the n, and of what was still in flight at the end as far as it had come.
+        longest_gap_ns: The longest time in which nothing completed; see `GapMeter.longest_ns`.
         littles_law_residual: See `little_residual`.
     """
 
@@ -38,6 +40,7 @@ class WindowResult:
     longest_service_ns: int
     littles_law_residual: float | None
     inferences_per_s: float
+    longest_gap_ns: int = 0
 
 
 class WindowMeter:
@@ -57,6 +60,7 @@ class WindowMeter:
         self.gpu_histogram: Histogram | None = None
         self.undisturbed_histogram: Histogram | None = None
         self._disturbed = False
+        self._gaps = GapMeter()
         self._opened_at_ns: int | None = None
         self._closed_at_ns: int | None = None
         self._ended_at_ns = 0
@@ -70,6 +74,7 @@ class WindowMeter:
     def open(self, opened_at_ns: int) -> None:
         """Start at an instant at which an inference completed, not earlier than any completion seen so far."""
         self._opened_at_ns = self._ended_at_ns = opened_at_ns
+        self._gaps.open(opened_at_ns)
 
     def close(self, closed_at_ns: int) -> None:
         """Count no completion later than this, nor later than the latest one counted already.
@@ -126,6 +131,7 @@ class WindowMeter:
             self.undisturbed_histogram.record(service)
         self.enqueue_histogram = _recorded(self.enqueue_histogram, completions.enqueue_ns, counted)
         self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
+        self._gaps.record(completed)
         self._service_ns += int(service.sum())
         self._inside_ns += int((completed - np.maximum(issued, opened_at_ns)).sum())
         early = issued < opened_at_ns
@@ -151,6 +157,7 @@ class WindowMeter:
             longest_service_ns=self._longest_service_ns(),
             littles_law_residual=_residual(mean_in_flight, inferences_per_s, mean_service_ns),
             inferences_per_s=inferences_per_s,
+            longest_gap_ns=self._gaps.longest_ns(),
         )
 
     def _longest_service_ns(self) -> int:

@@ -26,6 +26,29 @@ class Warmup(Written):
     """False where the limit of the warm-up ended it first."""
 
 
+class StoodStill(Written):
+    """Stretches of the window in which the bench process did not run: it was stopped, frozen, or got no processor."""
+
+    n: NonNegativeInt
+    total_ns: NonNegativeInt
+    longest_ns: NonNegativeInt
+    suspended_ns: NonNegativeInt = 0
+    """For how long the machine was suspended meanwhile; that is no part of the window."""
+
+
+class CpuThrottling(Written):
+    """What a CPU quota of the control group withheld in the window."""
+
+    quota_cpus: NonNegativeFloat
+    """Processors' worth of time that the group may use."""
+    periods: NonNegativeInt
+    """Periods of the quota in which the group wanted to run."""
+    throttled_periods: NonNegativeInt
+    """Those of them in which it was held back."""
+    throttled_ns: NonNegativeInt
+    """For how long, summed over processors: may be more than the window."""
+
+
 class LaneChange(Written):
     """Lanes were taken away, or one was given back."""
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
-from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
+from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
 from asyncbench.results.fields import Facts, Text, UtcText, Written
 from asyncbench.results.latency import Latency
 from asyncbench.sweep.cell import Driver, InputKind, Precision
@@ -92,6 +92,12 @@ class CellRecord(_Record):
     """Relative gap between the mean in flight and rate x mean service; 0 is perfect."""
     drift_ratio: float | None = None
     """How much the speed moved from the start of the window to its end."""
+    longest_gap_ns: NonNegativeInt | None = None
+    """The longest time in the window in which nothing completed on any lane; a lower bound below 1/2,048 of it."""
+    stalls: StoodStill | None = None
+    """Null where the bench process never stood still in the window."""
+    cpu_throttling: CpuThrottling | None = None
+    """Null where no control group has a CPU quota."""
     warmup: Warmup | None = None
     memory: Memory = Memory()
     gpu: Facts | None = None
@@ -133,13 +139,27 @@ class BestCell(Written):
 
 
 class BestUnderLimit(BestCell):
-    """The fastest cell below a latency limit, and by which percentile it was judged."""
+    """The fastest cell that stays below a latency limit, and its latency."""
 
     latency_limit_ns: NonNegativeInt
     percentile: str
-    """The highest percentile that the cell has, at most the one that was asked for."""
+    """The one that was asked for."""
     latency_ns: NonNegativeInt
     """Its value."""
+    latency_high_ns: NonNegativeInt | None = None
+    """The upper end of its 95 % interval, which is what must stay below the limit."""
+
+
+class LatencyLimitCounts(Written):
+    """A latency limit that was asked for, and how many cells stand how to it. Cells without a figure do not count."""
+
+    percentile: str
+    latency_limit_ns: NonNegativeInt
+    below: NonNegativeInt
+    """The whole 95 % interval of the percentile is."""
+    above: NonNegativeInt
+    undecided: NonNegativeInt
+    """The interval reaches over the limit, or there are too few inferences for the percentile."""
 
 
 class TrailerRecord(_Record):
@@ -153,6 +173,8 @@ class TrailerRecord(_Record):
     duration_ns: NonNegativeInt
     best_throughput: BestCell | None = None
     best_under_latency_limit: BestUnderLimit | None = None
+    latency_limit: LatencyLimitCounts | None = None
+    """Null where none was asked for, or where the cells are of several models."""
     knee: BestCell | None = None
     """The fewest items in flight that reach 95 % of the best throughput."""
 

@@ -6,11 +6,13 @@ Only cells with a figure count: measured and imprecise ones. Give the cells of o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from asyncbench.measurement.status import Status
-from asyncbench.results.latency import PercentileValue, percentile_name
+from asyncbench.results.latency import LatencyBlock
+from asyncbench.results.latency_limit import WITH_FIGURE, latency_of, sort_by_limit
 from asyncbench.results.record import BestCell, BestUnderLimit, CellRecord
+from asyncbench.sweep.latency_limit import LatencyLimit
 
 # Ours: more than the 2 % by which two runs of one cell may differ, less than what a user would notice.
 KNEE_RATIO = 0.95
@@ -28,22 +30,26 @@ def best_throughput(cells: Iterable[CellRecord]) -> BestCell | None:
     return None if fastest is None else _best(fastest)
 
 
-def best_under_latency_limit(
-    cells: Iterable[CellRecord], limit_ns: int, *, ratio: float = 0.99
-) -> BestUnderLimit | None:
-    """Return the fastest cell whose latency is at most the limit, None where there is none.
-
-    A cell is judged by its highest percentile at or below `ratio`, because a short window has no p99; the result says
-    which one it was. The latency is `response` where it was measured (it includes waiting), else `service`.
-    """
-    judged = [(cell, *found) for cell in _with_figure(cells) if (found := _percentile_at_most(cell, ratio))]
-    below = [each for each in judged if each[2].value_ns <= limit_ns]
+def best_under_latency_limit(cells: Iterable[CellRecord], limit: LatencyLimit) -> BestUnderLimit | None:
+    """Return the fastest cell that stays below the limit, None where none is known to; see `latency_limit`."""
+    below = [(cell, block.percentiles[limit.percentile]) for cell, block in _below(cells, limit)]
     if not below:
         return None
-    cell, name, value = max(below, key=lambda each: _speed(each[0]))
+    cell, value = max(below, key=lambda each: _speed(each[0]))
     return BestUnderLimit(
-        **_best(cell).model_dump(), latency_limit_ns=limit_ns, percentile=name, latency_ns=value.value_ns
+        **_best(cell).model_dump(),
+        latency_limit_ns=limit.limit_ns,
+        percentile=limit.percentile,
+        latency_ns=value.value_ns,
+        latency_high_ns=value.high_ns,
     )
+
+
+def _below(cells: Iterable[CellRecord], limit: LatencyLimit) -> Iterator[tuple[CellRecord, LatencyBlock]]:
+    for cell in sort_by_limit(_with_figure(cells), limit).below:
+        block = latency_of(cell)
+        if block is not None:
+            yield cell, block
 
 
 def knee(cells: Iterable[CellRecord]) -> BestCell | None:
@@ -61,8 +67,7 @@ def knee(cells: Iterable[CellRecord]) -> BestCell | None:
 
 
 def _with_figure(cells: Iterable[CellRecord]) -> list[CellRecord]:
-    with_figure = (Status.MEASURED, Status.IMPRECISE)
-    return [cell for cell in cells if cell.status in with_figure and cell.throughput_items_s is not None]
+    return [cell for cell in cells if cell.status in WITH_FIGURE and cell.throughput_items_s is not None]
 
 
 def _throughput(cell: CellRecord) -> float:
@@ -74,19 +79,9 @@ def _speed(cell: CellRecord) -> tuple[float, int]:
 
 
 def _effort(cell: CellRecord) -> tuple[int, float, int]:
-    median = _percentile_at_most(cell, 0.5)
-    return cell.concurrency * cell.batch, median[1].value_ns if median else float("inf"), cell.index
-
-
-def _percentile_at_most(cell: CellRecord, ratio: float) -> tuple[str, PercentileValue] | None:
-    block = cell.latency.response or cell.latency.service
-    asked = _percent(percentile_name(ratio))
-    known = [] if block is None else [item for item in block.percentiles.items() if _percent(item[0]) <= asked]
-    return max(known, key=lambda item: _percent(item[0]), default=None)
-
-
-def _percent(name: str) -> float:
-    return float(name.removeprefix("p"))
+    block = latency_of(cell)
+    median = block.percentiles.get("p50") if block else None
+    return cell.concurrency * cell.batch, median.value_ns if median else float("inf"), cell.index
 
 
 def _best(cell: CellRecord) -> BestCell:

@@ -46,6 +46,11 @@ class CellMeter:
         return self._steady.is_steady and self.warmup_count >= self._lanes
 
     @property
+    def last_completed_at_ns(self) -> int | None:
+        """The latest completion of the cell so far."""
+        return self._last_completed_at_ns
+
+    @property
     def histogram(self) -> Histogram:
         """Service times inside the window."""
         return self.window.histogram

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from asyncbench.backends.base import EngineFacts, LaneFacts
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError
+from asyncbench.measurement.disturbance import Stalls, Throttling
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import achieved
 from asyncbench.measurement.summary import summarize
 from asyncbench.measurement.verdict import ReasonCode, Verdict, judge
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.results.cell_parts import Memory, OutputsChecked, Reason, Warmup
+from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.latency_block import from_summary
 from asyncbench.results.record import CellRecord
@@ -97,6 +98,9 @@ def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:
             "littles_law_residual": window.littles_law_residual,
             "drift_ratio": seen.meter.drift.drift_ratio(),
             "cpu_s_per_item": max(0, seen.cpu_ns) / NS_PER_S / ran_items,
+            "longest_gap_ns": window.longest_gap_ns,
+            "stalls": _stalls(seen.stalls),
+            "cpu_throttling": _throttling(seen.throttling),
             "runner_ns_per_inference": _runner_ns(seen),
         }
     reasons = [Reason(code=reason.code, text=reason.text) for reason in verdict.reasons]
@@ -137,6 +141,8 @@ def _verdict(frame: CellFrame, seen: CellMeasurement) -> Verdict:
         window=seen.window,
         progress=achieved(histogram),
         drift_ratio=seen.meter.drift.drift_ratio(),
+        stalls=seen.stalls,
+        throttling=seen.throttling,
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
@@ -169,6 +175,25 @@ def _runner_ns(seen: CellMeasurement) -> float | None:
         return None
     idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
     return idle_lanes * seen.window.window_ns / seen.window.n
+
+
+def _stalls(stalls: Stalls) -> StoodStill | None:
+    if not stalls.n and not stalls.suspended_ns:
+        return None
+    return StoodStill(
+        n=stalls.n, total_ns=stalls.total_ns, longest_ns=stalls.longest_ns, suspended_ns=stalls.suspended_ns
+    )
+
+
+def _throttling(throttling: Throttling | None) -> CpuThrottling | None:
+    if throttling is None:
+        return None
+    return CpuThrottling(
+        quota_cpus=throttling.quota_cpus,
+        periods=throttling.periods,
+        throttled_periods=throttling.throttled_periods,
+        throttled_ns=throttling.throttled_ns,
+    )
 
 
 def _outputs(seen: CellMeasurement) -> OutputsChecked | None:

@@ -10,6 +10,7 @@ import trio
 from asyncbench.backends.base import AnyArray, Engine, Lane, LaneFacts
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import DeviceLostError
+from asyncbench.measurement.disturbance import Stalls, Throttling
 from asyncbench.measurement.stopping import StopReason, decide
 from asyncbench.measurement.window import WindowResult
 from asyncbench.runner.cell_meter import CellMeter
@@ -18,8 +19,10 @@ from asyncbench.runner.closed_loop import ClosedLoop
 from asyncbench.runner.governor import Governor, LaneChange
 from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.runner.output_check import OutputCheck, OutputComparison
+from asyncbench.runner.process_watch import ProcessWatch
 from asyncbench.sweep.cell import Cell
-from asyncbench.telemetry.own_process import cpu_time_ns, peak_resident_bytes, reset_peak_resident, resident_bytes
+from asyncbench.telemetry.own_process import peak_resident_bytes, reset_peak_resident, resident_bytes
+from asyncbench.units import format_duration
 
 # How often the stop rule is asked: 1 % of the default shortest window of 0.5 s would be finer than a person sees.
 TICK_S = 0.05
@@ -43,6 +46,8 @@ class CellMeasurement:
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
         cpu_ns: Processor time of this process from the opening to the closing of the window.
+        stalls: When this process stood still in the window.
+        throttling: What a CPU quota withheld in it; None where there is no quota.
     """
 
     resident_lanes: int
@@ -55,6 +60,8 @@ class CellMeasurement:
     steady: bool
     switch_ns: int
     cpu_ns: int
+    stalls: Stalls
+    throttling: Throttling | None
     host_peak_bytes: int | None
     used_device_bytes: int | None
     used_host_bytes: int | None
@@ -104,7 +111,7 @@ class CellRunner:
         self._started_at_ns = 0
         self._opened_at_ns = 0
         self._steady = False
-        self._cpu_ns = 0
+        self._process = ProcessWatch(engine.now_ns)
         self._stalled_since_ns = 0
         self._seen_count = -1
         self._all_withheld = False
@@ -127,20 +134,24 @@ class CellRunner:
             memory = await self._engine.read_memory()
             switch_ns = now_ns() - called_at_ns
             governor = self._governor = self._new_governor(lanes)
-            await self._warm_up_and_measure(lanes, governor)
+            with self._process.watching():
+                await self._warm_up_and_measure(lanes, governor)
             comparison = self._outputs.compare(self._cell.batch, governor.active) if self._compares(governor) else None
         peak_bytes = peak_resident_bytes()
+        window = self._meter.window.result() if self._meter.histogram.count else None
         return CellMeasurement(
             resident_lanes=len(lanes),
             lane_facts=self._engine.lane_facts,
             stop_reason=self._stop_reason,
             interrupted=self._stop_requested.is_set() and self._stop_reason is None,
-            window=self._meter.window.result() if self._meter.histogram.count else None,
+            window=window,
             meter=self._meter,
             warmup_ns=max(0, self._opened_at_ns - self._started_at_ns),
             steady=self._steady,
             switch_ns=switch_ns,
-            cpu_ns=self._cpu_ns,
+            cpu_ns=self._process.cpu_ns,
+            stalls=self._process.stalls_in(window),
+            throttling=self._process.throttling,
             host_peak_bytes=peak_bytes,
             used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
             used_host_bytes=_rise(resident_before_bytes, peak_bytes),
@@ -182,6 +193,7 @@ class CellRunner:
                 nursery.cancel_scope.cancel()
 
         self._meter.start(self._engine.now_ns())
+        self._process.heartbeat.start()
         await loop.run(governed)
         self._meter.finish(self._engine.now_ns())
 
@@ -207,6 +219,9 @@ class CellRunner:
         self._steady = self._meter.steady
 
     def _warm(self) -> bool:
+        # The window opens at the last completion: one from before a stall would bring the stall into the window.
+        if self._process.heartbeat.stalled_since(self._meter.last_completed_at_ns or self._started_at_ns):
+            return False
         elapsed_ns = self._engine.now_ns() - self._started_at_ns
         if self._policy.warmup_ns is not None:
             return elapsed_ns >= self._policy.warmup_ns
@@ -224,6 +239,8 @@ class CellRunner:
     async def _tick(self, loop: ClosedLoop, phase: str, since_ns: int) -> None:
         with trio.move_on_after(TICK_S):
             await self._stop_requested.wait()
+        if self._process.heartbeat.beat():
+            self._stalled_since_ns = self._engine.now_ns()  # nothing could complete while the process stood still
         looked_at_ns = self._engine.now_ns()
         loop.flush()
         self._meter.settle(looked_at_ns, busy=loop.busy_streams())
@@ -250,20 +267,20 @@ class CellRunner:
             policy = self._policy
             self._starved = policy.warmup_ns is None if phase == "warming up" else policy.rule.iterations is not None
         else:
-            limit_s = self._policy.stall_limit_ns / NS_PER_S
+            limit = format_duration(self._policy.stall_limit_ns)
             raise DeviceLostError(
-                f"no inference of {self._cell} completed for {limit_s:.0f} s",
+                f"no inference of {self._cell} completed for {limit}",
                 remedy="raise --cell-timeout if one inference really takes that long",
             )
 
     def _open_window(self) -> None:
         self._meter.open_window(self._engine.now_ns())
         self._opened_at_ns = self._engine.now_ns()
-        self._cpu_ns = -cpu_time_ns()
+        self._process.window_opened()
 
     def _close_window(self) -> None:
         self._meter.close_window(self._engine.now_ns())
-        self._cpu_ns += cpu_time_ns()
+        self._process.window_closed()
 
 
 def _rise(before_bytes: int | None, peak_bytes: int | None) -> int | None:

@@ -116,7 +116,7 @@ class Supervisor:
             sweep_id=self._run.sweep_id,
             exit_code=exit_code,
             duration_ns=duration_ns,
-            latency_limit_ns=self._run.latency_limit_ns,
+            latency_limit=self._run.latency_limit,
         )
         await self._sink.append(trailer)
         self._listener.sweep_ended(trailer)

@@ -9,6 +9,7 @@ from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.runner.bench_handle import ReadOom
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.messages import EngineOpened
+from asyncbench.sweep.latency_limit import LatencyLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class SweepRun:
     bench_command: Sequence[str]
     header: HeaderRecord
     read_oom: ReadOom
-    latency_limit_ns: int | None = None
+    latency_limit: LatencyLimit | None = None
     done: Mapping[int, CellRecord] = field(default_factory=dict)
 
     def opened_header(self, opened: EngineOpened) -> HeaderRecord:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
 from asyncbench.measurement.status import Status
-from asyncbench.results.record import CellRecord, TrailerRecord
+from asyncbench.results.latency_limit import sort_by_limit
+from asyncbench.results.record import CellRecord, LatencyLimitCounts, TrailerRecord
 from asyncbench.results.summary import best_throughput, best_under_latency_limit, count_statuses, knee
+from asyncbench.sweep.latency_limit import LatencyLimit
 
 _FAILED = (Status.ERROR, Status.INVALID)
 
@@ -26,14 +28,13 @@ def make_trailer(
     sweep_id: str,
     exit_code: ExitCode,
     duration_ns: int,
-    latency_limit_ns: int | None,
+    latency_limit: LatencyLimit | None,
 ) -> TrailerRecord:
     """Return the trailer for all cells that have a record.
 
     The best cells are only named where all cells are of one model: another network's items are other items.
     """
     comparable = records if len({record.model for record in records}) == 1 else ()
-    limited = None if latency_limit_ns is None else best_under_latency_limit(comparable, latency_limit_ns)
     return TrailerRecord(
         sweep_id=sweep_id,
         ended_at=utc_now_text(),
@@ -41,6 +42,18 @@ def make_trailer(
         exit_code=exit_code,
         duration_ns=duration_ns,
         best_throughput=best_throughput(comparable),
-        best_under_latency_limit=limited,
+        best_under_latency_limit=best_under_latency_limit(comparable, latency_limit) if latency_limit else None,
+        latency_limit=_counts(comparable, latency_limit) if latency_limit and comparable else None,
         knee=knee(comparable),
+    )
+
+
+def _counts(cells: Sequence[CellRecord], limit: LatencyLimit) -> LatencyLimitCounts:
+    stand = sort_by_limit(cells, limit)
+    return LatencyLimitCounts(
+        percentile=limit.percentile,
+        latency_limit_ns=limit.limit_ns,
+        below=len(stand.below),
+        above=len(stand.above),
+        undecided=len(stand.undecided),
     )

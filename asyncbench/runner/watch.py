@@ -9,7 +9,12 @@ import trio
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.runner.bench_handle import Answer, BenchHandle, Progress
+from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.messages import Message
+
+# Silence is counted in steps that this process was awake for. One that was stopped together with the bench process
+# would else wake up to a deadline that has passed, and kill what was silent for the same reason.
+_STEPS = 10
 
 
 async def ask_watched(
@@ -21,12 +26,28 @@ async def ask_watched(
         BenchProcessDiedError: See `BenchHandle.ask`; or it was killed.
     """
     limit_s = limit_ns / NS_PER_S
-    with trio.CancelScope(deadline=trio.current_time() + limit_s) as watch:
+    silent_steps = 0
+    answers: list[Answer] = []
 
-        def wind_up(progress: Progress) -> None:
-            watch.deadline = trio.current_time() + limit_s
-            on_progress(progress)
+    def wind_up(progress: Progress) -> None:
+        nonlocal silent_steps
+        silent_steps = 0
+        on_progress(progress)
 
-        return await bench.ask(request, on_progress=wind_up)
+    with own_error_alone():
+        async with trio.open_nursery() as nursery:
+
+            async def kill_when_silent() -> None:
+                nonlocal silent_steps
+                while silent_steps < _STEPS:
+                    await trio.sleep(limit_s / _STEPS)
+                    silent_steps += 1
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(kill_when_silent)
+            answers.append(await bench.ask(request, on_progress=wind_up))
+            nursery.cancel_scope.cancel()
+    if answers:
+        return answers[0]
     bench.kill()
     raise BenchProcessDiedError(f"the bench process was silent for {limit_s:.0f} s and was killed")

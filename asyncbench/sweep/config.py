@@ -24,6 +24,7 @@ from asyncbench.sweep.cell import Driver, InputKind, Precision
 from asyncbench.sweep.fields import (
     Axis,
     DurationText,
+    LatencyLimitText,
     Name,
     Names,
     Precisions,
@@ -32,6 +33,7 @@ from asyncbench.sweep.fields import (
     WarmupText,
     parse_warmup_ns,
 )
+from asyncbench.sweep.latency_limit import LatencyLimit, parse_latency_limit
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.sweep.stop import StopConfig
 from asyncbench.units import parse_duration_ns, parse_size_bytes
@@ -131,8 +133,9 @@ class SweepConfig(BaseModel):
         default="auto", description="How long to run before measuring: `auto` until steady, `none`, or a duration."
     )
     stop: StopConfig = Field(default=StopConfig(), description="The stop rule.")
-    latency_limit: DurationText | None = Field(
-        default=None, description="The summary also names the best cell whose latency stays below this."
+    latency_limit: LatencyLimitText | None = Field(
+        default=None,
+        description="The summary also names the best cell below this: `p99=20ms`, or `20ms`, which means p99.",
     )
     cell_timeout: DurationText = Field(
         default="60s", description="A cell whose bench process is silent for this long is recorded as an error."
@@ -242,9 +245,9 @@ class SweepConfig(BaseModel):
         return None if self.memory_reserve is None else parse_size_bytes(self.memory_reserve)
 
     @property
-    def latency_limit_ns(self) -> int | None:
-        """The latency that the summary's best cell must stay below."""
-        return None if self.latency_limit is None else parse_duration_ns(self.latency_limit)
+    def asked_latency(self) -> LatencyLimit | None:
+        """The latency that the summary's best cell must stay below, and the percentile that must."""
+        return None if self.latency_limit is None else parse_latency_limit(self.latency_limit)
 
     @property
     def cell_timeout_ns(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.axis import AXIS_PATTERN, MAX_VALUE, MAX_VALUES, check_axis, read_axis
 from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES, parse_latency_limit
 from asyncbench.sweep.problems import as_custom_error, shown
 from asyncbench.units import parse_duration_ns, parse_ratio, parse_size_bytes
 
@@ -18,6 +20,9 @@ NO_WARMUP = "none"
 
 _AXIS_REMEDY = 'write a whole number, a list of them or a text such as "1..8"'
 _DURATION_PATTERN = r"\s*[0-9]+(\.[0-9]+)?\s*[A-Za-zµμ]+\s*"
+_LIMIT_PATTERN = (
+    r"^\s*((NAMES)\s*=)?".replace("NAMES", "|".join(map(re.escape, LIMIT_PERCENTILES))) + _DURATION_PATTERN + "$"
+)
 _SIZE_PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*([kmgtKMGT][iI]?)?[bB]\s*$"
 _RATIO_PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"
 _PRECISION_PATTERN = r"^\s*(NAMES)(\s*,\s*(NAMES))*\s*$".replace("NAMES", "|".join(Precision))
@@ -135,6 +140,14 @@ DurationText = Annotated[
     str,
     AfterValidator(_checked_by(parse_duration_ns, accepts=bool, remedy="write more than 0ns")),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION_PATTERN}$", "examples": ["20ms", "1.5s", "2m"]}),
+]
+
+LatencyLimitText = Annotated[
+    str,
+    AfterValidator(
+        _checked_by(parse_latency_limit, accepts=lambda limit: limit.limit_ns > 0, remedy="write more than 0ns")
+    ),
+    WithJsonSchema({"type": "string", "pattern": _LIMIT_PATTERN, "examples": ["p99=20ms", "p99.9=1s", "20ms"]}),
 ]
 
 SizeText = Annotated[

@@ -7,6 +7,8 @@ import platform
 from pathlib import Path
 
 from asyncbench.errors import Fact
+from asyncbench.host_memory.cpu_quota import cpu_quota
+from asyncbench.units import format_number
 
 _NAME_KEYS = frozenset({"model name", "Model"})  # most processors; Arm boards
 
@@ -17,6 +19,7 @@ def host_facts() -> dict[str, Fact]:
         "cpu_name": cpu_name(),
         "logical_cpus": os.cpu_count(),
         "cpus_allowed": cpus_allowed(),
+        "cpu_quota": cpu_quota(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": platform.release(),
         "platform": platform.platform(terse=True),
@@ -27,6 +30,14 @@ def host_facts() -> dict[str, Fact]:
 def cpus_allowed() -> int:
     """Return how many processors this process may use: fewer than the machine has under taskset or in a cpuset."""
     return len(os.sched_getaffinity(0))
+
+
+def cpus_text() -> str:
+    """Return `2 processors allowed`, and what a CPU quota leaves of them where it is less."""
+    allowed, quota = cpus_allowed(), cpu_quota()
+    if quota is not None and quota < allowed:
+        return f"{format_number(quota)} of {allowed} processors: the control group allows no more"
+    return f"{allowed} {'processor' if allowed == 1 else 'processors'} allowed"
 
 
 def cpu_name() -> str:

@@ -4,7 +4,7 @@ from math import ceil, comb
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncbench.measurement.histogram import Histogram, equivalent_range
@@ -64,6 +64,31 @@ def test_value_is_the_nearest_rank_within_a_thousandth_and_inside_its_interval(v
     assert isinstance(found, Percentile)
     assert abs(found.value_ns - exact_ns) <= exact_ns / 1000 + 1
     assert min(values) <= found.low_ns <= found.value_ns <= found.high_ns <= max(values)
+
+
+@st.composite
+def narrow_samples(draw):
+    """Values that crowd into a few neighbouring steps of the histogram, most of them around one edge."""
+    lowest_ns, highest_ns = equivalent_range(draw(st.integers(2_048, 10**9)))
+    width_ns = highest_ns + 1 - lowest_ns
+    seed, below = draw(st.integers(0, 2**32 - 1)), draw(st.floats(0, 1))
+    spread_ns = max(1, round(width_ns * draw(st.sampled_from([0.01, 0.1, 0.3, 1.0, 3.0]))))
+    random = np.random.default_rng(seed)
+    n = draw(st.integers(700, 3_000))
+    offsets = random.integers(0, spread_ns, n)
+    return np.where(random.random(n) < below, highest_ns - offsets, highest_ns + 1 + offsets)
+
+
+@given(values=narrow_samples(), ratio=st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+@settings(max_examples=300)
+def test_the_interval_of_a_narrow_sample_holds_its_value_and_is_no_finer_than_half_a_step(values, ratio):
+    found = percentile(histogram_of(values), ratio)
+
+    assert isinstance(found, Percentile)
+    assert values.min() <= found.low_ns <= found.value_ns <= found.high_ns <= values.max()
+    lowest_ns, highest_ns = equivalent_range(found.value_ns)
+    inside_ns = min(highest_ns, int(values.max())) - max(lowest_ns, int(values.min()))
+    assert found.high_ns - found.low_ns >= inside_ns // 2
 
 
 def test_values_that_are_all_the_same_leave_no_doubt():

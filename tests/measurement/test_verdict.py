@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asyncbench.clock import NS_PER_S
+from asyncbench.measurement.disturbance import Stalls, Throttling
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule
 from asyncbench.measurement.verdict import Reason, ReasonCode, judge
@@ -33,6 +38,8 @@ def judged(**changed):
         "window": window(),
         "progress": StopProgress(median_ratio=0.005, p99_ratio=0.02),
         "drift_ratio": None,
+        "stalls": Stalls(),
+        "throttling": None,
         "lanes": 4,
         "withheld": False,
         "steady": True,
@@ -86,8 +93,8 @@ def test_a_flawless_cell_is_measured_without_reasons():
             Status.IMPRECISE,
             ReasonCode.TIME_LIMIT,
             (
-                "after 1.00 s the median is known within ±2 % (asked within ±1 %) and p99 within ±12 % (asked within "
-                "±5 %): about 5.76 s would do"
+                "after 1.00 s the median is known within ±2 % (asked within ±1 %) and p99 is known within ±12 % "
+                "(asked within ±5 %): about 5.76 s would do"
             ),
         ),
         (
@@ -99,8 +106,8 @@ def test_a_flawless_cell_is_measured_without_reasons():
             Status.IMPRECISE,
             ReasonCode.OUT_OF_REACH,
             (
-                "p99 takes 662 inferences, about 16.6 s at 40/s, and the window may last 5.00 s: stopped with the "
-                "median known within ±0.5 %"
+                "p99 takes 662 inferences at 40/s: about 16.6 s would do, and the window may last 5.00 s; stopped with "
+                "the median known within ±0.5 %"
             ),
         ),
         (
@@ -247,7 +254,165 @@ def test_a_time_limit_without_enough_samples_says_that_nothing_is_known():
         lanes=1,
     )
 
-    assert "the median is known not at all (asked within ±1 %) and p99 not at all" in verdict.reasons[0].text
+    assert "the median is not known yet (asked within ±1 %) and p99 is not known yet" in verdict.reasons[0].text
+
+
+STALL = Stalls(n=1, total_ns=4_020_000_000, longest_ns=4_020_000_000)
+
+
+def test_a_process_that_stood_still_makes_the_cell_invalid_and_how_long_a_window_should_be_is_not_guessed():
+    verdict = judged(
+        stalls=STALL,
+        window=window(window_ns=8 * NS_PER_S),
+        stop_reason=StopReason.TIME_LIMIT,
+        progress=StopProgress(median_ratio=4.5, p99_ratio=None),
+    )
+
+    assert verdict.status is Status.INVALID
+    assert verdict.reasons == (
+        Reason(
+            ReasonCode.STOOD_STILL,
+            "the process stood still for 4.02 s of the 8.00 s window (stopped, frozen or suspended): measure again",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("stalled_ms", "window_s", "status"),
+    [
+        (1_000, 5, Status.INVALID),
+        (1_000, 99, Status.INVALID),
+        (1_000, 100, Status.MEASURED),
+        (999, 5, Status.IMPRECISE),
+        (260, 5, Status.IMPRECISE),
+    ],
+)
+def test_what_a_stall_makes_of_a_cell_depends_on_its_length_and_its_share(stalled_ms, window_s, status):
+    stalled_ns = stalled_ms * NS_PER_S // 1_000
+
+    verdict = judged(
+        stalls=Stalls(n=1, total_ns=stalled_ns, longest_ns=stalled_ns), window=window(window_ns=window_s * NS_PER_S)
+    )
+
+    assert (verdict.status, codes(verdict)) == (status, [ReasonCode.STOOD_STILL])
+
+
+def test_a_short_stall_in_a_long_window_is_not_worth_a_word():
+    stalls = Stalls(n=1, total_ns=NS_PER_S // 4, longest_ns=NS_PER_S // 4)
+
+    assert judged(stalls=stalls, window=window(window_ns=5 * NS_PER_S)).reasons == ()
+
+
+def test_a_machine_that_was_suspended_makes_the_cell_invalid():
+    verdict = judged(stalls=Stalls(suspended_ns=60 * NS_PER_S))
+
+    assert verdict.status is Status.INVALID
+    assert verdict.reasons[0].text == "the machine was suspended for 60.0 s while it measured: measure again"
+
+
+def throttled(throttled_ns, *, quota_cpus=0.5):
+    return Throttling(quota_cpus=quota_cpus, periods=50, throttled_periods=48, throttled_ns=throttled_ns)
+
+
+def test_a_quota_that_held_the_process_back_is_named_and_the_cell_is_imprecise():
+    verdict = judged(throttling=throttled(2_400_000_000), window=window(window_ns=5 * NS_PER_S))
+
+    assert verdict.status is Status.IMPRECISE
+    assert verdict.reasons == (
+        Reason(
+            ReasonCode.CPU_THROTTLED,
+            "throttled for 2.40 s (summed over processors) of 5.00 s, in 48 of 50 periods, by its control group's CPU "
+            "quota of 0.5 processors: the figures are those of the quota",
+        ),
+    )
+
+
+@pytest.mark.parametrize(("throttled_ns", "said"), [(0, []), (10_000_000, [ReasonCode.CPU_THROTTLED])])
+def test_a_quota_that_hardly_held_back_only_informs_and_one_that_never_did_says_nothing(throttled_ns, said):
+    verdict = judged(throttling=throttled(throttled_ns))
+
+    assert (verdict.status, codes(verdict)) == (Status.MEASURED, said)
+
+
+def test_a_process_that_stood_still_because_of_its_quota_was_not_stopped():
+    verdict = judged(
+        stalls=STALL, throttling=throttled(5 * NS_PER_S, quota_cpus=0.001), window=window(window_ns=8 * NS_PER_S)
+    )
+
+    assert codes(verdict) == [ReasonCode.CPU_THROTTLED]
+
+
+@pytest.mark.parametrize(
+    ("progress", "known"),
+    [
+        (StopProgress(median_ratio=4.5, p99_ratio=0.2), "the median is not known yet (asked within ±1 %)"),
+        (StopProgress(median_ratio=1.0, p99_ratio=0.2), "the median is known within ±100 % (asked within ±1 %)"),
+        (StopProgress(median_ratio=0.0123, p99_ratio=7.0), "p99 is not known yet (asked within ±5 %)"),
+        (StopProgress(median_ratio=1e-9, p99_ratio=0.2), "the median is known within ±0.01 % (asked within ±1 %)"),
+    ],
+)
+def test_an_interval_wider_than_its_value_is_no_knowledge(progress, known):
+    verdict = judged(stop_reason=StopReason.TIME_LIMIT, progress=progress)
+
+    assert known in verdict.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("progress", "why"),
+    [
+        (
+            StopProgress(median_ratio=4.5, p99_ratio=4.5),
+            "more than 10 minutes would be needed, it scatters too much for that (the stop rule can ask for less)",
+        ),
+        (
+            StopProgress(median_ratio=4.5, p99_ratio=None),
+            "more than 10 minutes would be needed, it is too slow for that",
+        ),
+    ],
+)
+def test_nobody_is_told_to_measure_a_cell_for_hours(progress, why):
+    verdict = judged(stop_reason=StopReason.TIME_LIMIT, progress=progress, window=window(n=20, in_flight=4.0))
+
+    assert verdict.reasons[0].text.endswith(why)
+
+
+def test_a_rate_below_one_a_second_is_told_as_the_time_of_one():
+    verdict = judged(
+        stop_reason=StopReason.OUT_OF_REACH,
+        progress=StopProgress(median_ratio=0.005, p99_ratio=None),
+        window=window(n=4, window_ns=48 * NS_PER_S),
+        lanes=2,
+        withheld=True,
+    )
+
+    assert verdict.reasons[0].text.startswith(
+        "p99 takes 662 inferences at one in 12.0 s: more than 10 minutes would be needed, it is too slow for that, "
+    )
+
+
+def test_one_inference_is_no_inferences():
+    assert judged(window=window(n=1), lanes=1).reasons[0].text.startswith("1 inference completed on 1 lane:")
+
+
+@given(
+    median_ratio=st.floats(0, 1e6) | st.none(),
+    p99_ratio=st.floats(0, 1e6) | st.none(),
+    n=st.integers(1, 10**9),
+    window_ns=st.integers(1, 10**13),
+    reason=st.sampled_from([StopReason.TIME_LIMIT, StopReason.OUT_OF_REACH]),
+)
+def test_no_figure_has_an_exponent_or_more_than_100_percent_or_hours(median_ratio, p99_ratio, n, window_ns, reason):
+    verdict = judged(
+        stop_reason=reason,
+        progress=StopProgress(median_ratio=median_ratio, p99_ratio=p99_ratio),
+        window=window(n=n, window_ns=window_ns, longest_ns=10**15),
+        rule=StopRule(max_window_ns=5 * NS_PER_S),
+    )
+
+    text = next(each.text for each in verdict.reasons if each.code in (ReasonCode.TIME_LIMIT, ReasonCode.OUT_OF_REACH))
+    assert not re.search(r"\de[+-]?\d", text)
+    assert all(float(percent) <= 100 for percent in re.findall(r"±([0-9.]+) %", text))
+    assert not re.search(r"about [0-9]+h", text)
 
 
 def test_one_long_inference_at_an_edge_of_the_window_does_not_break_littles_law():

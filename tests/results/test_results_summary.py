@@ -7,6 +7,11 @@ from hypothesis import strategies as st
 from asyncbench.measurement.status import Status
 from asyncbench.results.latency import Latency, LatencyBlock, PercentileValue
 from asyncbench.results.summary import best_throughput, best_under_latency_limit, count_statuses, knee
+from asyncbench.sweep.latency_limit import LatencyLimit
+
+
+def p99_within(limit_ns):
+    return LatencyLimit(percentile="p99", limit_ns=limit_ns)
 
 
 def block(**values_ns):
@@ -27,7 +32,9 @@ def measured(make_cell):
     return make
 
 
-@pytest.mark.parametrize("find", [best_throughput, knee, lambda cells: best_under_latency_limit(cells, 10**9)])
+@pytest.mark.parametrize(
+    "find", [best_throughput, knee, lambda cells: best_under_latency_limit(cells, p99_within(10**9))]
+)
 @pytest.mark.parametrize("status", [Status.INVALID, Status.DOES_NOT_FIT, Status.INTERRUPTED, Status.ERROR])
 def test_cells_without_a_figure_never_stand_out(find, status, measured, make_cell):
     assert find([measured(0, 100.0, status=status, p99=1), make_cell(1)]) is None
@@ -53,30 +60,9 @@ def test_of_equally_fast_cells_the_first_of_the_grid_is_named(measured):
 def test_the_fastest_cell_within_the_limit_is_named_and_the_limit_counts_as_within(measured):
     cells = [measured(0, 100.0, p99=10), measured(1, 200.0, p99=20), measured(2, 300.0, p99=21)]
 
-    best = best_under_latency_limit(cells, 20)
+    best = best_under_latency_limit(cells, p99_within(20))
 
     assert (best.index, best.percentile, best.latency_ns, best.latency_limit_ns) == (1, "p99", 20, 20)
-
-
-def test_a_short_cell_is_judged_by_the_highest_percentile_that_it_has_and_says_so(measured):
-    best = best_under_latency_limit([measured(0, 100.0, p50=5, p95=15, p90=10)], 20)
-
-    assert (best.percentile, best.latency_ns) == ("p95", 15)
-
-
-def test_a_percentile_above_the_one_asked_for_does_not_judge(measured):
-    cell = measured(0, 100.0, p50=5, p99=10, p99_9=1_000)
-
-    assert best_under_latency_limit([cell], 20).percentile == "p99"
-    assert best_under_latency_limit([cell], 20, ratio=0.999) is None
-
-
-def test_a_cell_without_any_percentile_is_not_said_to_be_within_a_limit(measured):
-    assert best_under_latency_limit([measured(0, 100.0)], 20) is None
-
-
-def test_waiting_counts_against_the_limit(measured):
-    assert best_under_latency_limit([measured(0, 100.0, p99=10, response=block(p99=30))], 20) is None
 
 
 def test_the_knee_is_the_fewest_items_in_flight_that_reach_95_percent(measured):

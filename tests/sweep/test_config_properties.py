@@ -14,6 +14,7 @@ from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import check_config
 from asyncbench.sweep.grid import expand
+from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES
 from asyncbench.sweep.loading import load_config, merge_config
 from asyncbench.sweep.schema import config_schema
 
@@ -55,7 +56,7 @@ POINTS = some_of(
 RUN = some_of(
     warmup=DURATIONS | st.sampled_from(["auto", "none", "0s"]),
     stop=some_of(median=RATIOS, p99=RATIOS, min=st.just("100ms"), max=st.sampled_from(["5s", "1m"])),
-    latency_limit=DURATIONS | st.none(),
+    latency_limit=DURATIONS | st.builds("{}={}".format, st.sampled_from(LIMIT_PERCENTILES), DURATIONS) | st.none(),
     cell_timeout=DURATIONS,
     driver=st.sampled_from(["pump", "await"]),
     seed=st.integers(min_value=0, max_value=2**63 - 1),

@@ -17,7 +17,6 @@ from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.runner.messages import CellProgress
 from asyncbench.sweep.cell import Cell
-from asyncbench.units import format_duration
 
 # Lines that the terminal needs beside the surface's rows: title, heading, bar, running cell, spare.
 _FRAME_LINES = 6
@@ -102,7 +101,7 @@ class LiveListener:
     def _draw(self) -> None:
         bar = Table.grid(padding=(0, 1))
         pace = self._pace()
-        left = f"about {format_duration(pace.left_ns)} left" if pace.left_ns is not None else ""
+        left = pace.left_text or ""
         ended = pace.resumed + pace.ended
         bar.add_row(ProgressBar(total=pace.total, completed=ended, width=40), f"{ended}/{pace.total} cells", left)
         self._live.update(Group(self._surface(), bar, self._status), refresh=True)

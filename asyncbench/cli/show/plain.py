@@ -11,7 +11,6 @@ from asyncbench.clock import now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.runner.messages import CellProgress
 from asyncbench.sweep.cell import Cell
-from asyncbench.units import format_duration
 
 
 class PlainListener:
@@ -60,7 +59,7 @@ class PlainListener:
             ended=len(self._records) - self._resumed,
             elapsed_ns=now_ns() - self._started_at_ns,
         )
-        left = f"  ({format_duration(pace.left_ns)} left)" if pace.left_ns else ""
+        left = f"  ({pace.left_text})" if pace.left_text else ""
         self._write(cell_line(record, self._total) + left)
 
     def notice(self, text: str) -> None:

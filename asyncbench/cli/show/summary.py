@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from asyncbench.cli.show.latency_limit import latency_limit_lines
 from asyncbench.cli.show.text import percentile_text, throughput_text
 from asyncbench.measurement.status import Status
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.units import format_duration
 
 CELLS_NAMED = 8
+# Codes of reasons that a longer window does away with.
+_LONGER_HELPS = frozenset({"time_limit", "out_of_reach", "few_per_lane"})
 
 
 def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trailer: TrailerRecord) -> list[str]:
     """Return what failed, and then the summary, one line each."""
     lines = [*_failures(records), _counts(trailer, header.cells)]
     lines += _best("best throughput", trailer.best_throughput, records)
-    limited = trailer.best_under_latency_limit
-    if limited is not None:
-        label = f"best with {limited.percentile} <= {format_duration(limited.latency_limit_ns)}"
-        lines += _best(label, limited, records)
+    lines += latency_limit_lines(records.values(), trailer)
     lines += _best("knee (95 % of best)", trailer.knee, records)
     lines += _imprecise(records)
     lines.append(_runner_cost(header, records))
@@ -37,16 +37,19 @@ def _best(label: str, best: BestCell | None, records: Mapping[int, CellRecord]) 
         return []
     service = records[best.index].latency.service
     where = f"{best.precision} batch={best.batch} concurrency={best.concurrency}"
-    latency = f"p50 {percentile_text(service, 'p50')}, p99 {percentile_text(service, 'p99')}"
+    latency = f"{percentile_text(service, 'p50')}, {percentile_text(service, 'p99')}"
     return [f"{label + ':':<22} {throughput_text(best.throughput_items_s):>8} items/s at {where}; {latency}"]
 
 
 def _imprecise(records: Mapping[int, CellRecord]) -> list[str]:
-    """Return what would make imprecise cells precise, in the words of the last of them."""
-    reasons = [record.reasons[0].text for record in records.values() if record.status is Status.IMPRECISE]
+    """Return why cells are imprecise, in the words of the last of them, and whether a longer window would help."""
+    reasons = [record.reasons[0] for record in records.values() if record.status is Status.IMPRECISE and record.reasons]
     if not reasons:
         return []
-    return [f"{'imprecise:':<22} {len(reasons)} cells; --duration measures longer. The last: {reasons[-1]}"]
+    count = f"{len(reasons)} cell{'s' if len(reasons) > 1 else ''}"
+    longer = "; --duration measures longer" if any(reason.code in _LONGER_HELPS for reason in reasons) else ""
+    last = "" if len(reasons) == 1 else "The last: "
+    return [f"{'imprecise:':<22} {count}{longer}. {last}{reasons[-1].text}"]
 
 
 def _runner_cost(header: HeaderRecord, records: Mapping[int, CellRecord]) -> str:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from asyncbench.cli.show.reason_words import reason_words
 from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord
-from asyncbench.units import format_duration
+from asyncbench.units import format_duration, format_number
 
 
 def throughput_text(items_s: float | None) -> str:
     """Return `25,825` or `164` or `7.31`, items per second; `-` where there is none."""
     if items_s is None:
         return "-"
-    return f"{items_s:,.0f}" if items_s >= 100 else f"{items_s:.3g}"  # noqa: PLR2004 # three digits are enough
+    return f"{items_s:,.0f}" if items_s >= 100 else format_number(items_s)  # noqa: PLR2004 # three digits are enough
 
 
 def percentile_text(block: LatencyBlock | None, name: str) -> str:
-    """Return a percentile, or how many inferences it lacks."""
+    """Return `p99 6.01 ms`, or how many inferences it lacks: `p99 needs 517 more inferences`."""
     if block is None:
-        return "-"
+        return f"{name} -"
     if found := block.percentiles.get(name):
-        return format_duration(found.value_ns)
+        return f"{name} {format_duration(found.value_ns)}"
     missing = block.missing.get(name)
-    return f"(needs {missing.needs_more:,} more)" if missing else "-"
+    if missing is None:
+        return f"{name} -"
+    return f"{name} needs {missing.needs_more:,} more inference{'s' if missing.needs_more > 1 else ''}"
 
 
 def cell_line(record: CellRecord, total: int) -> str:
@@ -33,7 +36,7 @@ def cell_line(record: CellRecord, total: int) -> str:
     parts = [f"[{record.index + 1}/{total}] {name:<16}"]
     if record.throughput_items_s is not None or record.accuracy is None:
         parts[0] += f" {throughput_text(record.throughput_items_s):>8} items/s"
-        parts += [f"p50 {percentile_text(service, 'p50')}", f"p99 {percentile_text(service, 'p99')}"]
+        parts += [percentile_text(service, "p50"), percentile_text(service, "p99")]
     parts.append(str(record.status))
     if record.accuracy is not None:
         parts.append(accuracy_text(record.accuracy))
@@ -46,7 +49,7 @@ def accuracy_text(accuracy: Accuracy) -> str:
     """Return `top1 100 % (72 to 100), top5 100 % (72 to 100) of 10; drop 0 %`; all of it in percent."""
     metrics = ", ".join(f"{name} {_metric_text(metric)}" for name, metric in accuracy.metrics.items())
     first = next(iter(accuracy.metrics.values()), None)
-    drop = "" if first is None or first.drop is None else f"; drop {first.drop * 100:.3g} %"
+    drop = "" if first is None or first.drop is None else f"; drop {format_number(first.drop * 100)} %"
     left_out = f"; {accuracy.skipped} left out" if accuracy.skipped else ""
     return f"{metrics} of {accuracy.n}{drop}{left_out}"
 
@@ -55,12 +58,12 @@ def _metric_text(metric: Metric) -> str:
     if metric.value is None:
         return "undefined"
     spread = metric.interval
-    between = f" ({spread.low * 100:.3g} to {spread.high * 100:.3g})" if spread else ""
-    return f"{metric.value * 100:.3g} %{between}"
+    between = f" ({format_number(spread.low * 100)} to {format_number(spread.high * 100)})" if spread else ""
+    return f"{format_number(metric.value * 100)} %{between}"
 
 
 def _why(record: CellRecord) -> str:
-    """Return the whole reason of what went wrong, and a word for what is only less exact: there are many of those."""
+    """Return the whole reason of what went wrong, and a few words for what is only less exact: the record has more."""
     if record.status in (Status.MEASURED, Status.IMPRECISE):
-        return f"({', '.join(reason.code for reason in record.reasons)})"
+        return f"({reason_words(record.reasons)})"
     return record.reasons[0].text

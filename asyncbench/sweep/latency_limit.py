@@ -1,0 +1,46 @@
+"""A latency limit: a percentile, and what it must stay below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asyncbench.errors import BadInputError
+from asyncbench.units import parse_duration_ns
+
+# Those that every record has (measurement/summary.py; a test holds the two together).
+LIMIT_PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9")
+DEFAULT_PERCENTILE = "p99"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyLimit:
+    """What a user calls fast enough.
+
+    Attributes:
+        percentile: One of `LIMIT_PERCENTILES`.
+        limit_ns: What it may be at most, > 0.
+    """
+
+    percentile: str
+    limit_ns: int
+
+    @property
+    def ratio(self) -> float:
+        """The share of inferences that must be within the limit: 0.99 for p99."""
+        return float(self.percentile[1:]) / 100
+
+
+def parse_latency_limit(text: str) -> LatencyLimit:
+    """Return the limit of `p95=20ms`, or of `20ms`, which means p99.
+
+    Raises:
+        BadInputError: The percentile is none that records have, or the rest is no duration.
+    """
+    name, given, duration = text.rpartition("=")
+    percentile = name.strip() if given else DEFAULT_PERCENTILE
+    if percentile not in LIMIT_PERCENTILES:
+        known = ", ".join(LIMIT_PERCENTILES)
+        raise BadInputError(
+            f"{name.strip()!r} is not a percentile that is measured", remedy=f"use one of {known}, such as p99=20ms"
+        )
+    return LatencyLimit(percentile=percentile, limit_ns=parse_duration_ns(duration))
