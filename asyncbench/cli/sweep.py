@@ -168,6 +168,7 @@ def make_plan(
         resume=resume,
         log=log,
         verbose=verbose,
+        output_is_named=output is not None,
     )
 
 
