@@ -36,8 +36,8 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 EXIT_CODES = """\
-Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input: nothing was written; \
-or the records cannot be written (any more): what was written is whole, and the last line says where it is; \
+Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input, and nothing was written, \
+or the records could not be written where they should be: those that were are whole, and the last line says where; \
 3 cells ended as error or invalid, or --on-pressure fail ended it; \
 130 interrupted, the results file is valid and --resume goes on."""
 
