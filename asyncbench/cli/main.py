@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
-from asyncbench.cli.people_stream import guard_streams, stdout_complaint
 from asyncbench.cli.process_start import (
     exit_on_signals,
     ignore_signals,
@@ -18,6 +16,8 @@ try:
     # What follows opens files and takes most of a command's first second: signals come then, too.
     occupy_closed_descriptors()
     exit_on_signals()
+    from typing import Annotated
+
     import typer
 
     from asyncbench import __version__
@@ -26,6 +26,7 @@ try:
     from asyncbench.cli.doctor import doctor
     from asyncbench.cli.engines import engines
     from asyncbench.cli.models import model_commands
+    from asyncbench.cli.people_stream import guard_streams, stdout_complaint
     from asyncbench.cli.schema import schema
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep

@@ -10,12 +10,15 @@ import errno
 import io
 import os
 import select
+import stat
 import sys
+import time
 from typing import Any, Final, TextIO
 
 STDOUT_FD, STDERR_FD = 1, 2
 STUCK_LIMIT_MS: Final = 1000
 """How long somebody who reads lines for people may hold up a sweep: once, until they read again."""
+_PAUSE_MS: Final = 10
 _CHUNK_BYTES: Final = select.PIPE_BUF  # what a pipe that is ready takes without blocking
 
 
@@ -35,6 +38,7 @@ class GuardedOutput(io.RawIOBase):
         self._fd = fd
         self._best_effort = best_effort
         self._is_stuck = False
+        self._own_fd = _open_again(fd) if best_effort else None
         self.failure: OSError | None = None
 
     def writable(self) -> bool:
@@ -49,6 +53,13 @@ class GuardedOutput(io.RawIOBase):
         """See io.RawIOBase; a terminal that went away is none."""
         return os.isatty(self._fd)
 
+    def close(self) -> None:
+        """Close what was opened here; the descriptor itself stays open."""
+        own_fd, self._own_fd = self._own_fd, None
+        if own_fd is not None:
+            os.close(own_fd)
+        super().close()
+
     def write(self, data: Any, /) -> int:  # noqa: ANN401 # whatever has a buffer: the type has a name from 3.12 on
         """Write all of it, or lose what is left of it; return its length either way."""
         with memoryview(data).cast("B") as left:
@@ -61,12 +72,18 @@ class GuardedOutput(io.RawIOBase):
             return size_bytes
 
     def _write_all(self, data: memoryview) -> None:
-        done_bytes = 0
+        fd = self._fd if self._own_fd is None else self._own_fd
+        done_bytes, refused = 0, 0
         while done_bytes < len(data) and self._wait_room():
             try:
-                done_bytes += os.write(self._fd, data[done_bytes : done_bytes + _CHUNK_BYTES])
-            except BlockingIOError:  # whoever shares the stream made it so
-                continue
+                done_bytes += os.write(fd, data[done_bytes : done_bytes + _CHUNK_BYTES])
+                self._is_stuck = False
+            except BlockingIOError:  # less room than poll says: a terminal needs two bytes for the end of a line
+                refused += 1
+                if self._best_effort and (self._is_stuck or refused * _PAUSE_MS > STUCK_LIMIT_MS):
+                    self._is_stuck = True
+                    return
+                time.sleep(_PAUSE_MS / 1000)
 
     def _wait_room(self) -> bool:
         """Wait until something can be written; False where nobody may wait any longer."""
@@ -75,8 +92,24 @@ class GuardedOutput(io.RawIOBase):
         if not self._best_effort:
             poll.poll()
             return True
-        self._is_stuck = not poll.poll(0 if self._is_stuck else STUCK_LIMIT_MS)
-        return not self._is_stuck
+        has_room = bool(poll.poll(0 if self._is_stuck else STUCK_LIMIT_MS))
+        self._is_stuck = self._is_stuck or not has_room
+        return has_room
+
+
+def _open_again(fd: int) -> int | None:
+    """Return the same terminal or pipe as a descriptor that does not block; None where there is none.
+
+    Setting the one that we got so would do it to the shell and to everybody else who has it. Writing to it as it is
+    blocks on a terminal with less room than the text, for ever where the connection behind it is dead.
+    """
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        pass  # nobody reads it, it is closed, or it is another user's terminal
+    return None
 
 
 def guard_streams() -> GuardedOutput:

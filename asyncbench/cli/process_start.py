@@ -1,6 +1,6 @@
 """What a command does before anything large is imported: closed standard descriptors, and signals that end it.
 
-Standard library only: the imports that come after it are most of a command's first second.
+Little is imported here: until it is done, a signal ends the process as if it were any program.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -45,8 +44,7 @@ def exit_on_signals() -> None:
 
     A process that only imports the commands, such as a test, keeps its own handlers.
     """
-    started = Path(sys.argv[0])
-    if started.name == "asyncbench" or started.parts[-2:] == ("asyncbench", "__main__.py"):
+    if sys.argv[0].endswith(("/asyncbench", "/asyncbench/__main__.py")):
         _handle_with(_exit_now)
 
 

@@ -275,6 +275,20 @@ def test_lines_for_people_that_nobody_takes_are_dropped_until_somebody_does(pipe
     assert output.failure is None
 
 
+def test_a_terminal_that_takes_nothing_more_holds_nobody_up():
+    terminal, end = pty.openpty()
+    output = GuardedOutput(end, best_effort=True)
+
+    for _ in range(3):
+        output.write(b"line\n" * 50_000)  # more than it takes
+
+    shown = os.read(terminal, 1_000_000)
+    assert shown.startswith(b"line\r\nline\r\n")
+    assert output.failure is None
+    os.close(terminal)
+    os.close(end)
+
+
 BOTH = '{"backend": "simulated", "batch": 4}'
 
 
