@@ -48,7 +48,10 @@ class BadInputError(AsyncbenchError):
 
 
 class OutputError(AsyncbenchError):
-    """The results file cannot be written, or not any more. What was written before it is whole."""
+    """The results file cannot be written, or not any more. What was written before it is whole.
+
+    A results file that is lost while it is written is no error where a rescue file can be made, but has this exit code.
+    """
 
     exit_code = ExitCode.BAD_INPUT
 

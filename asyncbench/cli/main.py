@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from typing import Annotated
 
+from asyncbench.cli.process_start import (
+    exit_on_signals,
+    ignore_signals,
+    occupy_closed_descriptors,
+    take_signals_as_ctrl_c,
+)
 from asyncbench.errors import AsyncbenchError, ExitCode
 
 try:
+    # What follows opens files and takes most of a command's first second: signals come then, too.
+    occupy_closed_descriptors()
+    exit_on_signals()
+    from typing import Annotated
+
     import typer
 
     from asyncbench import __version__
@@ -17,19 +26,19 @@ try:
     from asyncbench.cli.doctor import doctor
     from asyncbench.cli.engines import engines
     from asyncbench.cli.models import model_commands
+    from asyncbench.cli.people_stream import guard_streams, stdout_complaint
     from asyncbench.cli.schema import schema
-    from asyncbench.cli.stop_signals import STOP_SIGNALS
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
 except KeyboardInterrupt:
-    # They are most of a command's first second, and Ctrl-C comes then, too.
     sys.exit(ExitCode.INTERRUPTED)
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 EXIT_CODES = """\
-Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input, nothing was written; \
+Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input, and nothing was written, \
+or the records could not be written where they should be: those that were are whole, and the last line says where; \
 3 cells ended as error or invalid, or --on-pressure fail ended it; \
 130 interrupted, the results file is valid and --resume goes on."""
 
@@ -68,13 +77,17 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its code; a known error is one line on stderr, an interruption none."""
+    stdout = guard_streams()
     try:
+        take_signals_as_ctrl_c()
         code = _run_command()
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     # The code is known: what comes while the interpreter ends must neither change it nor print a traceback.
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
+    if complaint := stdout_complaint(stdout):
+        _complain(complaint)
+        code = code or ExitCode.BAD_INPUT
     sys.exit(code)
 
 

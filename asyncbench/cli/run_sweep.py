@@ -22,13 +22,13 @@ from asyncbench.cli.show.live import LiveListener
 from asyncbench.cli.show.plain import PlainListener
 from asyncbench.cli.stop_signals import open_stop_signals
 from asyncbench.clock import utc_now_text
-from asyncbench.errors import ExitCode
+from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.measurement.status import Status
 from asyncbench.results.reader import ResultsRead, final_cells
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.results_file import ResultsFile
-from asyncbench.results.stdout import StdoutResults
+from asyncbench.results.stdout import open_stdout, open_stream
 from asyncbench.results.writer import RecordSink, ResultsWriter
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.error_group import own_error_alone
@@ -48,6 +48,7 @@ class Invocation:
 
     Attributes:
         output: The results file; None for stdout.
+        output_is_named: Whether the user did; else the next free name will do.
     """
 
     configs: tuple[SweepConfig, ...]
@@ -56,6 +57,7 @@ class Invocation:
     resume: bool
     log: Path | None
     verbose: bool
+    output_is_named: bool = True
 
 
 def run_sweep(plan: Invocation, console: Console) -> int:
@@ -83,11 +85,17 @@ def run_sweep(plan: Invocation, console: Console) -> int:
             done=done,
         )
         with own_error_alone():
-            code = trio.run(_supervise, run, ResultsWriter(sink), listener)
-    if plan.output is not None and plan.output.exists():
-        more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
-        console.print(f"records: {plan.output}{more}", highlight=False, markup=False, soft_wrap=True)
+            code = trio.run(_supervise, run, ResultsWriter(sink, notice=listener.notice), listener)
+    if isinstance(sink, ResultsFile) and sink.path.exists():
+        console.print(_records_text(sink, code), highlight=False, markup=False, soft_wrap=True)
     return code
+
+
+def _records_text(results: ResultsFile, code: ExitCode) -> str:
+    if results.loss is not None:
+        return f"records: {results.path}; {results.loss}"
+    more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
+    return f"records: {results.path}{more}"
 
 
 async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener | LiveListener) -> ExitCode:
@@ -126,10 +134,14 @@ def _done(read: ResultsRead, groups: Sequence[EngineGroup]) -> dict[int, CellRec
 
 def _open_sink(plan: Invocation) -> tuple[RecordSink, ResultsRead | None]:
     if plan.output is None:
-        return StdoutResults(), None
+        return open_stdout(), None
+    if plan.log is not None and plan.log.resolve() == plan.output.resolve():
+        raise BadInputError(f"--log {plan.log}: that is where the records go", remedy="give --log another file")
     if plan.resume:
         return ResultsFile.resume(plan.output, configs=_config_facts(plan.configs))
-    return ResultsFile.create(plan.output), None
+    if (stream := open_stream(plan.output)) is not None:
+        return stream, None
+    return ResultsFile.create(plan.output, or_next_free=not plan.output_is_named), None
 
 
 def _listener(

@@ -9,16 +9,17 @@ from types import FrameType
 
 import trio
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from asyncbench.cli.process_start import ending_signals
 
 
 @contextmanager
 def open_stop_signals() -> Iterator[AsyncIterator[int]]:
     """Yield the signals as they come. Those that come after the end do nothing more in this process."""
     # What the receiver puts back when it ends, and hands late signals to. Not SIG_IGN, which children would inherit.
-    for number in STOP_SIGNALS:
+    numbers = ending_signals()
+    for number in numbers:
         signal.signal(number, _do_nothing)
-    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+    with trio.open_signal_receiver(*numbers) as signals:
         yield signals
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import trio
 import typer
 
-from asyncbench.cli.stop_signals import STOP_SIGNALS
+from asyncbench.cli.process_start import ending_signals
+from asyncbench.cli.side_file import SideFile
 from asyncbench.clock import utc_now_text
-from asyncbench.errors import BadInputError, ExitCode, OutputError
+from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.stress.finding import Finding
 from asyncbench.stress.gpu import check_parts
 from asyncbench.stress.page import make_row, read_rows, update_page
@@ -83,7 +84,7 @@ async def _run(
 ) -> bool | None:
     """Return whether every promise held, or None where a signal came; by then all that was started is gone."""
     held: bool | None = None
-    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+    with trio.open_signal_receiver(*ending_signals()) as signals:
         async with trio.open_nursery() as nursery:
 
             async def stop_on_signal() -> None:
@@ -103,21 +104,16 @@ def _reporting_to(path: Path | None) -> Iterator[Callable[[Finding], None]]:
     Raises:
         OutputError: The report cannot be written.
     """
-    try:
-        file = None if path is None else path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"--report {path}: {error.strerror}", remedy="name a file that can be written") from error
-    try:
+    if path is None:
+        yield partial(_tell, None)
+        return
+    with closing(SideFile(path, option="--report", append=False)) as file:
         yield partial(_tell, file)
-    finally:
-        if file is not None:
-            file.close()
 
 
-def _tell(file: IO[str] | None, finding: Finding) -> None:
+def _tell(file: SideFile | None, finding: Finding) -> None:
     if file is not None:
-        file.write(finding.to_line())
-        file.flush()
+        file.write_line(finding.to_line().rstrip("\n"))
     if finding.is_verdict or finding.held is False:
         mark = {True: "kept   ", False: "BROKEN ", None: "skipped"}[finding.held]
         name = f"{finding.scenario} {finding.part}".strip()

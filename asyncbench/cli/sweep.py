@@ -12,6 +12,7 @@ from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, run_sweep
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
+from asyncbench.files.user_file import read_user_text
 from asyncbench.runner.engine_group import engine_groups
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.sweep.loading import load_config, merge_config, read_flags
@@ -168,6 +169,7 @@ def make_plan(
         resume=resume,
         log=log,
         verbose=verbose,
+        output_is_named=output is not None,
     )
 
 
@@ -179,12 +181,10 @@ def read_configs(path: Path | None, flags: SweepConfig) -> tuple[SweepConfig, ..
     """
     if path is None:
         return (flags,)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise BadInputError(f"--config {path}: {reason}", remedy="name a JSON file") from error
-    loaded = load_config(text, source=str(path), base_folder=str(path.parent))
+    text = read_user_text(path, what="--config", remedy="name a JSON file")
+    # What comes through a pipe, such as `--config <(jq ...)` or /dev/stdin, has no folder of its own.
+    is_stream = path.is_fifo() or path.is_relative_to("/dev")
+    loaded = load_config(text, source=str(path), base_folder="." if is_stream else str(path.parent))
     return tuple(merge_config(one, flags, source=str(path)) for one in loaded)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -58,7 +59,12 @@ def write_line(fd: int, line: bytes) -> None:
         OSError: It is not written whole; a part of it may be.
     """
     while line:
-        line = line[os.write(fd, line) :]
+        try:
+            line = line[os.write(fd, line) :]
+        except BlockingIOError:  # a stream that whoever shares it made so: wait until it takes more
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()
 
 
 def decode_line(line: bytes) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -12,6 +13,7 @@ from asyncbench.measurement.status import Status
 from asyncbench.results.lines import MAX_LINE_BYTES, BadLineError, NotJsonError, OtherVersionError, decode_line
 from asyncbench.results.record import CellRecord, HeaderRecord, Record, TrailerRecord
 
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OURS = b'{"kind":"header"'
 _GIVE_OURS = "give a file that `asyncbench sweep` wrote"
 
@@ -40,6 +42,11 @@ class _Line:
     number: int
     data: bytes
     last: bool
+
+    @property
+    def text(self) -> bytes:
+        """The line without the byte order mark that Windows' programs put in front of a file they save."""
+        return self.data.removeprefix(codecs.BOM_UTF8)
 
 
 def read_results(path: Path, *, allow_torn: bool) -> ResultsRead:
@@ -92,12 +99,15 @@ def _lines(file: BufferedReader) -> Iterator[_Line]:
 
 
 def _read_header(line: _Line | None, path: Path) -> HeaderRecord:
-    if line is None or _OURS.startswith(line.data) or (line.data.startswith(_OURS) and not line.data.endswith(b"\n")):
+    if line is not None and line.data.startswith(_UTF16_MARKS):
+        remedy = "save it as UTF-8, or give another --output"
+        raise BadInputError(f"{path}: is UTF-16 text, as Windows' PowerShell writes it", remedy=remedy)
+    if line is None or _OURS.startswith(line.text) or (line.text.startswith(_OURS) and not line.text.endswith(b"\n")):
         raise BadInputError(
             f"{path}:1: no whole header, so no result either", remedy="delete the file, or give another --output"
         )
     try:
-        record = decode_line(line.data)
+        record = decode_line(line.text)
     except OtherVersionError as error:
         raise _other_version(path, line, error) from error
     except BadLineError as error:
@@ -114,7 +124,7 @@ def _parse(line: _Line, path: Path, header: HeaderRecord) -> Record | None:
     if line.last and not line.data.endswith(b"\n"):
         return None
     try:
-        record = decode_line(line.data)
+        record = decode_line(line.text)
     except NotJsonError as error:
         if line.last:
             return None
@@ -124,7 +134,7 @@ def _parse(line: _Line, path: Path, header: HeaderRecord) -> Record | None:
     except BadLineError as error:
         raise _damaged(path, line, str(error)) from error
     if record.sweep_id != header.sweep_id:
-        raise _damaged(path, line, f"of sweep {record.sweep_id}, the file is of sweep {header.sweep_id}")
+        raise _another_sweep(path, line)
     return record
 
 
@@ -139,6 +149,11 @@ def _torn(path: Path, line: _Line) -> BadInputError:
 def _damaged(path: Path, line: _Line, why: str) -> BadInputError:
     remedy = f"delete line {line.number}, or give another --output"
     return BadInputError(f"{path}:{line.number}: {why}", remedy=remedy)
+
+
+def _another_sweep(path: Path, line: _Line) -> BadInputError:
+    remedy = f"keep its first {line.number - 1} lines alone (head -n {line.number - 1}), or give another --output"
+    return BadInputError(f"{path}: from line {line.number} on it is another sweep's", remedy=remedy)
 
 
 def _other_version(path: Path, line: _Line, why: OtherVersionError) -> BadInputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -12,22 +13,34 @@ from asyncbench.results.record import Record
 class RecordSink(Protocol):
     """Where records go: a file or stdout. Calls may block."""
 
-    def append(self, record: Record) -> None:
-        """Write one record, whole or not at all.
+    def append(self, record: Record) -> str | None:
+        """Write one record, whole or not at all; return what people must be told of it, if anything.
 
         Raises:
             OutputError: It cannot be written.
         """
+
+    def check(self) -> str | None:
+        """Make sure that what was written is still there; see `append`."""
 
     def close(self) -> None:
         """Let go of it."""
 
 
 class ResultsWriter:
-    """The one owner of a sink. Records of tasks that end at the same time are written one after the other."""
+    """The one owner of a sink. Records of tasks that end at the same time are written one after the other.
 
-    def __init__(self, sink: RecordSink) -> None:
+    Args:
+        notice: Takes a line for people where the records had to go elsewhere.
+
+    Attributes:
+        is_elsewhere: Whether they had to.
+    """
+
+    def __init__(self, sink: RecordSink, *, notice: Callable[[str], None] = lambda _: None) -> None:
+        self.is_elsewhere = False
         self._sink = sink
+        self._notice = notice
         self._turn = trio.Lock()
 
     async def append(self, record: Record) -> None:
@@ -37,4 +50,18 @@ class ResultsWriter:
             OutputError: It cannot be written; what was written before is whole.
         """
         async with self._turn:
-            await trio.to_thread.run_sync(self._sink.append, record)
+            self._tell(await trio.to_thread.run_sync(self._sink.append, record))
+
+    async def check(self) -> None:
+        """Make sure that what was written is still there, or put it elsewhere.
+
+        Raises:
+            OutputError: It is gone, and cannot be written elsewhere.
+        """
+        async with self._turn:
+            self._tell(await trio.to_thread.run_sync(self._sink.check))
+
+    def _tell(self, notice: str | None) -> None:
+        if notice is not None:
+            self.is_elsewhere = True
+            self._notice(notice)

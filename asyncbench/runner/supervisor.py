@@ -111,6 +111,9 @@ class Supervisor:
         exit_code = exit_code_of(records, interrupted=self._stop_requested.is_set() and not is_complete)
         if exit_code is ExitCode.OK and self._ended_by_pressure:
             exit_code = ExitCode.CELLS_FAILED
+        await self._sink.check()  # so that the trailer says the same as the shell is told
+        if self._sink.is_elsewhere:
+            exit_code = ExitCode.BAD_INPUT
         trailer = make_trailer(
             records,
             sweep_id=self._run.sweep_id,
@@ -120,7 +123,7 @@ class Supervisor:
         )
         await self._sink.append(trailer)
         self._listener.sweep_ended(trailer)
-        return exit_code
+        return ExitCode.BAD_INPUT if self._sink.is_elsewhere else exit_code
 
     async def _run_device(self, device: str, groups: list[EngineGroup]) -> None:
         """Start bench processes on one device until none of its cells is left without a record."""

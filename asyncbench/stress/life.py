@@ -45,7 +45,7 @@ class FileState:
 
 def read_state(path: Path) -> FileState:
     """Read a results file as it is now. Blocks."""
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:  # its name is taken before its first record
         return FileState(read=None, complaint="", whole=b"", cell_lines=Counter())
     try:
         read = read_results(path, allow_torn=True)

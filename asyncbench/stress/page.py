@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from asyncbench.errors import BadInputError, OutputError
+from asyncbench.files.user_file import read_user_text, require_regular_file
 from asyncbench.stress.finding import Finding
 
 _HEAD: Final = """\
@@ -118,14 +119,17 @@ def read_rows(path: Path) -> list[Row]:
     """Return the rows that a page was made of; none where there is no page yet. Blocks.
 
     Raises:
-        BadInputError: What lies beside the page is not ours.
+        BadInputError: What lies beside the page is not ours, or the page is no file.
     """
+    if path.exists():
+        require_regular_file(path, what="--docs", remedy="give another --docs")
     source = _source(path)
     if not source.exists():
         return []
+    text = read_user_text(source, what="--docs: beside it lies", remedy="remove it, or give another --docs")
     try:
-        return [Row(**json.loads(line)) for line in source.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError, TypeError) as error:
+        return [Row(**json.loads(line)) for line in text.splitlines()]
+    except (ValueError, TypeError) as error:
         raise BadInputError(
             f"{source}: not rows of a stress run ({error})", remedy="remove it, or give another --docs"
         ) from error

@@ -1,4 +1,4 @@
-"""Ctrl-C where no command of ours takes it: exit code 130, and no traceback."""
+"""Ctrl-C and its like where no command of ours takes them: exit code 130, and no traceback."""
 
 import signal
 import subprocess
@@ -28,6 +28,19 @@ def nursery() -> int:
     return 0
 
 @app.command()
+def terminated() -> int:
+    signal.raise_signal(signal.SIGTERM)
+    return 0
+
+@app.command()
+def hung_up() -> int:
+    async def wait() -> None:
+        signal.raise_signal(signal.SIGHUP)
+        await trio.sleep_forever()
+    trio.run(wait)
+    return 0
+
+@app.command()
 def broken() -> int:
     async def fail() -> None:
         async with trio.open_nursery():
@@ -39,15 +52,16 @@ main()
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("imported", ["typer", "pydantic", "trio", "asyncbench.runner.messages"])
-def test_ctrl_c_during_the_imports_ends_with_130_and_no_traceback(tool, imported):
+def test_a_signal_during_the_imports_ends_with_130_and_no_traceback(tool, imported, number):
     # -X importtime says of each module when it is there: most of the others are still to come.
     command = [sys.executable, "-X", "importtime", *tool.command("doctor")[1:]]
     process = subprocess.Popen(command, cwd=tool.folder, env=tool.environment, stderr=subprocess.PIPE, text=True)
     with process:
         said = read_until_imported(process, imported)
 
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         said += process.communicate(timeout=30)[1]
 
     assert process.returncode == 130, said
@@ -63,8 +77,8 @@ def read_until_imported(process, module):
     return pytest.fail(f"{module} was not imported: {said}")
 
 
-@pytest.mark.parametrize("command", ["plain", "nursery"])
-def test_ctrl_c_that_nobody_takes_ends_with_130_and_no_traceback(tool, command):
+@pytest.mark.parametrize("command", ["plain", "nursery", "terminated", "hung-up"])
+def test_a_signal_that_nobody_takes_ends_with_130_and_no_traceback(tool, command):
     done = run_added_command(tool, command)
 
     assert done.returncode == 130, done.stderr

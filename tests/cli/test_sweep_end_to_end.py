@@ -159,7 +159,7 @@ def test_outputs_that_differ_between_lanes_make_a_cell_invalid(tool):
     assert "lane 1" in cell["reasons"][0]["text"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
     config = tool.write_config(concurrency="1..8", batch=1, duration="0.5s")
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")

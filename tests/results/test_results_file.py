@@ -3,13 +3,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from asyncbench.errors import BadInputError, ExitCode, OutputError
 from asyncbench.results.reader import read_results
-from asyncbench.results.results_file import ResultsFile, _lock, _sync_folder
+from asyncbench.results.results_file import ResultsFile, _sync_folder
+from asyncbench.results.writer_lock import lock_for_writing
 
 
 @pytest.fixture
@@ -83,10 +85,49 @@ def test_a_line_that_cannot_be_synced_is_taken_back(results_path, make_header, m
     results.close()
 
 
-def test_nothing_is_made_before_the_first_record(tmp_path):
-    ResultsFile.create(tmp_path / "new" / "results.jsonl").close()
+def test_the_name_is_taken_at_once_and_free_again_where_no_record_came(tmp_path):
+    path = tmp_path / "new" / "deep" / "results.jsonl"
+    results = ResultsFile.create(path)
+
+    assert path.read_bytes() == b""
+    assert "another sweep is writing it" in refusal_of(ResultsFile.create, path)
+    results.close()
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_somebody_else_uses_by_then_stays(tmp_path):
+    results = ResultsFile.create(tmp_path / "new" / "results.jsonl")
+    (tmp_path / "new" / "theirs").touch()
+
+    results.close()
+
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["theirs"]
+
+
+def test_where_a_name_is_taken_the_next_free_one_is_found(results_path, make_header):
+    first, second, third = (ResultsFile.create(results_path, or_next_free=True) for _ in range(3))
+
+    for results in (first, second, third):
+        results.append(make_header())
+        results.close()
+
+    assert [results.path.name for results in (first, second, third)] == [
+        "results.jsonl",
+        "results-2.jsonl",
+        "results-3.jsonl",
+    ]
+    assert ResultsFile.create(results_path, or_next_free=True).path.name == "results-4.jsonl"
+
+
+def test_whoever_writes_a_file_is_named_by_its_process(results_path, make_header):
+    results = ResultsFile.create(results_path)
+
+    results.append(make_header())
+    for call in (ResultsFile.create, partial(ResultsFile.resume, configs=make_header().config)):
+        assert f"another sweep is writing it (process {os.getpid()})" in refusal_of(call, results_path)
+
+    results.close()
 
 
 def test_missing_folders_are_made_with_the_file(tmp_path, make_header):
@@ -112,19 +153,17 @@ def test_an_existing_file_with_a_torn_last_line_is_refused_and_said_to_be_torn(r
     assert "exists, its last line torn: go on with it by --resume" in refusal
 
 
-def test_an_empty_file_is_refused_as_one_that_may_be_deleted(results_path):
+def test_an_empty_file_that_nobody_writes_is_taken_and_stays_where_no_record_came(results_path, make_header, lines_of):
+    # mktemp makes one, and a sweep that is killed while its engine is built.
     results_path.touch()
 
-    assert "exists and is empty: delete it" in refusal_of(ResultsFile.create, results_path)
-
-
-def test_a_file_that_somebody_else_makes_in_the_meantime_is_not_touched(results_path, make_header):
+    ResultsFile.create(results_path).close()
+    assert results_path.read_bytes() == b""
     results = ResultsFile.create(results_path)
-    results_path.write_bytes(b"theirs\n")
+    results.append(make_header())
 
-    refusal_of(results.append, make_header())
-
-    assert results_path.read_bytes() == b"theirs\n"
+    assert results_path.read_bytes() == lines_of(make_header())
+    results.close()
 
 
 @pytest.mark.usefixtures("begun")
@@ -176,7 +215,7 @@ def test_a_line_that_cannot_be_taken_back_is_reported_by_the_first_error(results
 def test_a_file_system_without_locks_is_refused(results_path):
     fd_without_locks = os.open(results_path, os.O_PATH)
 
-    assert "on a file system with locks" in refusal_of(_lock, fd_without_locks, results_path)
+    assert "on a file system with locks" in refusal_of(lock_for_writing, fd_without_locks, results_path)
 
     os.close(fd_without_locks)
 
@@ -247,7 +286,7 @@ def test_what_cannot_be_resumed_is_refused_with_its_reason(tmp_path, make_header
 
     assert "nothing to resume" in refusal_of(ResultsFile.resume, tmp_path / "absent.jsonl", configs=config)
     assert "Is a directory" in refusal_of(ResultsFile.resume, tmp_path, configs=config)
-    assert "cannot be written" in refusal_of(ResultsFile.resume, tmp_path / "fifo", configs=config)
+    assert "is not a regular file" in refusal_of(ResultsFile.resume, tmp_path / "fifo", configs=config)
     assert "is not a regular file" in refusal_of(ResultsFile.resume, Path("/dev/null"), configs=config)
 
 
@@ -257,6 +296,8 @@ def test_no_file_descriptor_is_left_behind(tmp_path, results_path, make_header):
 
     ResultsFile.resume(results_path, configs=make_header().config)[0].close()
     refusal_of(ResultsFile.resume, results_path, configs=[])
+    refusal_of(ResultsFile.create, results_path)
+    ResultsFile.create(tmp_path / "never.jsonl").close()
     results = ResultsFile.create(tmp_path / "other.jsonl")
     results.append(make_header())
     results.close()

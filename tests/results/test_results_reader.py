@@ -179,7 +179,36 @@ def test_a_file_that_begins_with_a_cell_is_refused(results_path, make_cell, line
 def test_two_sweeps_in_one_file_are_refused(results_path, make_header, make_cell, lines_of):
     content = lines_of(make_header(), make_cell(0), make_header(sweep_id="another"), make_cell(1, sweep_id="another"))
 
-    assert f"{results_path}:3: of sweep another, the file is of sweep" in refusal_of(results_path, content)
+    assert refusal_of(results_path, content) == (
+        f"{results_path}: from line 3 on it is another sweep's: "
+        "keep its first 2 lines alone (head -n 2), or give another --output"
+    )
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read_over(results_path, make_header, make_cell, lines_of):
+    whole = b"\xef\xbb\xbf" + lines_of(make_header(), make_cell(0)).replace(b"\n", b"\r\n")
+    results_path.write_bytes(whole + lines_of(make_cell(1))[:-20])
+
+    read = read_results(results_path, allow_torn=True)
+
+    assert (read.header, set(read.cells)) == (make_header(), {0})
+    assert read.good_bytes == len(whole)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named(results_path, make_header, lines_of, encoding):
+    text = "\ufeff" * (encoding == "utf-16-be") + lines_of(make_header()).decode()
+
+    refusal = refusal_of(results_path, text.encode(encoding))
+
+    assert refusal == (
+        f"{results_path}: is UTF-16 text, as Windows' PowerShell writes it: save it as UTF-8, or give another --output"
+    )
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b'\xef\xbb\xbf{"kind":"header"'])
+def test_a_mark_before_a_header_that_is_not_whole_changes_nothing(results_path, content):
+    assert "no whole header" in refusal_of(results_path, content)
 
 
 def test_a_line_without_end_is_refused_before_it_is_read_whole(results_path, make_header, lines_of):

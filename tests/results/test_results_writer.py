@@ -62,12 +62,14 @@ async def test_a_record_that_was_begun_is_finished_though_its_task_is_cancelled(
 
 
 async def test_a_cancelled_task_begins_no_record(tmp_path, make_header):
-    writer = ResultsWriter(ResultsFile.create(tmp_path / "results.jsonl"))
+    results = ResultsFile.create(tmp_path / "results.jsonl")
+    writer = ResultsWriter(results)
 
     with trio.CancelScope() as scope:
         scope.cancel()
         await writer.append(make_header())
 
+    results.close()
     assert scope.cancelled_caught
     assert list(tmp_path.iterdir()) == []
 
