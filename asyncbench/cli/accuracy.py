@@ -65,5 +65,5 @@ def accuracy(
             "tactic_sources": tactic_sources,
         }
     )
-    plan = make_plan((flags,), output=output, resume=resume, log=log, verbose=verbose)
+    plan = make_plan((flags,), flags, output=output, resume=resume, log=log, verbose=verbose)
     return run_sweep(plan, Console(stderr=True))

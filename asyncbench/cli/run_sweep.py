@@ -25,9 +25,11 @@ from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.measurement.status import Status
-from asyncbench.results.reader import ResultsRead, final_cells
+from asyncbench.results.new_path import refuse_unusable
+from asyncbench.results.reader import ResultsRead, final_cells, read_results
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.results_file import ResultsFile
+from asyncbench.results.same_sweep import check_same_sweep
 from asyncbench.results.stdout import StdoutResults
 from asyncbench.results.writer import RecordSink, ResultsWriter
 from asyncbench.runner.engine_group import EngineGroup
@@ -88,6 +90,20 @@ def run_sweep(plan: Invocation, console: Console) -> int:
         more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
         console.print(f"records: {plan.output}{more}", highlight=False, markup=False, soft_wrap=True)
     return code
+
+
+def refuse_output(plan: Invocation) -> None:
+    """Refuse a results file that the sweep would refuse, and make none: for a dry run.
+
+    Raises:
+        BadInputError: It cannot be made, or is no file to go on with.
+    """
+    if plan.output is None:
+        return
+    if plan.resume:
+        check_same_sweep(read_results(plan.output, allow_torn=True).header, _config_facts(plan.configs))
+    else:
+        refuse_unusable(plan.output)
 
 
 async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener | LiveListener) -> ExitCode:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from asyncbench.cli.run_dry import run_dry
-from asyncbench.cli.run_sweep import Invocation, run_sweep
+from asyncbench.cli.run_sweep import Invocation, refuse_output, run_sweep
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
 from asyncbench.runner.engine_group import engine_groups
@@ -145,24 +145,31 @@ def sweep(
         }
     )
     configs = read_configs(config, flags)
-    plan = make_plan(configs, output=output, resume=resume, log=log, verbose=verbose)
+    plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
     console = Console(stderr=True)
     if dry_run:
-        return run_dry(plan.groups, console)
+        refuse_output(plan)
+        return run_dry(plan.groups, console, log=log, verbose=verbose)
     return run_sweep(plan, console)
 
 
 def make_plan(
-    configs: tuple[SweepConfig, ...], *, output: str | None, resume: bool, log: Path | None, verbose: bool
+    configs: tuple[SweepConfig, ...],
+    flags: SweepConfig,
+    *,
+    output: str | None,
+    resume: bool,
+    log: Path | None,
+    verbose: bool,
 ) -> Invocation:
-    """Return what `run_sweep` is to do; the options are those of the command line.
+    """Return what `run_sweep` is to do; the options are those of the command line, and `flags` is in `configs`.
 
     Raises:
         BadInputError: A resumed sweep does not say which file.
     """
     return Invocation(
         configs=configs,
-        groups=engine_groups(configs),
+        groups=engine_groups(configs, flags=flags.model_fields_set),
         output=output_path(output, configs[0], resume=resume),
         resume=resume,
         log=log,

@@ -117,6 +117,34 @@ def test_a_precision_that_the_backend_lacks_is_refused(tool):
     assert "fp16" in refused(tool, "--backend", "onnxruntime", "--precision", "fp16")
 
 
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--depth", "4"], "--depth"),
+        (["--engine", "static"], "--engine"),
+        (["--gpu-time", "--transfers"], "--transfers, --gpu-time"),
+        (["--intra-op-threads", "2"], "--intra-op-threads"),
+    ],
+)
+def test_a_flag_that_the_backend_does_not_know_is_refused(tool, flags, named):
+    line = refused(tool, "--backend", "simulated", *flags)
+
+    assert line.startswith(f"asyncbench: {named}: only the ")
+    assert "the sweep runs on simulated: leave it out, or choose --backend " in line
+
+
+def test_a_key_that_the_backend_does_not_know_is_one_line_and_the_sweep_runs(tool):
+    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", depth=4)
+
+    swept = tool.run("sweep", "--config", config, "--output", "out.jsonl")
+    dry = tool.run("sweep", "--config", config, "--dry-run")
+
+    line = "keys of the configuration file without effect on simulated: depth (for tensorrt)"
+    assert swept.stderr.splitlines().count(line) == 1
+    assert dry.stderr.splitlines().count(line) == 1
+    assert len(tool.cells()) == 2
+
+
 def test_an_output_below_a_file_is_refused(tool):
     (tool.folder / "plain").write_text("")
 
