@@ -31,8 +31,8 @@ def parse_axis(text: str, *, option: str) -> tuple[int, ...]:
 def read_axis(text: str) -> tuple[int, ...]:
     """Return the values of `4`, `1,2,4`, `1..8`, `1..64:x2`, `1..32:+4` or a mixture by commas, in that order.
 
-    What is there twice counts where it stands first. Both ends of a range always belong to it, the upper one also where the step would jump over it: `1..8:+3` is
-    1, 4, 7, 8.
+    What is there twice counts where it stands first. Both ends of a range always belong to it, the upper one also
+    where the step would jump over it: `1..8:+3` is 1, 4, 7, 8.
 
     Raises:
         BadInputError: The text is not an axis.
