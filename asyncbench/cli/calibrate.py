@@ -9,13 +9,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.places import cache_folder
 from asyncbench.errors import ExitCode
 from asyncbench.sweep.config import check_config
 
 
 def calibrate(
-    model: Annotated[str | None, typer.Argument(help="A built-in network; `asyncbench models` lists them.")] = None,
+    model: Annotated[str | None, typer.Argument(help=HELP)] = None,
     *,
     model_file: Annotated[str | None, typer.Option("--model", help="An ONNX file with weights for MODEL.")] = None,
     images: Annotated[Path, typer.Option(help="A folder of pictures; not those that accuracy is measured on.")],
@@ -30,8 +31,7 @@ def calibrate(
     from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
     from asyncbench.calibration.whole_file import refuse_present  # noqa: PLC0415
 
-    given = {"model": model, "model_file": model_file}
-    config = check_config({key: value for key, value in given.items() if value is not None}, source="")
+    config = check_config(model_keys(model, model_file), source="")
     path = output or Path(f"{config.model_label}.calibration.json")
     refuse_present(path, forced=force)
     console = Console(stderr=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from asyncbench.cli.model_argument import HELP, model_keys_of_each
 from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, refuse_output, run_sweep
 from asyncbench.clock import utc_file_text
@@ -21,7 +22,7 @@ RESULTS_FOLDER = Path("results")
 
 
 def sweep(
-    model: Annotated[str | None, typer.Argument(help="A built-in network; `asyncbench models` lists them.")] = None,
+    model: Annotated[list[str] | None, typer.Argument(help=HELP + " Several: one after the other.")] = None,
     *,
     model_file: Annotated[
         str | None, typer.Option("--model", help="An ONNX file: any network, or other weights for MODEL.")
@@ -106,10 +107,9 @@ def sweep(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the events on stderr.")] = False,
 ) -> int:
     """Measure every concurrency x batch of a network on a device, one record a cell."""
+    named = model_keys_of_each(model or [], model_file)
     flags = read_flags(
         {
-            "model": model,
-            "model_file": model_file,
             "concurrency": concurrency,
             "batch": batch,
             "precision": precision,
@@ -144,7 +144,8 @@ def sweep(
             "cell_timeout": cell_timeout,
         }
     )
-    configs = read_configs(config, flags)
+    each = [merge_config(flags, read_flags(keys), source="") for keys in named]
+    configs = tuple(one for flags_of_one in each for one in read_configs(config, flags_of_one))
     plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
     console = Console(stderr=True)
     if dry_run:

@@ -74,9 +74,11 @@ def test_a_config_that_is_not_there_is_named(tool):
 
 
 def test_an_unknown_model_is_answered_with_the_names(tool):
-    line = refused(tool, "mobilnet")
+    done = tool.run("sweep", "mobilnet", check_code=2)
 
-    assert "mobilenet" in line
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("asyncbench: there is no model 'mobilnet': did you mean mobilenet? ")
+    assert "resnet50, ssdmobilenet" in line
 
 
 def test_an_unknown_option_is_one_line(tool):
