@@ -96,6 +96,11 @@ def format_size(size_bytes: float) -> str:
     return f"{size_bytes:.0f} B"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return `1 cell`, `2 cells`, `1,024 cells`; `plural` is for nouns that take more than an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def _three_digits(value: float) -> str:
     decimals = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0  # noqa: PLR2004 - rounding adds a digit there
     return f"{value:.{decimals}f}"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError
-from asyncbench.units import format_duration, format_size, parse_duration_ns, parse_ratio, parse_size_bytes
+from asyncbench.units import counted, format_duration, format_size, parse_duration_ns, parse_ratio, parse_size_bytes
 
 WHOLE_NUMBERS = st.integers(min_value=0, max_value=10**6)
 DURATION_UNITS_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
@@ -144,3 +144,15 @@ def test_a_shown_duration_never_reaches_the_next_unit(duration_ns):
     number, _unit = format_duration(duration_ns).split(" ")
 
     assert float(number) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 cells"), (1, "1 cell"), (2, "2 cells"), (1_024, "1,024 cells"), (128_000, "128,000 cells")],
+)
+def test_one_of_a_thing_is_singular_and_any_other_count_plural(count, text):
+    assert counted(count, "cell") == text
+
+
+def test_a_plural_may_be_told():
+    assert [counted(count, "batch", "batches") for count in (1, 2)] == ["1 batch", "2 batches"]

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.run_sweep import run_sweep
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.cli.sweep import make_plan
 from asyncbench.sweep.config import Mode
 from asyncbench.sweep.loading import read_flags
@@ -66,4 +66,4 @@ def accuracy(
         }
     )
     plan = make_plan((flags,), flags, output=output, resume=resume, log=log, verbose=verbose)
-    return run_sweep(plan, Console(stderr=True))
+    return run_sweep(plan, people_console())

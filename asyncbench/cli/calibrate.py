@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.places import cache_folder
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
 from asyncbench.sweep.config import check_config
+from asyncbench.units import counted
 
 
 def calibrate(
@@ -34,7 +35,7 @@ def calibrate(
     config = check_config(model_keys(model, model_file), source="")
     path = output or Path(f"{config.model_label}.calibration.json")
     refuse_present(path, forced=force)
-    console = Console(stderr=True)
+    console = people_console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("calibrating", total=None)
         table = calibrate_on_pictures(
@@ -48,7 +49,8 @@ def calibrate(
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     console.print(
-        f"{path}: {len(table.ranges)} tensors of {config.model_label} from {len(table.images)} pictures, "
+        f"{path}: {counted(len(table.ranges), 'tensor')} of {config.model_label} "
+        f"from {counted(len(table.images), 'picture')}, "
         f"{table.method}; use it with --precision int8 --calibration {path}",
         highlight=False,
         markup=False,

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from rich.console import Console
-
 from asyncbench.cli.places import cache_folder
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
 from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
-from asyncbench.units import format_size
+from asyncbench.units import counted, format_size
 
 TENSORRT_QUESTION = (sys.executable, "-m", "asyncbench.cli.ask_tensorrt")
 
@@ -43,7 +42,7 @@ class Finding:
 
 def doctor() -> int:
     """Say what this machine can run, and what is missing for more."""
-    console = Console()
+    console = people_console(stderr=False)
     for finding in _findings():
         for line in finding.lines():
             console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -58,7 +57,8 @@ def _findings() -> Iterator[Finding]:
 def _host() -> Finding:
     memory = host_facts()["memory_bytes"]
     size = format_size(memory) if isinstance(memory, int) else "?"
-    return Finding(what="host", works=None, found=f"{cpu_name()}, {cpus_allowed()} processors allowed, {size}")
+    cpus = f"{counted(cpus_allowed(), 'processor')} allowed"
+    return Finding(what="host", works=None, found=f"{cpu_name()}, {cpus}, {size}")
 
 
 def _cache() -> Finding:

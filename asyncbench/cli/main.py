@@ -29,7 +29,8 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 EXIT_CODES = """\
-Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input, nothing was written; \
+Exit codes: 0 every cell has a result; 1 an internal error; 2 bad input, or the results cannot be \
+written (records that were written before stay, and are whole); \
 3 cells ended as error or invalid, or --on-pressure fail ended it; \
 130 interrupted, the results file is valid and --resume goes on."""
 

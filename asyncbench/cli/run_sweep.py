@@ -20,6 +20,7 @@ from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.show.live import LiveListener
 from asyncbench.cli.show.plain import PlainListener
+from asyncbench.cli.show.terminal import shows_live
 from asyncbench.cli.stop_signals import open_stop_signals
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
@@ -40,6 +41,10 @@ from asyncbench.runner.trailer import exit_code_of
 from asyncbench.sweep.config import OnPressure, SweepConfig
 from asyncbench.telemetry.host import host_facts
 from asyncbench.telemetry.versions import library_versions
+from asyncbench.units import counted
+
+_STOPPING = "stopping: waiting for the inferences in flight (press Ctrl-C again to end at once)"
+_ENDING_NOW = "ending at once"
 
 _log = structlog.get_logger()
 
@@ -117,8 +122,8 @@ async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener
             async def stop_on_signals() -> None:
                 async for number in signals:
                     _log.info("signal", signal=signal.Signals(number).name)
+                    listener.notice(_ENDING_NOW if stop_requested.is_set() else _STOPPING)
                     (abort_requested if stop_requested.is_set() else stop_requested).set()
-                    listener.notice("stopping: what is in flight drains (once more: kill it)")
 
             nursery.start_soon(stop_on_signals)
             code = await supervisor.run()
@@ -152,16 +157,16 @@ def _listener(
     plan: Invocation, console: Console, done: dict[int, CellRecord], stack: ExitStack
 ) -> PlainListener | LiveListener:
     cells = {index: cell for group in plan.groups for index, cell in group.cells}
-    if console.is_terminal and not plan.verbose:
+    if shows_live(console) and not plan.verbose:
         live = LiveListener(console, cells=cells, done=done)
         stack.enter_context(live.shown())
         return live
-    return PlainListener(total=len(cells), done=done, write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 # for people
+    return PlainListener(cells=cells, done=done, write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 # for people
 
 
 def _resume_text(plan: Invocation, read: ResultsRead, done: int) -> str:
-    torn = f"; a torn last line of {read.torn_bytes} bytes was dropped" if read.torn_bytes else ""
-    return f"going on with {plan.output}: {done} cells are there{torn}"
+    torn = f"; its last line was cut off and is dropped ({counted(read.torn_bytes, 'byte')})" if read.torn_bytes else ""
+    return f"going on with {plan.output}: {counted(done, 'cell')} measured before{torn}"
 
 
 def _header(plan: Invocation, sweep_id: str, *, resumed: bool) -> HeaderRecord:

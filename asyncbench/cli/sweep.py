@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from asyncbench.cli.model_argument import HELP, model_keys_of_each
 from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, refuse_output, run_sweep
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
 from asyncbench.runner.engine_group import engine_groups
@@ -147,7 +147,7 @@ def sweep(
     each = [merge_config(flags, read_flags(keys), source="") for keys in named]
     configs = tuple(one for flags_of_one in each for one in read_configs(config, flags_of_one))
     plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
-    console = Console(stderr=True)
+    console = people_console()
     if dry_run:
         refuse_output(plan)
         return run_dry(plan.groups, console, log=log, verbose=verbose)

@@ -9,6 +9,7 @@ from typing import Final
 from asyncbench.errors import BadInputError
 
 _ANOTHER: Final = "give another --output"
+_STDOUT_NAMES: Final = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def refuse_unusable(path: Path) -> None:
@@ -25,6 +26,8 @@ def refuse_unusable(path: Path) -> None:
 
 def in_the_way(path: Path) -> BadInputError:
     """Return the error for a path where something is already."""
+    if str(path) in _STDOUT_NAMES:
+        return BadInputError(f"{path}: records are not written to a device", remedy="give --output -, which is stdout")
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not a regular file"
         return BadInputError(f"{path}: {what}", remedy="give the name of a new file to --output, or - for stdout")

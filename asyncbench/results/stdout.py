@@ -26,8 +26,8 @@ class StdoutResults:
         try:
             write_line(self._fd, line)
         except BrokenPipeError as error:
-            remedy = "keep the reader open, or give --output a file"
-            raise OutputError("stdout: nobody reads it any more", remedy=remedy) from error
+            remedy = "let it read to the end, or write to a file with --output FILE"
+            raise OutputError("stdout: the program that read the records has ended", remedy=remedy) from error
         except OSError as error:
             raise OutputError(f"stdout: {error.strerror}", remedy="give --output a file", errno=error.errno) from error
 

@@ -15,7 +15,7 @@ from asyncbench.stress.descendants import TOKEN_NAME, processes_with
 
 MIB = 1 << 20
 PLAN_END = "nothing was measured"
-TABLE_END = "cells fit"
+TABLE_END = "1 of 1 cell"
 SLOW = {"simulated": {"open_time": "60s"}}
 LIMIT_S = 30
 

@@ -18,6 +18,7 @@ from asyncbench.runner.engine_group import engine_groups
 from asyncbench.sweep.config import BackendChoice, Mode
 from asyncbench.sweep.loading import load_config
 from asyncbench.sweep.schema import config_schema
+from asyncbench.units import counted
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs"
@@ -105,7 +106,7 @@ def test_a_ready_file_loads_expands_and_can_be_told_of(name):
     lines = dry_run_lines(groups)
 
     assert sum(len(group.cells) for group in groups) == OWN.get(name, 1)
-    assert lines[-1].startswith(f"{OWN.get(name, 1)} cells, 1 engines")
+    assert lines[-1].startswith(f"{counted(OWN.get(name, 1), 'cell')}, 1 engine")
 
 
 @pytest.mark.parametrize("name", FILES)
