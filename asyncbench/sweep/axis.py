@@ -9,7 +9,10 @@ from asyncbench.errors import BadInputError
 
 MAX_VALUE = 1_000_000
 MAX_VALUES = 10_000
-AXIS_PATTERN = r"^\s*ITEM(\s*,\s*ITEM)*\s*$".replace("ITEM", r"[0-9]+(\.\.[0-9]+(:[x+][0-9]+)?)?")
+_WHOLE = r"0*([1-9][0-9]{0,5}|1000000)"
+_FACTOR = r"0*([2-9]|[1-9][0-9]{1,5}|1000000)"
+AXIS_PATTERN = r"^\s*ITEM(\s*,\s*ITEM)*\s*$".replace("ITEM", rf"{_WHOLE}(\.\.{_WHOLE}(:(x{_FACTOR}|\+{_WHOLE}))?)?")
+"""For the JSON schema: what matches is an axis, unless a range runs backwards or has too many values."""
 
 _SHOWN_CHARACTERS = 40
 _ITEM = re.compile(r"([0-9]+)(?:\.\.([0-9]+)(?::([x+])([0-9]+))?)?")
