@@ -213,4 +213,6 @@ def test_a_full_disk_ends_the_sweep_with_whole_lines_and_one_line_on_stderr(tool
 
     assert done.returncode == 2, done.stderr
     assert "out.jsonl" in done.stderr.splitlines()[-1]
-    assert all(json.loads(line) for line in (tool.folder / "out.jsonl").read_text().splitlines())
+    kinds = [json.loads(line)["kind"] for line in (tool.folder / "out.jsonl").read_text().splitlines()]
+    assert kinds[0] == "header"
+    assert set(kinds[1:]) == {"cell"}
