@@ -82,6 +82,10 @@ class EngineBuildError(AsyncbenchError):
     """The engine builder refused, failed or was killed. No engine was stored; the model itself may be fine."""
 
 
+class EngineNotBuiltError(AsyncbenchError):
+    """The engine is not in the cache, and this command does not build: a dry run. The sweep itself would build it."""
+
+
 class DownloadError(AsyncbenchError):
     """A file cannot be fetched. What has arrived of it is kept, and the next try goes on from there."""
 

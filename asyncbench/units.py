@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from asyncbench.errors import BadInputError
@@ -33,7 +33,19 @@ _SIZE_BYTES = {
 _RATIO = {"%": Decimal("0.01")}
 _SHOWN_CHARACTERS = 40
 _LARGEST = 2**63 - 1  # what numpy's int64 and the record readers of other languages hold
-_QUANTITY = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-zµμ]*|%)\s*")
+_NUMBER = r"[0-9]{1,30}(?:\.[0-9]{1,30})?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([A-Za-zµμ]*|%)\s*")
+
+
+def _pattern(units: Iterable[str]) -> str:
+    """Return the regular expression of a number with one of these units, in small or capital letters."""
+    spelt = ("".join(f"[{one}{one.upper()}]" if one.isascii() else one for one in unit) for unit in units)
+    return rf"\s*{_NUMBER}\s*(?:{'|'.join(spelt)})\s*"
+
+
+# For the JSON schema: what matches is parsed, unless it is too large. None of them begins with ^ or ends with $.
+DURATION_PATTERN = _pattern(_DURATION_NS)
+SIZE_PATTERN = _pattern(_SIZE_BYTES)
 
 
 def parse_duration_ns(text: str) -> int:
@@ -105,6 +117,11 @@ def format_number(value: float) -> str:
     if 0 < value < 0.0001:  # noqa: PLR2004 - below that Python writes an exponent
         return "less than 0.0001"
     return f"{value:.3g}"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return `1 cell`, `2 cells`, `1,024 cells`; `plural` is for nouns that take more than an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def _three_digits(value: float) -> str:

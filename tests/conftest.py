@@ -15,7 +15,8 @@ if find_spec("hypothesis"):  # a GPU machine may only have the extra gpu-test, w
     from hypothesis import settings
 
     # Machines are shared: how long an example takes says nothing. The same examples every time: whoever changes one
-    # line must not meet a counterexample of another. `scripts/stress` searches on, with others each time.
+    # line must not meet a counterexample of another. `scripts/stress` searches on, with others each time. A test
+    # with expensive examples takes a share of them: `settings(max_examples=settings.default.max_examples // 4)`.
     settings.register_profile("deterministic", deadline=None, derandomize=True)
     settings.register_profile("search", deadline=None, max_examples=5_000, print_blob=True)
     settings.load_profile(os.environ.get("ASYNCBENCH_HYPOTHESIS", "deterministic"))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError
 from asyncbench.units import (
+    counted,
     format_duration,
     format_number,
     format_size,
@@ -174,3 +175,15 @@ def test_a_number_is_shown_with_three_digits(value, text):
 @given(st.floats(min_value=-1e15, max_value=1e15))
 def test_a_shown_number_never_has_an_exponent(value):
     assert "e" not in format_number(value).replace("less", "")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 cells"), (1, "1 cell"), (2, "2 cells"), (1_024, "1,024 cells"), (128_000, "128,000 cells")],
+)
+def test_one_of_a_thing_is_singular_and_any_other_count_plural(count, text):
+    assert counted(count, "cell") == text
+
+
+def test_a_plural_may_be_told():
+    assert [counted(count, "batch", "batches") for count in (1, 2)] == ["1 batch", "2 batches"]

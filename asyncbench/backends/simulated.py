@@ -20,6 +20,7 @@ from asyncbench.backends.simulated_service import median_service_ns, service_tim
 from asyncbench.backends.simulated_spec import SimulatedSpec
 from asyncbench.clock import NS_PER_S, NS_PER_US
 from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.units import counted
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -101,7 +102,7 @@ class SimulatedEngine:
     ) -> AsyncIterator[Sequence[Lane]]:
         """Take device memory for the lanes; see `Engine.open_lanes`. One copy of the inputs serves them all."""
         await trio.lowlevel.checkpoint()
-        self._device.reserve(count * self._lane_bytes(batch), f"{count} lanes of batch {batch}")
+        self._device.reserve(count * self._lane_bytes(batch), f"{counted(count, 'lane')} of batch {batch}")
         _check_shape(inputs[INPUT.name], batch=batch)
         faults = FaultPlan(self._spec.faults, batch=batch, lanes=count)
         outputs = _outputs_of(inputs)

@@ -7,6 +7,7 @@ import numpy as np
 from asyncbench.calibration.legacy_cache import LEVELS, Algorithm, LegacyCache, version_number
 from asyncbench.calibration.table import CalibrationTable, Method, MethodName, listed
 from asyncbench.errors import BadInputError
+from asyncbench.units import counted
 
 # TensorRT's legacy calibrator takes a quantile, whose value its cache does not have.
 _METHODS = {
@@ -45,7 +46,7 @@ def table_of(
     if model_sha256 is None:
         lost.append("of which model it is: name it with --model, or only its tensors tell")
     if unnamed:
-        lost.append(f"{len(unnamed)} tensors that only TensorRT knows: {listed(unnamed)}")
+        lost.append(f"{counted(len(unnamed), 'tensor')} that only TensorRT knows: {listed(unnamed)}")
     written_by = "unknown" if cache.version_number is None else cache.version_number
     table = CalibrationTable(
         model_sha256=model_sha256,
@@ -66,10 +67,10 @@ def cache_of(table: CalibrationTable, *, tensorrt_version: str) -> tuple[LegacyC
     rounded = {name: float(np.float32(amax / LEVELS)) for name, amax in table.ranges.items()}
     scales = {name: scale for name, scale in rounded.items() if scale > 0}
     dead = [name for name, scale in rounded.items() if scale == 0]
-    lost = [f"the model's hash, the recipe, the hashes of {len(table.images)} images, the versions"]
+    lost = [f"the model's hash, the recipe, the hashes of {counted(len(table.images), 'image')}, the versions"]
     if table.method.name is not MethodName.ENTROPY:
         lost.append(f"the method ({table.method}): the head says entropy, because that calibrator reads it")
     if dead:
-        lost.append(f"{len(dead)} tensors that were always 0, for which TensorRT has no scale: {listed(dead)}")
+        lost.append(f"{counted(len(dead), 'tensor')} always at 0, for which TensorRT has no scale: {listed(dead)}")
     cache = LegacyCache(version_number=version_number(tensorrt_version), algorithm=Algorithm.ENTROPY_2, scales=scales)
     return cache, tuple(lost)

@@ -20,6 +20,7 @@ from asyncbench.models.inspection import ModelFacts, inspect_model
 from asyncbench.models.preparation import Float32Array, prepare, read_image
 from asyncbench.models.recipe import Layout
 from asyncbench.sweep.config import SweepConfig
+from asyncbench.units import counted
 
 # Small, because all intermediate tensors of a batch are held at once; they count exactly, whatever the batch.
 BATCH = 2
@@ -74,7 +75,7 @@ def calibrate_on_pictures(
     items = dataset.items
     if facts.fixed_batch is not None and len(items) < facts.fixed_batch:
         raise BadInputError(
-            f"{facts.path} runs at batch {facts.fixed_batch} only, and there are {len(items)} pictures",
+            f"{facts.path} runs at batch {facts.fixed_batch} only, and the folder has {counted(len(items), 'picture')}",
             remedy=f"name a folder of {facts.fixed_batch} or more with --images",
         )
     table = calibrate(

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.run_sweep import run_sweep
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.cli.sweep import make_plan
 from asyncbench.sweep.config import Mode
 from asyncbench.sweep.loading import read_flags
 
 
 def accuracy(
-    model: Annotated[str | None, typer.Argument(help="A built-in network; `asyncbench models` lists them.")] = None,
+    model: Annotated[str | None, typer.Argument(help=HELP)] = None,
     *,
     model_file: Annotated[str | None, typer.Option("--model", help="An ONNX file with weights for MODEL.")] = None,
     dataset: Annotated[str | None, typer.Option(help="The folder of the pictures, such as ILSVRC2012's or COCO's.")],
@@ -49,8 +50,7 @@ def accuracy(
     flags = read_flags(
         {
             "mode": str(Mode.ACCURACY),
-            "model": model,
-            "model_file": model_file,
+            **model_keys(model, model_file),
             "dataset": dataset,
             "truth": truth,
             "subset": subset,
@@ -65,5 +65,5 @@ def accuracy(
             "tactic_sources": tactic_sources,
         }
     )
-    plan = make_plan((flags,), output=output, resume=resume, log=log, verbose=verbose)
-    return run_sweep(plan, Console(stderr=True))
+    plan = make_plan((flags,), flags, output=output, resume=resume, log=log, verbose=verbose)
+    return run_sweep(plan, people_console())

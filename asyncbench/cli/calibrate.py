@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
+from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.places import cache_folder
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
 from asyncbench.sweep.config import check_config
+from asyncbench.units import counted
 
 
 def calibrate(
-    model: Annotated[str | None, typer.Argument(help="A built-in network; `asyncbench models` lists them.")] = None,
+    model: Annotated[str | None, typer.Argument(help=HELP)] = None,
     *,
     model_file: Annotated[str | None, typer.Option("--model", help="An ONNX file with weights for MODEL.")] = None,
     images: Annotated[Path, typer.Option(help="A folder of pictures; not those that accuracy is measured on.")],
@@ -30,11 +32,10 @@ def calibrate(
     from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
     from asyncbench.calibration.whole_file import refuse_present  # noqa: PLC0415
 
-    given = {"model": model, "model_file": model_file}
-    config = check_config({key: value for key, value in given.items() if value is not None}, source="")
+    config = check_config(model_keys(model, model_file), source="")
     path = output or Path(f"{config.model_label}.calibration.json")
     refuse_present(path, forced=force)
-    console = Console(stderr=True)
+    console = people_console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("calibrating", total=None)
         table = calibrate_on_pictures(
@@ -48,7 +49,8 @@ def calibrate(
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     console.print(
-        f"{path}: {len(table.ranges)} tensors of {config.model_label} from {len(table.images)} pictures, "
+        f"{path}: {counted(len(table.ranges), 'tensor')} of {config.model_label} "
+        f"from {counted(len(table.images), 'picture')}, "
         f"{table.method}; use it with --precision int8 --calibration {path}",
         highlight=False,
         markup=False,

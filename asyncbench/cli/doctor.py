@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from rich.console import Console
-
 from asyncbench.cli.places import cache_folder
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
 from asyncbench.telemetry.host import cpu_name, cpus_text, host_facts
 from asyncbench.units import format_size
@@ -43,7 +42,7 @@ class Finding:
 
 def doctor() -> int:
     """Say what this machine can run, and what is missing for more."""
-    console = Console()
+    console = people_console(stderr=False)
     for finding in _findings():
         for line in finding.lines():
             console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from asyncbench.engine_cache.inventory import inspect_engine, list_engines
 from asyncbench.engine_cache.prune import PrunePolicy, prune
 from asyncbench.engine_cache.sidecar import encode_sidecar
 from asyncbench.errors import BadInputError
-from asyncbench.units import format_duration, format_size, parse_duration_ns, parse_size_bytes
+from asyncbench.units import counted, format_duration, format_size, parse_duration_ns, parse_size_bytes
 
 SHOWN_KEY_CHARS = 12
 
@@ -30,7 +30,7 @@ def list_all() -> None:
         build = f"built {sidecar.built_at} in {format_duration(sidecar.build.build_ns)}"
         size = format_size(sidecar.engine_bytes)
         typer.echo(f"{sidecar.key[:SHOWN_KEY_CHARS]}  {size:>9}  {sidecar.label}; {built_for}; {build}")
-    typer.echo(f"{len(found)} engines in {folder.root}", err=True)
+    typer.echo(f"{counted(len(found), 'engine')} in {folder.root}", err=True)
 
 
 @engines.command()
@@ -69,4 +69,4 @@ def remove(
     for victim in removed:
         typer.echo(f"removed {victim.key[:SHOWN_KEY_CHARS]} {victim.label}: {victim.reason}")
     freed = format_size(sum(victim.engine_bytes for victim in removed))
-    typer.echo(f"{len(removed)} engines removed, {freed}", err=True)
+    typer.echo(f"{counted(len(removed), 'engine')} removed, {freed}", err=True)

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import trio
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from asyncbench.cli.places import cache_folder
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.model_store.folder import WeightsFolder
 from asyncbench.model_store.pin import Pin, find_weights
@@ -141,7 +141,7 @@ def _show_progress() -> Iterator[OnProgress]:
         yield _ProgressLines()
         return
     columns = (BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=people_console(), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 import trio
 from rich.console import Console, RenderableType
@@ -14,11 +15,11 @@ from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.show.dry_run import dry_run_lines, memory_parts, unknown_memory_line
 from asyncbench.cli.stop_signals import open_stop_signals
-from asyncbench.errors import BenchProcessDiedError, ExitCode
+from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, EngineNotBuiltError, ExitCode
 from asyncbench.host_memory.probe import HostMemory
-from asyncbench.runner.bench_handle import BenchHandle, ReadOom, open_bench
+from asyncbench.runner.bench_handle import BenchHandle, Progress, ReadOom, open_bench
 from asyncbench.runner.engine_group import EngineGroup
-from asyncbench.runner.messages import ForecastCells, Forecasts, OpenEngine, Refused
+from asyncbench.runner.messages import EngineNotice, ForecastCells, Forecasts, OpenEngine, Refused, error_of
 
 DRY_RUN = "dry-run"
 _WIDEST = 1000
@@ -26,10 +27,13 @@ _WIDEST = 1000
 Show = Callable[[RenderableType], None]
 
 
-def run_dry(groups: Sequence[EngineGroup], console: Console) -> ExitCode:
+def run_dry(groups: Sequence[EngineGroup], console: Console, *, log: Path | None, verbose: bool) -> ExitCode:
     """Print the plan, and of each engine, once it is known, a table of its cells' memory, or why that is not known.
 
     Nothing is measured, built or written. A signal ends it; what was printed by then stays.
+
+    Raises:
+        AsyncbenchError: An engine is refused for what would end the sweep, too. All the others were asked for.
     """
 
     def show(part: RenderableType) -> None:
@@ -39,7 +43,7 @@ def run_dry(groups: Sequence[EngineGroup], console: Console) -> ExitCode:
 
     for line in dry_run_lines(groups):
         show(line)
-    with logging_to(None, verbose=False, sweep_id=DRY_RUN), closing(HostMemory()) as host_memory:
+    with logging_to(log, verbose=verbose, sweep_id=DRY_RUN), closing(HostMemory()) as host_memory:
         code = trio.run(_ask_until_signal, groups, host_memory.read_oom, show)
     if code is ExitCode.INTERRUPTED:
         show("interrupted; nothing was written")
@@ -53,6 +57,7 @@ def _width_of(part: RenderableType, console: Console) -> int:
 async def _ask_until_signal(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> ExitCode:
     """Ask for all engines, or until a signal comes; by the end all that was started is gone."""
     code = ExitCode.INTERRUPTED
+    refusals: list[AsyncbenchError] = []
     with open_stop_signals() as signals:
         async with trio.open_nursery() as nursery:
 
@@ -61,53 +66,93 @@ async def _ask_until_signal(groups: Sequence[EngineGroup], read_oom: ReadOom, sh
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(stop_on_signal)
-            await _ask_all(groups, read_oom, show)
+            refusals = await _ask_all(groups, read_oom, show)
             code = ExitCode.OK
             nursery.cancel_scope.cancel()
+    if refusals:
+        raise refusals[0]
     return code
 
 
-async def _ask_all(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> None:
-    """Ask for one engine after the other; where the process dies of one, a fresh one is asked for the next."""
+async def _ask_all(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> list[AsyncbenchError]:
+    """Ask for one engine after the other; where the process dies of one, a fresh one is asked for the next.
+
+    Returns:
+        What would end the sweep.
+    """
     waiting = deque(groups)
+    refusals: list[AsyncbenchError] = []
+    told: set[str] = set()
+
+    def show_notice(progress: Progress) -> None:
+        if isinstance(progress, EngineNotice) and progress.lasting and progress.text not in told:
+            told.add(progress.text)
+            show(progress.text)
+
     while waiting:
         async with open_bench(BENCH_COMMAND, read_oom) as bench:
             is_alive = True
             while is_alive and waiting:
-                is_alive = await _show_memory(bench, waiting.popleft(), show)
+                group = waiting.popleft()
+                answer = await _ask_or_die(bench, group, show_notice)
+                is_alive = not isinstance(answer, BenchProcessDiedError)
+                if isinstance(answer, AsyncbenchError) and _ends_the_sweep(answer):
+                    refusals.append(answer)
+                    if len(groups) == 1:
+                        continue  # the error itself says it all
+                for part in _parts(group, answer):
+                    show(part)
+    return refusals
 
 
-async def _show_memory(bench: BenchHandle, group: EngineGroup, show: Show) -> bool:
-    """Show what is known of one engine; False when the process is of no more use."""
+def _parts(group: EngineGroup, answer: Forecasts | AsyncbenchError) -> Sequence[RenderableType]:
+    if isinstance(answer, AsyncbenchError):
+        return [unknown_memory_line(group, str(answer))]
+    return memory_parts(group, answer)
+
+
+def _ends_the_sweep(error: AsyncbenchError) -> bool:
+    """Whether the sweep would end before its first cell.
+
+    It records what does not fit, builds what is not built, and tries again after a death.
+    """
+    return not isinstance(error, DoesNotFitError | EngineNotBuiltError | BenchProcessDiedError)
+
+
+async def _ask_or_die(
+    bench: BenchHandle, group: EngineGroup, on_progress: Callable[[Progress], None]
+) -> Forecasts | AsyncbenchError:
+    """Return what is known of one engine, or why that is nothing."""
     try:
-        answer = await _ask(bench, group)
-    except BenchProcessDiedError as error:
-        show(unknown_memory_line(group, error.message))
-        return False
+        return await _ask(bench, group, on_progress)
+    except AsyncbenchError as error:
+        return error
     except trio.Cancelled:
         # There is nothing in it to drain: it need not get the time to end by itself.
         bench.kill()
         raise
-    if isinstance(answer, Forecasts):
-        for part in memory_parts(group, answer):
-            show(part)
-    else:
-        show(unknown_memory_line(group, answer.message))
-    return True
 
 
-async def _ask(bench: BenchHandle, group: EngineGroup) -> Forecasts | Refused:
+async def _ask(bench: BenchHandle, group: EngineGroup, on_progress: Callable[[Progress], None]) -> Forecasts:
     """Open an engine and return what its cells would take.
 
     Raises:
         BenchProcessDiedError: The process ended, or said something that is no answer.
+        AsyncbenchError: The engine is refused.
     """
     request = OpenEngine(
-        sweep_id=DRY_RUN, config=group.config, precision=group.precision, device=group.device, may_build=False
+        sweep_id=DRY_RUN,
+        config=group.config,
+        precision=group.precision,
+        device=group.device,
+        may_build=False,
+        flags=group.flags,
     )
-    answer = await bench.ask(request, on_progress=lambda _: None)
+    answer = await bench.ask(request, on_progress=on_progress)
     if not isinstance(answer, Refused):
-        answer = await bench.ask(ForecastCells(), on_progress=lambda _: None)
-    if not isinstance(answer, Forecasts | Refused):
+        answer = await bench.ask(ForecastCells(), on_progress=on_progress)
+    if isinstance(answer, Refused):
+        raise error_of(answer)
+    if not isinstance(answer, Forecasts):
         raise BenchProcessDiedError(f"the bench process answered with {type(answer).__name__}")
     return answer

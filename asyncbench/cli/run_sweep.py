@@ -20,14 +20,17 @@ from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.show.live import LiveListener
 from asyncbench.cli.show.plain import PlainListener
+from asyncbench.cli.show.terminal import shows_live
 from asyncbench.cli.stop_signals import open_stop_signals
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.measurement.status import Status
-from asyncbench.results.reader import ResultsRead, final_cells
+from asyncbench.results.new_path import refuse_unusable
+from asyncbench.results.reader import ResultsRead, final_cells, read_results
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.results_file import ResultsFile
+from asyncbench.results.same_sweep import check_same_sweep
 from asyncbench.results.stdout import open_stdout, open_stream
 from asyncbench.results.writer import RecordSink, ResultsWriter
 from asyncbench.runner.engine_group import EngineGroup
@@ -38,6 +41,10 @@ from asyncbench.runner.trailer import exit_code_of
 from asyncbench.sweep.config import OnPressure, SweepConfig
 from asyncbench.telemetry.host import host_facts
 from asyncbench.telemetry.versions import library_versions
+from asyncbench.units import counted
+
+_STOPPING = "stopping: waiting for the inferences in flight (press Ctrl-C again to end at once)"
+_ENDING_NOW = "ending at once"
 
 _log = structlog.get_logger()
 
@@ -98,6 +105,22 @@ def _records_text(results: ResultsFile, code: ExitCode) -> str:
     return f"records: {results.path}{more}"
 
 
+def refuse_output(plan: Invocation) -> None:
+    """Refuse a results file that the sweep would refuse, and make none: for a dry run.
+
+    Raises:
+        BadInputError: It cannot be made, or is no file to go on with.
+    """
+    if plan.output is None:
+        return
+    if plan.resume:
+        check_same_sweep(read_results(plan.output, allow_torn=True).header, _config_facts(plan.configs))
+    elif (stream := open_stream(plan.output)) is not None:
+        stream.close()
+    else:
+        refuse_unusable(plan.output, or_next_free=not plan.output_is_named)
+
+
 async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener | LiveListener) -> ExitCode:
     stop_requested, abort_requested = trio.Event(), trio.Event()
     supervisor = Supervisor(
@@ -109,8 +132,8 @@ async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener
             async def stop_on_signals() -> None:
                 async for number in signals:
                     _log.info("signal", signal=signal.Signals(number).name)
+                    listener.notice(_ENDING_NOW if stop_requested.is_set() else _STOPPING)
                     (abort_requested if stop_requested.is_set() else stop_requested).set()
-                    listener.notice("stopping: what is in flight drains (once more: kill it)")
 
             nursery.start_soon(stop_on_signals)
             code = await supervisor.run()
@@ -148,16 +171,16 @@ def _listener(
     plan: Invocation, console: Console, done: dict[int, CellRecord], stack: ExitStack
 ) -> PlainListener | LiveListener:
     cells = {index: cell for group in plan.groups for index, cell in group.cells}
-    if console.is_terminal and not plan.verbose:
+    if shows_live(console) and not plan.verbose:
         live = LiveListener(console, cells=cells, done=done)
         stack.enter_context(live.shown())
         return live
-    return PlainListener(total=len(cells), done=done, write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 # for people
+    return PlainListener(cells=cells, done=done, write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 # for people
 
 
 def _resume_text(plan: Invocation, read: ResultsRead, done: int) -> str:
-    torn = f"; a torn last line of {read.torn_bytes} bytes was dropped" if read.torn_bytes else ""
-    return f"going on with {plan.output}: {done} cells are there{torn}"
+    torn = f"; its last line was cut off and is dropped ({counted(read.torn_bytes, 'byte')})" if read.torn_bytes else ""
+    return f"going on with {plan.output}: {counted(done, 'cell')} measured before{torn}"
 
 
 def _header(plan: Invocation, sweep_id: str, *, resumed: bool) -> HeaderRecord:

@@ -23,7 +23,7 @@ from asyncbench.stress.page import make_row, read_rows, update_page
 from asyncbench.stress.stage import StressSettings
 from asyncbench.stress.suite import DEFAULT_SCENARIOS, SCENARIOS, Scenario, ScenarioEnd, run_suite
 from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
-from asyncbench.units import format_size, parse_duration_ns
+from asyncbench.units import counted, format_size, parse_duration_ns
 
 SOAK = "soak"
 
@@ -144,4 +144,4 @@ def machine_text() -> str:
     facts = host_facts()
     memory = facts["memory_bytes"]
     size = format_size(memory) if isinstance(memory, int) else "?"
-    return f"{cpu_name()}, {cpus_allowed()} processors, {size}, Linux {facts['kernel']}"
+    return f"{cpu_name()}, {counted(cpus_allowed(), 'processor')}, {size}, Linux {facts['kernel']}"

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from asyncbench.cli.model_argument import HELP, model_keys_of_each
 from asyncbench.cli.run_dry import run_dry
-from asyncbench.cli.run_sweep import Invocation, run_sweep
+from asyncbench.cli.run_sweep import Invocation, refuse_output, run_sweep
+from asyncbench.cli.show.terminal import people_console
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import read_user_text
@@ -22,7 +23,7 @@ RESULTS_FOLDER = Path("results")
 
 
 def sweep(
-    model: Annotated[str | None, typer.Argument(help="A built-in network; `asyncbench models` lists them.")] = None,
+    model: Annotated[list[str] | None, typer.Argument(help=HELP + " Several: one after the other.")] = None,
     *,
     model_file: Annotated[
         str | None, typer.Option("--model", help="An ONNX file: any network, or other weights for MODEL.")
@@ -108,10 +109,9 @@ def sweep(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the events on stderr.")] = False,
 ) -> int:
     """Measure every concurrency x batch of a network on a device, one record a cell."""
+    named = model_keys_of_each(model or [], model_file)
     flags = read_flags(
         {
-            "model": model,
-            "model_file": model_file,
             "concurrency": concurrency,
             "batch": batch,
             "precision": precision,
@@ -146,25 +146,33 @@ def sweep(
             "cell_timeout": cell_timeout,
         }
     )
-    configs = read_configs(config, flags)
-    plan = make_plan(configs, output=output, resume=resume, log=log, verbose=verbose)
-    console = Console(stderr=True)
+    each = [merge_config(flags, read_flags(keys), source="") for keys in named]
+    configs = tuple(one for flags_of_one in each for one in read_configs(config, flags_of_one))
+    plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
+    console = people_console()
     if dry_run:
-        return run_dry(plan.groups, console)
+        refuse_output(plan)
+        return run_dry(plan.groups, console, log=log, verbose=verbose)
     return run_sweep(plan, console)
 
 
 def make_plan(
-    configs: tuple[SweepConfig, ...], *, output: str | None, resume: bool, log: Path | None, verbose: bool
+    configs: tuple[SweepConfig, ...],
+    flags: SweepConfig,
+    *,
+    output: str | None,
+    resume: bool,
+    log: Path | None,
+    verbose: bool,
 ) -> Invocation:
-    """Return what `run_sweep` is to do; the options are those of the command line.
+    """Return what `run_sweep` is to do; the options are those of the command line, and `flags` is in `configs`.
 
     Raises:
         BadInputError: A resumed sweep does not say which file.
     """
     return Invocation(
         configs=configs,
-        groups=engine_groups(configs),
+        groups=engine_groups(configs, flags=flags.model_fields_set),
         output=output_path(output, configs[0], resume=resume),
         resume=resume,
         log=log,

@@ -80,7 +80,7 @@ def classify_death(returncode: int, *, before: OomCount, after: OomCount) -> Dea
         sentence = "it was ended by SIGKILL: likely, but not certainly, by the kernel's out-of-memory killer"
         return Death(kind=DeathKind.KILLED, sentence=sentence, memory_suspected=True, facts=facts)
     if new_kills == 0:
-        sentence = "it was ended by SIGKILL from elsewhere: the kernel's out-of-memory killer has not counted it"
+        sentence = "it was ended by SIGKILL, which another program or a person sent: memory was not the reason"
         return Death(kind=DeathKind.KILLED, sentence=sentence, memory_suspected=False, facts=facts)
     if not after.of_own_group:
         sentence = (

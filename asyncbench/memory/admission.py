@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from asyncbench.errors import DoesNotFitError
 from asyncbench.memory.available import Available, LimitedBy, Shortage
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.units import format_size
+from asyncbench.units import counted, format_size
 
 NeedOf = Callable[[int, int], MemoryForecast]
 """From (batch, lanes) to what they take; must not fall when either rises."""
@@ -109,7 +109,7 @@ def _refusal(
 
 def lanes_text(lanes: int) -> str:
     """Return `1 lane`, `2 lanes`."""
-    return "1 lane" if lanes == 1 else f"{lanes} lanes"
+    return counted(lanes, "lane")
 
 
 def _batch_text(largest: int, largest_listed: int) -> str:

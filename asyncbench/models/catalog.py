@@ -109,6 +109,5 @@ def find_model(name: str) -> ModelInfo:
     names = [model.name for model in MODELS]
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise BadInputError(
-        f"there is no model {name!r}", remedy=f"{hint}Choose {', '.join(names)}, or name a file with --model FILE.onnx"
-    )
+    file = "name a file with --model FILE.onnx (in a configuration: model_file)"
+    raise BadInputError(f"there is no model {name!r}", remedy=f"{hint}Choose {', '.join(names)}, or {file}")

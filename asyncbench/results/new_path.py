@@ -37,6 +37,21 @@ class NewFile:
         _remove_folders(self.made_folders)
 
 
+def refuse_unusable(path: Path, *, or_next_free: bool) -> None:
+    """Refuse a path that `reserve`, or else `reserve_free`, would refuse, as far as that shows without making a file.
+
+    Raises:
+        BadInputError: Something is there, or its folder is none or cannot be written to.
+    """
+    try:
+        _refuse_unusable(path)
+        is_empty_file = path.is_file() and path.stat().st_size == 0
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be made ({error.strerror})", remedy=_ANOTHER) from error
+    if os.path.lexists(path) and not is_empty_file and not or_next_free:
+        raise in_the_way(path)
+
+
 def reserve(path: Path) -> NewFile:
     """Make a new, empty file, and the folders that it needs.
 

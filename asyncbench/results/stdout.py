@@ -44,8 +44,8 @@ class StdoutResults:
         try:
             write_line(self._fd, line)
         except BrokenPipeError as error:
-            remedy = "start a reader that reads to the end, or give --output a file"
-            raise OutputError(f"{self._name}: nobody reads it any more", remedy=remedy) from error
+            remedy = "let it read to the end, or write to a file with --output FILE"
+            raise OutputError(f"{self._name}: the program that read the records has ended", remedy=remedy) from error
         except OSError as error:
             remedy = "give --output a file"
             raise OutputError(f"{self._name}: {error.strerror}", remedy=remedy, errno=error.errno) from error

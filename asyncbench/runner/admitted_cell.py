@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 import structlog
 
 from asyncbench.errors import DoesNotFitError
-from asyncbench.memory.admission import Admission
+from asyncbench.memory.admission import Admission, lanes_text
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.runner.cell_runner import CellMeasurement, CellRunner
 from asyncbench.runner.memory_desk import MemoryDesk
@@ -85,7 +85,7 @@ async def run_admitted(
             _add_refusals(error, refused)
             raise error
         _log.info("cell.refused", cell=str(cell), lanes=admission.lanes, message=error.message)
-        refused.append(f"{admission.lanes} lanes: {error.message}")
+        refused.append(f"{lanes_text(admission.lanes)}: {error.message}")
 
 
 async def _admit(desk: MemoryDesk, cell: Cell, lanes: int, refused: Sequence[str]) -> Admission:

@@ -45,6 +45,7 @@ from asyncbench.runner.quality_cell import add_quality, asks_for_quality
 from asyncbench.runner.quality_check import LabelledData, QualityCheck, open_labelled_data
 from asyncbench.runner.runner_cost import runner_cost_ns
 from asyncbench.runner.subject import Subject, find_subject, simulated_subject, slices
+from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.telemetry.versions import library_versions
@@ -135,6 +136,8 @@ class BenchProcess:
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
         backend = self._make_backend(config, self._note)
+        if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
+            await self._tell(EngineNotice(text=unused, lasting=True))
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
         data = await trio.to_thread.run_sync(open_labelled_data, config, subject.info, request.precision)
         if data is None and config.mode is Mode.ACCURACY:
@@ -144,7 +147,7 @@ class BenchProcess:
         memory = await engine.read_memory()
         if config.memory_budget is not None and memory.free_bytes is None:
             text = f"--memory-budget has no effect: {engine.facts.backend} takes no device memory here"
-            await self._tell(EngineNotice(text=f"{text}; --host-memory-budget limits the host's"))
+            await self._tell(EngineNotice(text=f"{text}; --host-memory-budget limits the host's", lasting=True))
         largest = await trio.to_thread.run_sync(subject.inputs, engine.facts.inputs, max(config.batch))
         self._opened = OpenedEngine(
             request=request,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -18,6 +18,7 @@ class EngineGroup:
     Attributes:
         number: Its position among the groups of the run, from 0.
         cells: Index in the results file, and the cell.
+        flags: The keys of `config` that the command line gave.
     """
 
     number: int
@@ -25,6 +26,7 @@ class EngineGroup:
     device: str
     precision: Precision
     cells: tuple[tuple[int, Cell], ...]
+    flags: frozenset[str] = frozenset()
 
     def without(self, done: set[int]) -> EngineGroup:
         """Return the group with the cells left that are not done."""
@@ -32,8 +34,12 @@ class EngineGroup:
         return replace(self, cells=left)
 
 
-def engine_groups(configs: Sequence[SweepConfig]) -> tuple[EngineGroup, ...]:
-    """Return all groups, device by device, then sweep by sweep, then precision by precision. Indices start at 0."""
+def engine_groups(configs: Sequence[SweepConfig], *, flags: Collection[str] = ()) -> tuple[EngineGroup, ...]:
+    """Return all groups, device by device, then sweep by sweep, then precision by precision. Indices start at 0.
+
+    Args:
+        flags: The keys that the command line gave.
+    """
     devices = list(dict.fromkeys(device for config in configs for device in config.device))
     groups: list[EngineGroup] = []
     index = 0
@@ -45,6 +51,13 @@ def engine_groups(configs: Sequence[SweepConfig]) -> tuple[EngineGroup, ...]:
                 numbered = tuple(enumerate(cells, start=index))
                 index += len(numbered)
                 groups.append(
-                    EngineGroup(number=len(groups), config=config, device=device, precision=precision, cells=numbered)
+                    EngineGroup(
+                        number=len(groups),
+                        config=config,
+                        device=device,
+                        precision=precision,
+                        cells=numbered,
+                        flags=frozenset(flags),
+                    )
                 )
     return tuple(groups)

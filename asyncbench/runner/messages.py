@@ -29,6 +29,8 @@ class OpenEngine(Message):
     device: str
     may_build: bool = True
     """Whether an engine that is not in the cache may be built."""
+    flags: frozenset[str] = frozenset()
+    """The keys of `config` that the command line gave."""
 
     @field_serializer("config")
     def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:
@@ -111,10 +113,15 @@ class Forecasts(Message):
 
 
 class EngineNotice(Message):
-    """Something to tell people while an engine is being opened, such as how far a build is."""
+    """Something to tell people while an engine is being opened, such as how far a build is.
+
+    Attributes:
+        lasting: It holds for as long as the engine is open: it is told once, and stays on the screen.
+    """
 
     event: Literal["notice"] = "notice"
     text: str
+    lasting: bool = False
 
 
 class CellProgress(Message):

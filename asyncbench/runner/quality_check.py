@@ -30,6 +30,7 @@ from asyncbench.runner.accuracy_run import ItemBatch, run_accuracy
 from asyncbench.runner.foreign_reference import reference_request
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import SweepConfig
+from asyncbench.units import counted
 
 # Outputs of so many items are held whole against the reference's.
 DRIFT_ITEMS = 8
@@ -157,7 +158,7 @@ class QualityCheck:
         left_out = [*self._data.dataset.left_out, *skipped]
         why = f": {left_out[0].name}: {left_out[0].reason}" if left_out else ""
         return BadInputError(
-            f"none of the {len(left_out)} pictures of {self._data.name} can be used{why}",
+            f"of {counted(len(left_out), 'picture')} of {self._data.name} none can be used{why}",
             remedy="name another data set",
         )
 

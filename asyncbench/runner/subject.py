@@ -41,7 +41,7 @@ class Subject:
             model_path=self.path,
             precision=precision,
             device=device,
-            batches=self.config.batch,
+            batches=tuple(sorted(self.config.batch)),
             max_concurrency=max(self.config.concurrency),
             calibration_path=self._calibration_path(precision),
             may_build=may_build,

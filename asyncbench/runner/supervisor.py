@@ -79,6 +79,7 @@ class Supervisor:
         self._too_large: set[int] = set()
         self._retries = Retries()
         self._lanes_seen: int | None = None
+        self._told: set[str] = set()
         self._ended_by_pressure = False
 
     async def run(self) -> ExitCode:
@@ -215,7 +216,11 @@ class Supervisor:
     async def _ask_to_open(self, bench: BenchHandle, group: EngineGroup) -> Answer:
         self._listener.engine_opening(group.cells[0][1])
         request = OpenEngine(
-            sweep_id=self._run.sweep_id, config=group.config, precision=group.precision, device=group.device
+            sweep_id=self._run.sweep_id,
+            config=group.config,
+            precision=group.precision,
+            device=group.device,
+            flags=group.flags,
         )
         self._opening_engine = True
         try:
@@ -330,10 +335,17 @@ class Supervisor:
 
     def _show(self, progress: Progress) -> None:
         if isinstance(progress, EngineNotice):
-            self._listener.engine_notice(progress.text)
+            self._show_notice(progress)
         else:
             self._lanes_seen = progress.lanes
             self._listener.cell_progress(progress)
+
+    def _show_notice(self, notice: EngineNotice) -> None:
+        if not notice.lasting:
+            self._listener.engine_notice(notice.text)
+        elif notice.text not in self._told:
+            self._told.add(notice.text)  # an engine may be opened more than once
+            self._listener.notice(notice.text)
 
     def _lost(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> CellRecord:
         """Return the record of a cell that the bench process could not report on itself."""

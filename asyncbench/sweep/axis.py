@@ -1,4 +1,4 @@
-"""An axis of the sweep: `1,2,4..8` or `1..64:x2` to ascending numbers, and back."""
+"""An axis of the sweep: `1,2,4..8` or `1..64:x2` to numbers in that order, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from asyncbench.errors import BadInputError
 
 MAX_VALUE = 1_000_000
 MAX_VALUES = 10_000
-AXIS_PATTERN = r"^\s*ITEM(\s*,\s*ITEM)*\s*$".replace("ITEM", r"[0-9]+(\.\.[0-9]+(:[x+][0-9]+)?)?")
+_WHOLE = r"0*([1-9][0-9]{0,5}|1000000)"
+_FACTOR = r"0*([2-9]|[1-9][0-9]{1,5}|1000000)"
+AXIS_PATTERN = r"^\s*ITEM(\s*,\s*ITEM)*\s*$".replace("ITEM", rf"{_WHOLE}(\.\.{_WHOLE}(:(x{_FACTOR}|\+{_WHOLE}))?)?")
+"""For the JSON schema: what matches is an axis, unless a range runs backwards or has too many values."""
 
 _SHOWN_CHARACTERS = 40
 _ITEM = re.compile(r"([0-9]+)(?:\.\.([0-9]+)(?::([x+])([0-9]+))?)?")
@@ -29,45 +32,45 @@ def parse_axis(text: str, *, option: str) -> tuple[int, ...]:
 
 
 def read_axis(text: str) -> tuple[int, ...]:
-    """Return the values of `4`, `1,2,4`, `1..8`, `1..64:x2`, `1..32:+4` or a mixture by commas, ascending and unique.
+    """Return the values of `4`, `1,2,4`, `1..8`, `1..64:x2`, `1..32:+4` or a mixture by commas, in that order.
 
-    Both ends of a range always belong to it, the upper one also where the step would jump over it: `1..8:+3` is
-    1, 4, 7, 8.
+    What is there twice counts where it stands first. Both ends of a range always belong to it, the upper one also
+    where the step would jump over it: `1..8:+3` is 1, 4, 7, 8.
 
     Raises:
         BadInputError: The text is not an axis.
     """
-    values: set[int] = set()
+    values: dict[int, None] = {}
     for item in text.split(","):
-        values.update(_item_values(item.strip()))
+        values.update(dict.fromkeys(_item_values(item.strip())))
     return check_axis(values)
 
 
 def check_axis(values: Iterable[int]) -> tuple[int, ...]:
-    """Return the values ascending and unique.
+    """Return the values in their order, each once.
 
     Raises:
         BadInputError: There are none or more than `MAX_VALUES`, or one is not within 1 to `MAX_VALUE`.
     """
-    ordered = tuple(sorted(set(values)))
-    if not ordered:
+    unique = tuple(dict.fromkeys(values))
+    if not unique:
         raise BadInputError("an axis without values", remedy=_REMEDY)
-    if ordered[0] < 1:
-        raise BadInputError(f"{_shortened(str(ordered[0]))} is below 1", remedy=_REMEDY)
-    if ordered[-1] > MAX_VALUE:
-        raise _too_large(str(ordered[-1]))
-    if len(ordered) > MAX_VALUES:
-        raise _too_many(len(ordered))
-    return ordered
+    if min(unique) < 1:
+        raise BadInputError(f"{_shortened(str(min(unique)))} is below 1", remedy=_REMEDY)
+    if max(unique) > MAX_VALUE:
+        raise _too_large(str(max(unique)))
+    if len(unique) > MAX_VALUES:
+        raise _too_many(len(unique))
+    return unique
 
 
 def format_axis(values: Sequence[int]) -> str:
-    """Return the shortest of our ways to write the values; `read_axis` gives them back, ascending and unique."""
-    ordered = tuple(sorted(set(values)))
+    """Return the shortest of our ways to write the values; `read_axis` gives them back, each once."""
+    unique = tuple(dict.fromkeys(values))
     parts: list[str] = []
     start = 0
-    while start < len(ordered):
-        part, length = _part_from(ordered, start)
+    while start < len(unique):
+        part, length = _part_from(unique, start)
         parts.append(part)
         start += length
     return ",".join(parts)
@@ -128,7 +131,7 @@ def _shortened(text: str) -> str:
 def _part_from(values: Sequence[int], start: int) -> tuple[str, int]:
     """Return the text of the longest range that starts at `values[start]`, and how many values it covers."""
     first = values[start]
-    if start + 1 == len(values):
+    if start + 1 == len(values) or values[start + 1] < first:
         return str(first), 1
     step, factor = values[start + 1] - first, values[start + 1] // first
     steps = _run_length(values, start, step=step, factor=1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -51,6 +52,13 @@ class BackendChoice(str, Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyOn:
+    """Mark of a field that one backend knows: on any other it would do nothing."""
+
+    backend: BackendChoice
 
 
 class EngineChoice(str, Enum):
@@ -148,26 +156,30 @@ class SweepConfig(BaseModel):
         default=None, description="A folder of images to take in place of ours. Relative to this file."
     )
     seed: int = Field(default=0, ge=0, description="Seed of the weights, of random input and of every choice by lot.")
-    intra_op_threads: int = Field(default=1, ge=1, description="Threads of one inference on ONNX Runtime.")
-    engine: EngineChoice = Field(
+    intra_op_threads: Annotated[int, OnlyOn(BackendChoice.ONNXRUNTIME)] = Field(
+        default=1, ge=1, description="Threads of one inference on ONNX Runtime."
+    )
+    engine: Annotated[EngineChoice, OnlyOn(BackendChoice.TENSORRT)] = Field(
         default=EngineChoice.AUTO,
         strict=False,
         description="On TensorRT: one engine per batch (static), one for all batches (dynamic), or the better (auto).",
     )
-    completion: Completion = Field(
-        default=Completion.SPIN, strict=False, description="How the native pump notices completions."
+    completion: Annotated[Completion, OnlyOn(BackendChoice.TENSORRT)] = Field(
+        default=Completion.SPIN, strict=False, description="On TensorRT: how the native pump notices completions."
     )
-    depth: int = Field(default=1, ge=1, le=16, description="Inferences queued on each lane of the native pump.")
-    transfers: bool = Field(
+    depth: Annotated[int, OnlyOn(BackendChoice.TENSORRT)] = Field(
+        default=1, ge=1, le=16, description="On TensorRT: inferences queued on each lane of the native pump."
+    )
+    transfers: Annotated[bool, OnlyOn(BackendChoice.TENSORRT)] = Field(
         default=False, description="On TensorRT: whether an inference includes the copies to and from the device."
     )
-    gpu_time: bool = Field(
+    gpu_time: Annotated[bool, OnlyOn(BackendChoice.TENSORRT)] = Field(
         default=False, description="On TensorRT: take the device time of each inference with a pair of events."
     )
-    workspace: SizeText | None = Field(
+    workspace: Annotated[SizeText | None, OnlyOn(BackendChoice.TENSORRT)] = Field(
         default=None, description="On TensorRT: scratch memory that a kernel may take at most while engines are built."
     )
-    tactic_sources: Names | None = Field(
+    tactic_sources: Annotated[Names | None, OnlyOn(BackendChoice.TENSORRT)] = Field(
         default=None, description="On TensorRT: libraries that kernels may come from, by TensorRT's names."
     )
     dataset: Name | None = Field(
@@ -203,6 +215,16 @@ class SweepConfig(BaseModel):
     converted_from: dict[str, JsonValue] | None = Field(
         default=None, description="The foreign task that this sweep was converted from. Kept for the record only."
     )
+
+    def keys_without_effect(self, backend: str) -> dict[str, BackendChoice]:
+        """Return the keys that were changed and do nothing on `backend`, each with the backend that knows it."""
+        return {
+            name: mark.backend
+            for name, field in type(self).model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, OnlyOn) and mark.backend != backend
+            if name in self.model_fields_set and getattr(self, name) != field.default
+        }
 
     @property
     def model_named(self) -> bool:

@@ -13,18 +13,20 @@ from asyncbench.sweep.axis import AXIS_PATTERN, MAX_VALUE, MAX_VALUES, check_axi
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES, parse_latency_limit
 from asyncbench.sweep.problems import as_custom_error, shown
-from asyncbench.units import parse_duration_ns, parse_ratio, parse_size_bytes
+from asyncbench.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration_ns, parse_ratio, parse_size_bytes
 
 AUTO_WARMUP = "auto"
 NO_WARMUP = "none"
 
 _AXIS_REMEDY = 'write a whole number, a list of them or a text such as "1..8"'
-_DURATION_PATTERN = r"\s*[0-9]+(\.[0-9]+)?\s*[A-Za-zµμ]+\s*"
+_NOT_ZERO = r"(?=[\s0-9.]*[1-9])"
 _LIMIT_PATTERN = (
-    r"^\s*((NAMES)\s*=)?".replace("NAMES", "|".join(map(re.escape, LIMIT_PERCENTILES))) + _DURATION_PATTERN + "$"
+    r"^\s*((NAMES)\s*=)?".replace("NAMES", "|".join(map(re.escape, LIMIT_PERCENTILES)))
+    + _NOT_ZERO
+    + DURATION_PATTERN
+    + "$"
 )
-_SIZE_PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*([kmgtKMGT][iI]?)?[bB]\s*$"
-_RATIO_PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"
+_RATIO_PATTERN = rf"^{_NOT_ZERO}\s*0{{0,27}}([0-9]{{1,2}}(\.[0-9]{{1,30}})?|100(\.0{{1,30}})?)\s*%\s*$"
 _PRECISION_PATTERN = r"^\s*(NAMES)(\s*,\s*(NAMES))*\s*$".replace("NAMES", "|".join(Precision))
 _NAMES_PATTERN = r"^\s*[^,\s][^,]*(,\s*[^,\s][^,]*)*$"
 
@@ -139,7 +141,9 @@ Names = Annotated[
 DurationText = Annotated[
     str,
     AfterValidator(_checked_by(parse_duration_ns, accepts=bool, remedy="write more than 0ns")),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION_PATTERN}$", "examples": ["20ms", "1.5s", "2m"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_NOT_ZERO}{DURATION_PATTERN}$", "examples": ["20ms", "1.5s", "2m"]}
+    ),
 ]
 
 LatencyLimitText = Annotated[
@@ -153,13 +157,13 @@ LatencyLimitText = Annotated[
 SizeText = Annotated[
     str,
     AfterValidator(_checked_by(parse_size_bytes, accepts=bool, remedy="write more than 0B")),
-    WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["1GiB", "256MiB"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NOT_ZERO}{SIZE_PATTERN}$", "examples": ["1GiB", "256MiB"]}),
 ]
 
 SizeOrNothingText = Annotated[
     str,
     AfterValidator(_checked_by(parse_size_bytes, accepts=lambda _: True, remedy="")),
-    WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["256MiB", "0B"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$", "examples": ["256MiB", "0B"]}),
 ]
 
 WarmupText = Annotated[
@@ -168,7 +172,7 @@ WarmupText = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": f"^({AUTO_WARMUP}|{NO_WARMUP}|{_DURATION_PATTERN})$",
+            "pattern": f"^({AUTO_WARMUP}|{NO_WARMUP}|{DURATION_PATTERN})$",
             "examples": [AUTO_WARMUP, NO_WARMUP, "2s"],
         }
     ),

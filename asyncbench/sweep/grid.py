@@ -9,9 +9,9 @@ from asyncbench.sweep.config import SweepConfig
 
 
 def expand(config: SweepConfig, *, device: str) -> tuple[Cell, ...]:
-    """Return the cells by precision as asked for, then batch, then concurrency ascending.
+    """Return the cells by precision, then batch, then concurrency, each in the order that was asked for.
 
-    An engine is opened once per precision, and the lanes of a batch only ever grow.
+    An engine is opened once per precision.
     """
     return tuple(
         Cell(model=config.model_label, precision=precision, batch=batch, concurrency=concurrency, device=device)

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from asyncbench.errors import BadInputError
 
+LARGEST_NUMBER = 2**63 - 1
 _MOST_DIGITS = 20  # -2**63 with its sign
 
 
@@ -54,7 +55,7 @@ def _repeated_key(pairs: list[tuple[str, object]], *, source: str) -> BadInputEr
 
 def _whole(digits: str) -> int:
     number = int(digits) if len(digits) <= _MOST_DIGITS else 2**64
-    return number if -(2**63) <= number < 2**63 else _refuse_number(digits)
+    return number if -LARGEST_NUMBER - 1 <= number <= LARGEST_NUMBER else _refuse_number(digits)
 
 
 def _finite(digits: str) -> float:

@@ -6,28 +6,45 @@ from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
 from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.json_text import LARGEST_NUMBER
 from asyncbench.sweep.tasks import Task
 
 CONFIG_SCHEMA_VERSION = 1
+ONLY_THE_LOADER = (
+    "keys that contradict each other, such as duration and iterations, or stop.min above stop.max",
+    "ranges that run backwards, such as 8..1, and axes or grids with too many values",
+    "durations and sizes beyond 64 bits, and those below 1ns or 1B",
+    "numbers beyond 64 bits inside simulated and converted_from",
+    "whole numbers that are written as 1.0",
+    "what only a backend, a data set or a disk knows: settings of the simulated backend, devices, subsets, files",
+)
 
 
 def config_schema() -> dict[str, JsonValue]:
-    """Return the schema (draft 2020-12). It accepts whatever the loader accepts.
-
-    What no schema can say is left to the loader: `8..1`, a duration in weeks, too many cells, contradictions.
-    """
+    """Return the schema (draft 2020-12). It accepts whatever the loader accepts, and else only `ONLY_THE_LOADER`."""
     _, schema = models_json_schema([(SweepConfig, "validation"), (Task, "validation")])
     definitions = schema["$defs"]
-    definitions["SweepConfig"]["properties"]["$schema"] = {
-        "type": "string",
-        "description": "Where an editor finds this schema. Ignored.",
-    }
+    _bound_integers(definitions)
+    definitions["SweepConfig"]["properties"]["$schema"] = {"description": "Where an editor finds this schema. Ignored."}
     sweep, task = ({"$ref": f"#/$defs/{model.__name__}"} for model in (SweepConfig, Task))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "asyncbench sweep configuration",
-        "description": "One sweep, or a list of sweeps, or of the predecessor's tasks.",
+        "description": "One sweep or task of the predecessor, or a list of them.",
+        "$comment": f"Left to the program, because no schema can say it: {'; '.join(ONLY_THE_LOADER)}.",
         "version": CONFIG_SCHEMA_VERSION,
-        "anyOf": [sweep, {"type": "array", "minItems": 1, "items": {"anyOf": [sweep, task]}}],
+        "anyOf": [sweep, task, {"type": "array", "minItems": 1, "items": {"anyOf": [sweep, task]}}],
         "$defs": definitions,
     }
+
+
+def _bound_integers(schema: JsonValue) -> None:
+    """Add the bound of `parse_json` to every whole number that has none."""
+    if isinstance(schema, list):
+        for each in schema:
+            _bound_integers(each)
+    if isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            schema.setdefault("maximum", LARGEST_NUMBER)
+        for each in schema.values():
+            _bound_integers(each)

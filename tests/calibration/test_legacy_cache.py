@@ -203,7 +203,7 @@ def test_what_a_cache_does_not_know_is_said():
     assert table.versions == {"tensorrt": "8601"}
     assert "which pictures" in lost[0]
     assert "of which model" in lost[1]
-    assert lost[2] == "1 tensors that only TensorRT knows: (Unnamed Layer* 4) [Constant]_output"
+    assert lost[2] == "1 tensor that only TensorRT knows: (Unnamed Layer* 4) [Constant]_output"
 
 
 def test_a_model_that_the_caller_names_is_in_the_table():
@@ -228,5 +228,5 @@ def test_what_a_cache_cannot_hold_is_said(table: CalibrationTable):
     assert format_cache(cache) == b"TRT-8600-EntropyCalibration2\na: 3f800000\n"
     assert "6 images" in lost[0]
     assert "the method (percentile 99.9)" in lost[1]
-    assert lost[2].startswith("2 tensors that were always 0")
+    assert lost[2].startswith("2 tensors always at 0")
     assert lost[2].endswith("dead, almost dead")

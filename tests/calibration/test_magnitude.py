@@ -106,7 +106,7 @@ def test_a_percentile_without_its_number_is_refused():
         choose_amax(histogram_of(np.ones(3)), Method(name=MethodName.PERCENTILE))
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(st.integers(0, 2**32 - 1), st.integers(LEVELS, 400), st.floats(0.3, 20), st.floats(0, 0.9))
 def test_entropy_keeps_the_bins_of_the_least_divergence(seed, used, decay, empty_ratio):
     rng = np.random.default_rng(seed)

@@ -74,7 +74,7 @@ def test_fewer_pictures_than_a_fixed_batch_are_refused(mobilenet, tmp_path):
     folder = write_pictures(tmp_path / "pictures", "a.png", "b.png")
 
     with pytest.raises(
-        BadInputError, match=r"fixed\.onnx runs at batch 4 only, and there are 2 pictures: .* 4 or more"
+        BadInputError, match=r"fixed\.onnx runs at batch 4 only, and the folder has 2 pictures: .* 4 or more"
     ):
         calibrated(model, folder)
 

@@ -74,9 +74,11 @@ def test_a_config_that_is_not_there_is_named(tool):
 
 
 def test_an_unknown_model_is_answered_with_the_names(tool):
-    line = refused(tool, "mobilnet")
+    done = tool.run("sweep", "mobilnet", check_code=2)
 
-    assert "mobilenet" in line
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("asyncbench: there is no model 'mobilnet': did you mean mobilenet? ")
+    assert "resnet50, ssdmobilenet" in line
 
 
 def test_an_unknown_option_is_one_line(tool):
@@ -115,6 +117,34 @@ def test_pictures_for_a_network_that_takes_none_are_refused_with_the_remedy(tool
 
 def test_a_precision_that_the_backend_lacks_is_refused(tool):
     assert "fp16" in refused(tool, "--backend", "onnxruntime", "--precision", "fp16")
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--depth", "4"], "--depth"),
+        (["--engine", "static"], "--engine"),
+        (["--gpu-time", "--transfers"], "--transfers, --gpu-time"),
+        (["--intra-op-threads", "2"], "--intra-op-threads"),
+    ],
+)
+def test_a_flag_that_the_backend_does_not_know_is_refused(tool, flags, named):
+    line = refused(tool, "--backend", "simulated", *flags)
+
+    assert line.startswith(f"asyncbench: {named}: only the ")
+    assert "the sweep runs on simulated: leave it out, or choose --backend " in line
+
+
+def test_a_key_that_the_backend_does_not_know_is_one_line_and_the_sweep_runs(tool):
+    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", depth=4)
+
+    swept = tool.run("sweep", "--config", config, "--output", "out.jsonl")
+    dry = tool.run("sweep", "--config", config, "--dry-run")
+
+    line = "keys of the configuration file without effect on simulated: depth (for tensorrt)"
+    assert swept.stderr.splitlines().count(line) == 1
+    assert dry.stderr.splitlines().count(line) == 1
+    assert len(tool.cells()) == 2
 
 
 def test_an_output_below_a_file_is_refused(tool):
@@ -183,4 +213,6 @@ def test_a_full_disk_ends_the_sweep_with_whole_lines_and_one_line_on_stderr(tool
 
     assert done.returncode == 2, done.stderr
     assert "out.jsonl" in done.stderr.splitlines()[-1]
-    assert all(json.loads(line) for line in (tool.folder / "out.jsonl").read_text().splitlines())
+    kinds = [json.loads(line)["kind"] for line in (tool.folder / "out.jsonl").read_text().splitlines()]
+    assert kinds[0] == "header"
+    assert set(kinds[1:]) == {"cell"}

@@ -15,7 +15,7 @@ from asyncbench.stress.descendants import TOKEN_NAME, processes_with
 
 MIB = 1 << 20
 PLAN_END = "nothing was measured"
-TABLE_END = "cells fit"
+TABLE_END = "1 of 1 cell"
 SLOW = {"simulated": {"open_time": "60s"}}
 LIMIT_S = 30
 
@@ -169,3 +169,55 @@ def test_in_a_pipe_a_cell_of_the_table_stands_on_one_line(tool):
 
     (row,) = [line for line in said.splitlines() if line.strip().startswith("1 ")]
     assert row.count("GiB") + row.count("MiB") == 12
+
+
+REFUSALS = {
+    "no such network": {"backend": "onnxruntime", "model": "mobilnet"},
+    "no such precision": {"backend": "onnxruntime", "precision": "fp16"},
+    "no data set": {"backend": "onnxruntime", "mode": "accuracy"},
+    "no such folder of pictures": {"images": "nowhere", "input": "images"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", REFUSALS.values(), ids=REFUSALS)
+def test_what_ends_the_sweep_before_its_first_cell_ends_a_dry_run_with_the_same_line_and_code(tool, keys):
+    command = ["sweep", "--config", write_sweeps(tool, {"auto": keys}), "--output", "out.jsonl"]
+
+    swept = tool.run(*command, check_code=2)
+    dry = tool.run(*command, "--dry-run", check_code=2)
+
+    assert dry.stderr.splitlines()[-1] == swept.stderr.splitlines()[-1]
+    assert dry.stderr.splitlines()[-1].startswith("asyncbench: ")
+    assert not (tool.folder / "out.jsonl").exists()
+
+
+def test_a_refused_engine_does_not_hide_what_the_others_take(tool):
+    sweeps = write_sweeps(tool, {"first": {"images": "nowhere", "input": "images"}, "second": {}})
+
+    done = tool.run("sweep", "--config", sweeps, "--dry-run", check_code=2)
+
+    before, after = done.stderr.split("memory of mobilenet fp32 on first is not known: ")
+    assert (before.count(TABLE_END), after.count(TABLE_END)) == (0, 1)
+    assert after.splitlines()[0] == done.stderr.splitlines()[-1].removeprefix("asyncbench: ")
+
+
+def test_a_results_file_that_the_sweep_would_refuse_is_refused_by_a_dry_run_too(tool):
+    config = tool.write_config(concurrency=1, batch=1)
+    (tool.folder / "there.jsonl").write_text("mine")
+    command = ["sweep", "--config", config, "--output", "there.jsonl"]
+
+    for resume in ([], ["--resume"]):
+        swept = tool.run(*command, *resume, check_code=2)
+        dry = tool.run(*command, *resume, "--dry-run", check_code=2)
+        assert dry.stderr.splitlines()[-1] == swept.stderr.splitlines()[-1]
+
+    assert (tool.folder / "there.jsonl").read_text() == "mine"
+
+
+def test_a_dry_run_writes_the_log_that_it_is_asked_for(tool):
+    config = tool.write_config(concurrency=1, batch=1)
+
+    tool.run("sweep", "--config", config, "--dry-run", "--log", "log.jsonl")
+
+    assert "bench.started" in (tool.folder / "log.jsonl").read_text()

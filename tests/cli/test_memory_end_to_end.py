@@ -203,7 +203,6 @@ def test_an_interruption_during_a_second_try_drains_it_and_a_resume_repeats_the_
     )
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
     wait_for_text(tool.folder / "log.jsonl", '"cell.started"', count=2)
-    time.sleep(0.5)
 
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)

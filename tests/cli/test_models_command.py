@@ -113,7 +113,9 @@ async def test_an_interrupted_pull_goes_on_where_it_stopped(direct, server, nurs
     )
     said = b""
     while b"50 %" not in said and b"40 %" not in said:
-        said += await process.stderr.receive_some()
+        chunk = await process.stderr.receive_some()
+        assert chunk, said  # or it has ended, and would be waited for without an end
+        said += chunk
 
     process.send_signal(signal.SIGINT)
     code = await process.wait()

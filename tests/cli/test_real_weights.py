@@ -22,6 +22,7 @@ def test_a_file_with_known_weights_gets_its_recipe_and_its_labels_are_counted(to
     header, *cells, _ = tool.records()
     assert header["engines"][0]["known_as"] == "mobilenet"
     assert header["engines"][0]["model"] == MODEL.stem
+    assert len(cells) == 2
     for cell in cells:
         assert cell["status"] == "measured"
         assert cell["outputs_checked"]["labels_counted"] == 10

@@ -38,6 +38,15 @@ def test_every_cell_of_the_grid_gets_a_record_between_header_and_trailer(tool):
     assert records[-1]["exit_code"] == 0
 
 
+def test_the_cells_are_measured_in_the_order_that_the_axes_are_written_in(tool):
+    config = tool.write_config()
+
+    tool.run("sweep", "--config", config, "--batch", "4,1", "--concurrency", "3,1,2", "--output", "out.jsonl")
+
+    order = [(cell["index"], cell["batch"], cell["concurrency"]) for cell in tool.cells()]
+    assert order == [(0, 4, 3), (1, 4, 1), (2, 4, 2), (3, 1, 3), (4, 1, 1), (5, 1, 2)]
+
+
 def test_a_cell_says_what_was_measured(tool):
     tool.run("sweep", "--config", tool.write_config(concurrency=2, batch=1), "--output", "out.jsonl")
 
@@ -161,7 +170,10 @@ def test_outputs_that_differ_between_lanes_make_a_cell_invalid(tool):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
-    config = tool.write_config(concurrency="1..8", batch=1, duration="0.5s")
+    # The second cell cannot end by itself before the signal comes.
+    config = tool.folder / "two.json"
+    common = {"backend": "simulated", "warmup": "none", "concurrency": 1, "batch": 1}
+    config.write_text(json.dumps([common | {"duration": duration} for duration in ("0.1s", "10m")]))
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
     wait_for_text(tool.folder / "log.jsonl", '"cell.started"', count=2)
 
@@ -170,6 +182,7 @@ def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
 
     assert process.returncode == 130
     records = tool.records()
+    assert [record["kind"] for record in records] == ["header", "cell", "cell", "trailer"]
     assert records[-1]["kind"] == "trailer"
     assert records[-1]["exit_code"] == 130
     assert records[-2]["status"] == "interrupted"

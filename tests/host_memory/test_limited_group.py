@@ -104,7 +104,7 @@ def test_a_child_that_gets_kill_9_is_not_taken_for_out_of_memory(make_real_group
 
     kind, memory_suspected, _, sentence = parent.stdout.strip().split("|")
     assert (kind, memory_suspected) == ("killed", "False")
-    assert "from elsewhere" in sentence
+    assert "another program or a person sent" in sentence
 
 
 def test_a_process_sees_the_limit_of_its_group(make_real_group):

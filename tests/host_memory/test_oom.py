@@ -76,7 +76,7 @@ def test_a_kill_that_was_not_counted_came_from_elsewhere():
 
     assert death.kind is DeathKind.KILLED
     assert not death.memory_suspected
-    assert "from elsewhere" in death.sentence
+    assert "another program or a person sent" in death.sentence
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, None), (None, 1), (3, 2)])

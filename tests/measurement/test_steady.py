@@ -67,7 +67,7 @@ def drifting_levels_ns(*, start_ns, end_ns, per_block, concurrency):
     return np.array(levels)
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     concurrency=st.integers(1, 8),
     flat_ns=st.integers(1 * MS, 300 * MS),

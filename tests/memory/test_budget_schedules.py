@@ -137,7 +137,7 @@ def run_schedule(schedule, subject):
 
 
 @pytest.mark.parametrize("composition", COMPOSITIONS)
-@settings(max_examples=60)
+@settings(max_examples=settings.default.max_examples * 3 // 5)
 @given(schedule=st.lists(visits, max_size=12))
 def test_nothing_leaks_nothing_exceeds_the_limit_and_nobody_overtakes(composition, schedule):
     subject = composition()
@@ -151,7 +151,7 @@ def test_nothing_leaks_nothing_exceeds_the_limit_and_nobody_overtakes(compositio
 
 
 @pytest.mark.parametrize("composition", COMPOSITIONS)
-@settings(max_examples=30)
+@settings(max_examples=settings.default.max_examples * 3 // 10)
 @given(schedule=st.lists(visits.map(lambda one: Visit(one.start_s, one.size, one.hold_s, None, 0)), max_size=12))
 def test_whoever_is_not_cancelled_is_served(composition, schedule):
     log = run_schedule(schedule, composition())

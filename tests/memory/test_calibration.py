@@ -87,7 +87,7 @@ def test_one_column_of_a_sweep_predicts_the_next_within_a_page_a_lane_on_the_dev
         assert abs(predicted - used_of(lanes, batch=64, fixed=400, per_lane=12).device_bytes) < 3 * MIB
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     before=st.tuples(st.integers(-100, 1_000), st.integers(0, 60)),
     after=st.tuples(st.integers(-100, 1_000), st.integers(0, 60)),
@@ -109,7 +109,7 @@ def test_a_change_is_followed_within_two_columns_on_the_device_and_three_on_the_
         assert abs(predicted_bytes - used_bytes) <= max(64 * MIB, 0.03 * used_bytes)
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     before=st.integers(0, 500),
     after=st.integers(0, 500),

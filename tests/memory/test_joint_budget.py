@@ -93,7 +93,7 @@ async def test_cancelling_who_waits_for_the_host_gives_the_device_back(nursery):
     assert granted(device, host) == (0, 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings.default.max_examples * 3 // 5)
 @given(
     needs=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 50)), max_size=10),
     hosts_alone=st.lists(st.integers(0, 50), max_size=4),

@@ -191,7 +191,9 @@ class TestWhatCannotBeUsed:
         assert "not an ONNX model" in _refusal(path)
 
     @given(content=st.binary(max_size=300))
-    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=settings.default.max_examples * 3, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     def test_bytes_of_something_else(self, tmp_path, content):
         path = tmp_path / "noise.onnx"
         path.write_bytes(content)
@@ -199,7 +201,9 @@ class TestWhatCannotBeUsed:
         assert "not an ONNX model" in _refusal(path)
 
     @given(kept_ratio=st.floats(min_value=0, max_value=1, exclude_max=True))
-    @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     def test_a_file_that_is_cut_off(self, shared_folder, tmp_path, kept_ratio):
         whole = (shared_folder / "models" / _PUBLISHED["mobilenet"]).read_bytes()
         path = tmp_path / "cut.onnx"

@@ -168,7 +168,9 @@ actions = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings.default.max_examples * 3 // 10, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     schedule=actions,
     depth=st.integers(1, 3),

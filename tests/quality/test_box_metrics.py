@@ -193,7 +193,7 @@ def coco_stats(instances, results):
     return evaluation.stats[:3].tolist()
 
 
-@settings(max_examples=10)
+@settings(max_examples=settings.default.max_examples // 10)
 @given(st.integers(0, 1000))
 def test_the_values_are_those_of_pycocotools_by_hand(seed):
     found, truth = some_pictures(seed, 12)
@@ -203,7 +203,7 @@ def test_the_values_are_those_of_pycocotools_by_hand(seed):
     assert values == by_hand(found, truth)
 
 
-@settings(max_examples=10)
+@settings(max_examples=settings.default.max_examples // 10)
 @given(st.integers(0, 1000))
 def test_with_every_picture_once_the_bootstraps_precision_is_pycocotools(seed):
     found, truth = some_pictures(seed, 12)

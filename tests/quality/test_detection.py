@@ -23,7 +23,7 @@ def some_outputs(seed, *, anchors=300, sharpness=20):
     return boxes, scores
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings.default.max_examples // 6)
 @given(st.integers(0, 1000), st.sampled_from([2, 20, 200, 2000]))
 def test_the_surest_are_exactly_those_of_all_candidates(seed, sharpness):
     boxes, scores = some_outputs(seed, sharpness=sharpness)

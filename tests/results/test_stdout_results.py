@@ -48,7 +48,7 @@ def test_a_reader_that_went_away_is_one_plain_error(pipe, make_header):
     read_fd, write_fd = pipe
     os.close(read_fd)
 
-    with pytest.raises(OutputError, match="nobody reads it any more") as refusal:
+    with pytest.raises(OutputError, match="the program that read the records has ended") as refusal:
         StdoutResults(fd=write_fd).append(make_header())
 
     assert refusal.value.exit_code is ExitCode.BAD_INPUT

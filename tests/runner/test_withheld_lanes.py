@@ -373,7 +373,7 @@ async def toggle_in_turn(loop, lanes, steps):
     return withheld
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings.default.max_examples * 3 // 5)
 @given(schedules(), st.integers(0, 900_000))
 def test_nothing_is_lost_when_the_body_ends_at_any_instant(schedule, body_us):
     driver, count, concurrency, steps = schedule
@@ -394,7 +394,7 @@ def test_nothing_is_lost_when_the_body_ends_at_any_instant(schedule, body_us):
     on_mock_clock(partial(with_lanes, count, body))
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings.default.max_examples * 3 // 5)
 @given(schedules(), st.integers(0, 900_000))
 def test_cancelling_at_any_instant_leaves_no_task_and_no_memory_behind(schedule, cancelled_us):
     driver, count, concurrency, steps = schedule

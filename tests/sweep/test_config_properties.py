@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Precision
-from asyncbench.sweep.config import check_config
+from asyncbench.sweep.config import SweepConfig, check_config
 from asyncbench.sweep.grid import expand
 from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES
 from asyncbench.sweep.loading import load_config, merge_config
@@ -114,6 +115,109 @@ def test_the_schema_accepts_what_the_loader_accepts(validator, values):
     validator.validate([{"$schema": "../docs/config.schema.json", **values}])
 
 
+DIGITS = st.text(alphabet="0123456789", min_size=1, max_size=4) | st.sampled_from(["0", "00", "1", "9" * 29, "9" * 31])
+NUMBERS = st.builds("{}{}".format, DIGITS, st.just("") | DIGITS.map(".{}".format))
+SPACES = st.sampled_from(["", " ", "\t", "\u00a0"])
+UNITS = st.sampled_from(
+    [*"smhBbk%x", "ms", "us", "µs", "μs", "MS", "min", "w", "weeks", "days", "KiB", "Gb", "tib", "PB", ""]
+)
+QUANTITIES = st.builds("{}{}{}{}{}".format, SPACES, st.sampled_from(["", "", "-", "+"]), NUMBERS, SPACES, UNITS)
+STEPS = st.sampled_from(["", ":", ":x", ":+", ":x1", ":x02", ":x9999999", ":+0", ":+3", ":y2"])
+WILD_ITEMS = st.builds(
+    "{}{}{}".format,
+    DIGITS,
+    st.sampled_from(["", "..", "-"]).flatmap(lambda dots: st.just(dots) | DIGITS.map(f"{dots}{{}}".format)),
+    STEPS,
+)
+WILD_AXES = st.lists(WILD_ITEMS | DIGITS | SPACES, max_size=3).map(",".join)
+WILD_WORDS = st.sampled_from(
+    ["auto", "none", "None", "fp32", "fp32,int8", "fp33", "cpu,", ",", "throughput", "latency", "pump", "spin"]
+)
+WILD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([-1, 0, 17, 2**63 - 1, 2**63, 10**30, 0.5, 1.0, -0.0])
+    | QUANTITIES
+    | WILD_AXES
+    | WILD_WORDS
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["min", "max", "p99", "median", "x"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+# What `ONLY_THE_LOADER` says, in the words of the refusals.
+UNSAYABLE = (
+    r"are both given",
+    r"are given, but",
+    r"is given, but",
+    r"is longer than the longest",
+    r"others are given",
+    r"runs backwards",
+    r"more than [0-9,]+$",
+    r"is too large",
+    r"'[\s0.]*[1-9].*' is out of range",
+    r"\bis -?[0-9]+\.0$",
+    r"\[.*[0-9]\.0.*\] is not an axis",
+    r"-?[0-9]+\.0 is not an axis",
+    r"cannot be used as a number",  # inside `simulated` and `converted_from`; a slip below holds it of other keys
+)
+
+
+VALIDATOR = Draft202012Validator(config_schema())
+
+
+def refusal_of(document):
+    """Return what the loader says against a document, None where it is loaded."""
+    try:
+        load_config(json.dumps(document), source="sweep.json", base_folder="")
+    except BadInputError as refusal:
+        return refusal.message
+    return None
+
+
+@given(key=st.sampled_from(sorted(SweepConfig.model_fields)), value=WILD)
+@example(key="duration", value="5")
+@example(key="duration", value="2weeks")
+@example(key="duration", value="0s")
+@example(key="duration", value="9" * 31 + "s")
+@example(key="memory_budget", value="0GiB")
+@example(key="stop", value={"p99": "0%"})
+@example(key="stop", value={"p99": "101%"})
+@example(key="stop", value={"median": "100.0%"})
+@example(key="batch", value="1..")
+@example(key="batch", value="0")
+@example(key="batch", value="1..8:x1")
+@example(key="batch", value="1000001")
+@example(key="batch", value=[])
+@example(key="seed", value=2**63)
+@example(key="iterations", value=-1)
+def test_what_the_schema_accepts_is_loaded_but_for_what_no_schema_can_say(key, value):
+    refusal = refusal_of({key: value})
+
+    if refusal is None:
+        VALIDATOR.validate({key: value})
+    elif VALIDATOR.is_valid({key: value}):
+        assert any(re.search(reason, refusal) for reason in UNSAYABLE), refusal
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"target": "tensorrt", "workload": "resnet50", "params": {}},
+        {"target": "tensorrt", "workload": "x", "params": {}},
+    ],
+)
+def test_a_task_is_a_document_by_itself(validator, task):
+    is_known = task["workload"] == "resnet50"
+
+    assert validator.is_valid(task) is is_known
+    if is_known:
+        assert len(load_config(json.dumps(task), source="task.json", base_folder="")) == 1
+
+
 @given(text=AXIS_TEXTS | st.text(alphabet="0123456789.,:x+ ", max_size=20))
 def test_the_schema_accepts_every_axis_that_the_loader_accepts(validator, text):
     try:
@@ -132,6 +236,22 @@ def test_the_schema_accepts_every_axis_that_the_loader_accepts(validator, text):
         {"batch": 0},
         {"batch": "1..8:2"},
         {"duration": "5"},
+        {"duration": "5weeks"},
+        {"duration": "0s"},
+        {"duration": "-1s"},
+        {"batch": "1.."},
+        {"batch": "0..4"},
+        {"batch": "1..8:x1"},
+        {"batch": "1000001"},
+        {"batch": []},
+        {"batch": [0]},
+        {"precision": []},
+        {"device": []},
+        {"iterations": 0},
+        {"seed": 2**63},
+        {"memory_budget": "0B"},
+        {"stop": {"median": "0%"}},
+        {"stop": {"median": "100.1%"}},
         {"stop": {"p99": "5"}},
         {"precision": "fp33"},
         {"device": "cpu,"},

@@ -5,20 +5,20 @@ from asyncbench.sweep.config import SweepConfig
 from asyncbench.sweep.grid import expand
 
 
-def test_cells_come_by_precision_as_asked_then_batch_then_concurrency_ascending():
+def test_cells_come_by_precision_then_batch_then_concurrency_each_in_the_order_asked_for():
     config = SweepConfig(precision="int8,fp32", batch=[4, 1], concurrency="2,1")
 
     cells = expand(config, device="cuda:0")
 
     assert [(str(cell.precision), cell.batch, cell.concurrency) for cell in cells] == [
-        ("int8", 1, 1),
-        ("int8", 1, 2),
-        ("int8", 4, 1),
         ("int8", 4, 2),
-        ("fp32", 1, 1),
-        ("fp32", 1, 2),
-        ("fp32", 4, 1),
+        ("int8", 4, 1),
+        ("int8", 1, 2),
+        ("int8", 1, 1),
         ("fp32", 4, 2),
+        ("fp32", 4, 1),
+        ("fp32", 1, 2),
+        ("fp32", 1, 1),
     ]
 
 

@@ -126,7 +126,7 @@ def test_lanes_hold_what_the_device_saw_them_take_and_give_it_all_back():
     assert (pool.held_bytes(), device.free_bytes) == (0, 140 * GIB)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(
     others_bytes=st.integers(-60 * GIB, 60 * GIB),
     built_before=st.integers(0, 3),

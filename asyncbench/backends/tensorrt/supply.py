@@ -21,7 +21,7 @@ from asyncbench.engine_cache.identity import EngineIdentity
 from asyncbench.engine_cache.obtain import obtain_engine
 from asyncbench.engine_cache.sidecar import BuildFacts
 from asyncbench.engine_cache.store import StoredEngine
-from asyncbench.errors import BackendUnavailableError, BadInputError
+from asyncbench.errors import BadInputError, EngineNotBuiltError
 from asyncbench.file_hash import sha256_of
 from asyncbench.models.inspection import inspect_model
 from asyncbench.sweep.cell import Precision
@@ -170,7 +170,7 @@ async def _build(
     read_free_bytes: Callable[[], Awaitable[int]] | None,
 ) -> BuildFacts:
     if not order.may_build:
-        raise BackendUnavailableError(
+        raise EngineNotBuiltError(
             f"{order.label(shape)} is not built yet", remedy="run the sweep itself once: it builds before it measures"
         )
     workspace_bytes = order.settings.workspace_bytes

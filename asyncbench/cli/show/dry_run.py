@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 
 from asyncbench.cli.show.forecast_table import forecast_lines, forecast_table
+from asyncbench.cli.show.text import engine_text
 from asyncbench.runner.engine_group import EngineGroup
 from asyncbench.runner.messages import Forecasts
 from asyncbench.sweep.axis import format_axis
-from asyncbench.units import format_duration
+from asyncbench.sweep.config import BackendChoice
+from asyncbench.units import counted, format_duration
 
 
 def dry_run_lines(groups: Sequence[EngineGroup]) -> list[str]:
@@ -18,30 +20,28 @@ def dry_run_lines(groups: Sequence[EngineGroup]) -> list[str]:
     total = sum(len(group.cells) for group in groups)
     longest_ns = sum(len(group.cells) * _longest_cell_ns(group) for group in groups)
     at_most = f", windows at most {format_duration(longest_ns)}" if longest_ns else ""
-    return [*map(_group_line, groups), f"{total} cells, {len(groups)} engines{at_most}; nothing was measured"]
+    whole = f"{counted(total, 'cell')}, {counted(len(groups), 'engine')}{at_most}; nothing was measured"
+    return [*map(_group_line, groups), whole]
 
 
 def memory_parts(group: EngineGroup, forecasts: Forecasts) -> list[RenderableType]:
-    """Return what the cells of one engine would take: an empty line, a table, and lines."""
-    table = forecast_table(forecasts, group.config, title=f"memory, {_engine_name(group)}")
-    return ["", table, *forecast_lines(forecasts)]
+    """Return what the cells of one engine would take: an empty line, a title, a table, and lines."""
+    title = f"memory, {engine_text(group.cells[0][1])}:"
+    return ["", title, forecast_table(forecasts, group.config), *forecast_lines(forecasts)]
 
 
 def unknown_memory_line(group: EngineGroup, why: str) -> str:
     """Return the line of an engine that cannot be asked."""
-    return f"memory of {_engine_name(group)} is not known: {why}"
-
-
-def _engine_name(group: EngineGroup) -> str:
-    return f"{group.cells[0][1].model} {group.precision} on {group.device}"
+    return f"memory of {engine_text(group.cells[0][1])} is not known: {why}"
 
 
 def _group_line(group: EngineGroup) -> str:
     cell = group.cells[0][1]
     axes = f"batch {format_axis(group.config.batch)} x concurrency {format_axis(group.config.concurrency)}"
     load = f"driver {group.config.driver}, input {group.config.input}"
-    where = f"{group.config.backend} on {cell.device}"
-    return f"{cell.model} {cell.precision} with {where}: {axes} = {len(group.cells)} cells; {load}"
+    backend = group.config.backend
+    runtime = "" if backend is BackendChoice.AUTO else f" with {backend}"
+    return f"{engine_text(cell)}{runtime}: {axes} = {counted(len(group.cells), 'cell')}; {load}"
 
 
 def _longest_cell_ns(group: EngineGroup) -> int:

@@ -9,18 +9,18 @@ from rich.text import Text
 
 from asyncbench.runner.messages import CellForecast, Forecasts
 from asyncbench.sweep.config import SweepConfig
-from asyncbench.units import format_size
+from asyncbench.units import counted, format_size
 
 _FITS, _SHARED, _NO_FIT = "green", "yellow", "red"
 
 
-def forecast_table(forecasts: Forecasts, config: SweepConfig, *, title: str) -> Table:
+def forecast_table(forecasts: Forecasts, config: SweepConfig) -> Table:
     """Return a row per batch and a column per concurrency: what all lanes of a cell take.
 
-    `(10)` behind it: that many of its lanes fit, and the workers would take turns on them. `no fit`: not one.
+    `(10)` behind it: that many of its lanes fit, and the workers would take turns on them. `too large`: not one.
     """
     found = {(each.batch, each.concurrency): each for each in forecasts.cells}
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("batch", justify="right", style="bold")
     for concurrency in config.concurrency:
         table.add_column(f"c={concurrency}", justify="right", min_width=7)
@@ -41,7 +41,10 @@ def forecast_lines(forecasts: Forecasts) -> Iterator[str]:
     whole = sum(each.lanes == each.concurrency for each in forecasts.cells)
     none = sum(not each.lanes for each in forecasts.cells)
     shared = len(forecasts.cells) - whole - none
-    yield f"{whole} of {len(forecasts.cells)} cells fit, {shared} on fewer lanes than their concurrency, {none} not"
+    fit = f"{whole} of {counted(len(forecasts.cells), 'cell')} {'fits' if len(forecasts.cells) == 1 else 'fit'}"
+    yield f"{fit}, {shared} on fewer lanes than their concurrency, {none} not"
+    if shared:
+        yield "(2): so many lanes of the cell fit, and its inferences take turns on them"
 
 
 def _cell(forecast: CellForecast, forecasts: Forecasts) -> Text:
@@ -49,7 +52,7 @@ def _cell(forecast: CellForecast, forecasts: Forecasts) -> Text:
     has_device = forecasts.available_device_bytes is not None
     size = format_size(forecast.device_bytes if has_device else forecast.host_bytes)
     if not forecast.lanes:
-        return Text(f"{size} no fit", style=_NO_FIT)
+        return Text(f"{size} too large", style=_NO_FIT)
     if forecast.lanes < forecast.concurrency:
         return Text(f"{size} ({forecast.lanes})", style=_SHARED)
     return Text(size, style=_FITS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from math import ceil
 
-from asyncbench.cli.show.text import throughput_text
+from asyncbench.cli.show.text import point_text, throughput_text
 from asyncbench.clock import NS_PER_S
 from asyncbench.results.latency import PercentileValue
 from asyncbench.results.latency_limit import LimitedCells, Undecided, latency_of, percent, sort_by_limit
 from asyncbench.results.record import CellRecord, TrailerRecord
 from asyncbench.results.summary import best_under_latency_limit
 from asyncbench.sweep.latency_limit import LatencyLimit
-from asyncbench.units import format_duration
+from asyncbench.units import counted, format_duration
 
 # Nobody measures one cell for longer only to see on which side of a limit it lies.
 LONGEST_ADVISED_NS = 600 * NS_PER_S
@@ -21,14 +21,20 @@ _MARGIN_RATIO = 0.1  # the next window is not exactly as fast as this one was
 _COARSE_S = 120  # from here on advice is rounded to ten seconds
 
 
-def latency_limit_lines(cells: Collection[CellRecord], trailer: TrailerRecord) -> list[str]:
-    """Return what the summary says of the limit that the trailer names; nothing where none was asked for."""
+def latency_limit_lines(
+    cells: Collection[CellRecord], trailer: TrailerRecord, *, named: Collection[str] = ()
+) -> list[str]:
+    """Return what the summary says of the limit that the trailer names; nothing where none was asked for.
+
+    Args:
+        named: What must be named of the best cell beside its precision and axes; see `told_apart_by`.
+    """
     asked = trailer.latency_limit
     if asked is None:
         return []
     limit = LatencyLimit(percentile=asked.percentile, limit_ns=asked.latency_limit_ns)
     stand = sort_by_limit(cells, limit)
-    return [*_best(cells, stand, limit), *_undecided(stand.undecided, limit)]
+    return [*_best(cells, stand, limit, named), *_undecided(stand.undecided, limit)]
 
 
 def advised_duration(window_ns: float | None) -> str | None:
@@ -39,12 +45,12 @@ def advised_duration(window_ns: float | None) -> str | None:
     return f"{seconds if seconds < _COARSE_S else ceil(seconds / 10) * 10}s"
 
 
-def _best(cells: Collection[CellRecord], stand: LimitedCells, limit: LatencyLimit) -> list[str]:
+def _best(cells: Collection[CellRecord], stand: LimitedCells, limit: LatencyLimit, named: Collection[str]) -> list[str]:
     best = best_under_latency_limit(cells, limit)
     if best is None:
         return [_none_below(stand, limit)]
     label = f"best with {limit.percentile} <= {format_duration(limit.limit_ns)}:"
-    where = f"{best.precision} batch={best.batch} concurrency={best.concurrency}"
+    where = point_text(best, axes=f"batch={best.batch} concurrency={best.concurrency}", named=named)
     latency = f"its {limit.percentile} is {format_duration(best.latency_ns)}"
     sure = f"{format_duration(best.latency_high_ns or best.latency_ns)} at the upper end of its 95 % interval"
     return [f"{label:<22} {throughput_text(best.throughput_items_s):>8} items/s at {where}; {latency}, {sure}"]
@@ -99,7 +105,7 @@ def _too_short(cells: Sequence[Undecided], limit: LatencyLimit) -> list[str]:
         return []
     more = max(each.more_inferences or 0 for each in cells)
     up_to = "up to " if len({each.more_inferences for each in cells}) > 1 else ""
-    needs = f"{_whose(cells)} {limit.percentile} needs {up_to}{more:,} more inference{'s' if more > 1 else ''}"
+    needs = f"{_whose(cells)} {limit.percentile} needs {up_to}{counted(more, 'more inference')}"
     return [f"{_named(cells)}: {needs}; {_what_would_do(cells, limit)}"]
 
 
@@ -128,7 +134,7 @@ def _what_would_do(cells: Sequence[Undecided], limit: LatencyLimit) -> str:
 def _named(cells: Sequence[Undecided]) -> str:
     names = ", ".join(f"{each.cell.precision} b={each.cell.batch} c={each.cell.concurrency}" for each in cells[:_NAMED])
     more = f" and {len(cells) - _NAMED} more" if len(cells) > _NAMED else ""
-    return f"{len(cells)} cell{'s' if len(cells) > 1 else ''} cannot be told ({names}{more})"
+    return f"{counted(len(cells), 'cell')} cannot be told ({names}{more})"
 
 
 def _whose(cells: Sequence[Undecided]) -> str:

@@ -13,10 +13,12 @@ from rich.table import Table
 from asyncbench.cli.show.pace import Pace
 from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.surface import Point, surface_table
+from asyncbench.cli.show.text import engine_text
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.runner.messages import CellProgress
 from asyncbench.sweep.cell import Cell
+from asyncbench.units import counted
 
 # Lines that the terminal needs beside the surface's rows: title, heading, bar, running cell, spare.
 _FRAME_LINES = 6
@@ -50,7 +52,7 @@ class LiveListener:
 
     def engine_opening(self, cell: Cell) -> None:
         """See SweepListener."""
-        self._status = f"opening {cell.model} {cell.precision} on {cell.device} ..."
+        self._status = f"opening {engine_text(cell)} ..."
         self._draw()
 
     def engine_notice(self, text: str) -> None:
@@ -75,7 +77,7 @@ class LiveListener:
         elapsed_s = progress.elapsed_ns / NS_PER_S
         self._status = (
             f"batch {cell.batch}, concurrency {cell.concurrency}: {progress.phase}, "
-            f"{progress.n:,} inferences in {elapsed_s:.1f} s"
+            f"{counted(progress.n, 'inference')} in {elapsed_s:.1f} s"
         )
         self._draw()
 
@@ -87,7 +89,7 @@ class LiveListener:
 
     def notice(self, text: str) -> None:
         """See SweepListener."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def sweep_ended(self, trailer: TrailerRecord) -> None:
         """See SweepListener."""
@@ -126,7 +128,7 @@ class LiveListener:
             batches=batches[first : first + room],
             concurrencies=sorted({cell.concurrency for cell in same.values()}),
             running=_point(now) if self._running is not None else None,
-            title=f"items/s, {now.model} {now.precision} on {now.device}",
+            title=f"items/s, {engine_text(now)}",
         )
 
     def _last_index(self) -> int:

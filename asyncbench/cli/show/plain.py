@@ -6,23 +6,26 @@ from collections.abc import Callable
 
 from asyncbench.cli.show.pace import Pace
 from asyncbench.cli.show.summary import summary_lines
-from asyncbench.cli.show.text import cell_line
+from asyncbench.cli.show.text import cell_line, engine_text, told_apart_by
 from asyncbench.clock import now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.runner.messages import CellProgress
 from asyncbench.sweep.cell import Cell
+from asyncbench.units import counted
 
 
 class PlainListener:
     """Prints a line for every cell that ends.
 
     Args:
+        cells: The whole grid, by index.
         done: Records of a resumed file.
         write: Takes a line without its newline.
     """
 
-    def __init__(self, *, total: int, done: dict[int, CellRecord], write: Callable[[str], None]) -> None:
-        self._total = total
+    def __init__(self, *, cells: dict[int, Cell], done: dict[int, CellRecord], write: Callable[[str], None]) -> None:
+        self._total = len(cells)
+        self._named = told_apart_by(cells.values())
         self._resumed = len(done)
         self._records = dict(done)
         self._write = write
@@ -31,7 +34,7 @@ class PlainListener:
 
     def engine_opening(self, cell: Cell) -> None:
         """See SweepListener."""
-        self._write(f"opening {cell.model} {cell.precision} on {cell.device} ...")
+        self._write(f"opening {engine_text(cell)} ...")
 
     def engine_notice(self, text: str) -> None:
         """See SweepListener."""
@@ -42,7 +45,8 @@ class PlainListener:
         self._header = header
         self._started_at_ns = now_ns()
         names = ", ".join(f"{device['device_name']} ({device['backend']})" for device in header.devices)
-        self._write(f"{self._total} cells on {names}")
+        # Where not even an engine fits, no device was opened that could be named.
+        self._write(counted(self._total, "cell") + (f" on {names}" if names else ""))
 
     def cell_started(self, index: int, cell: Cell) -> None:
         """See SweepListener."""
@@ -60,7 +64,7 @@ class PlainListener:
             elapsed_ns=now_ns() - self._started_at_ns,
         )
         left = f"  ({pace.left_text})" if pace.left_text else ""
-        self._write(cell_line(record, self._total) + left)
+        self._write(cell_line(record, self._total, named=self._named) + left)
 
     def notice(self, text: str) -> None:
         """See SweepListener."""

@@ -13,7 +13,7 @@ from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
 
 _MARKS = {
-    Status.DOES_NOT_FIT: "no fit",
+    Status.DOES_NOT_FIT: "too large",
     Status.ERROR: "error",
     Status.INVALID: "invalid",
     Status.INTERRUPTED: "stopped",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from asyncbench.cli.show.reason_words import reason_words
 from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
-from asyncbench.results.record import CellRecord
-from asyncbench.units import format_duration, format_number
+from asyncbench.results.record import BestCell, CellRecord
+from asyncbench.sweep.cell import Cell
+from asyncbench.units import counted, format_duration, format_number
+
+AUTO_DEVICE = "auto"
 
 
 def throughput_text(items_s: float | None) -> str:
@@ -26,13 +31,30 @@ def percentile_text(block: LatencyBlock | None, name: str) -> str:
     missing = block.missing.get(name)
     if missing is None:
         return f"{name} -"
-    return f"{name} needs {missing.needs_more:,} more inference{'s' if missing.needs_more > 1 else ''}"
+    return f"{name} needs {counted(missing.needs_more, 'more inference')}"
 
 
-def cell_line(record: CellRecord, total: int) -> str:
+def engine_text(cell: Cell) -> str:
+    """Return `resnet50 fp16 on cuda:0`, the device where one was chosen."""
+    return f"{cell.model} {cell.precision}" + ("" if cell.device == AUTO_DEVICE else f" on {cell.device}")
+
+
+def told_apart_by(cells: Collection[Cell] | Collection[CellRecord]) -> frozenset[str]:
+    """Return what a line about one of the cells must name beside precision and axes: what not all have in common."""
+    return frozenset(key for key in ("model", "device") if len({getattr(cell, key) for cell in cells}) > 1)
+
+
+def point_text(point: CellRecord | BestCell, *, axes: str, named: Collection[str]) -> str:
+    """Return `resnet50 fp16 b=1 c=4 on cuda:0`, model and device where they are among `named`."""
+    model = f"{point.model} " if "model" in named else ""
+    device = f" on {point.device}" if "device" in named else ""
+    return f"{model}{point.precision} {axes}{device}"
+
+
+def cell_line(record: CellRecord, total: int, *, named: Collection[str] = ()) -> str:
     """Return one line for people about a cell that ended."""
     service = record.latency.service
-    name = f"{record.precision} b={record.batch} c={record.concurrency}"
+    name = point_text(record, axes=f"b={record.batch} c={record.concurrency}", named=named)
     parts = [f"[{record.index + 1}/{total}] {name:<16}"]
     if record.throughput_items_s is not None or record.accuracy is None:
         parts[0] += f" {throughput_text(record.throughput_items_s):>8} items/s"
