@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from asyncbench.clock import NS_PER_MS
 from asyncbench.measurement.drift import DriftMeter
 from asyncbench.measurement.first_completions import FirstCompletions, HeldCompletions
 from asyncbench.measurement.histogram import Histogram
@@ -13,6 +14,10 @@ from asyncbench.measurement.stamps import Completions
 from asyncbench.measurement.steady import SteadyDetector
 from asyncbench.measurement.turns import TurnMeter
 from asyncbench.measurement.window import WindowMeter
+
+# Whoever opens the window has just counted, reported and judged, on the Trio thread and with the interpreter lock that
+# lanes may wait for: of a window of 50 inferences of 10 µs that would be the most part. A guess: it is over by then.
+_CALM_NS = 5 * NS_PER_MS
 
 
 class CellMeter:
@@ -31,6 +36,8 @@ class CellMeter:
         self.drift = DriftMeter()
         self.warmup_count = 0
         self._first = None if iterations is None else FirstCompletions(iterations)
+        self._opens_by_ns: int | None = None
+        self._while_opening: list[tuple[Completions, int, bool]] = []
         self._steady = SteadyDetector(lanes)
         self._lanes = lanes
         self._last_completed_at_ns: int | None = None
@@ -38,7 +45,7 @@ class CellMeter:
         self._opened_at_ns: int | None = None
         self._disturbed = False
         self._closed_at_ns: int | None = None
-        self._ran_by_closing = 0
+        self._ran = 0
 
     @property
     def steady(self) -> bool:
@@ -63,7 +70,7 @@ class CellMeter:
     @property
     def ran_by_closing(self) -> int:
         """Inferences that had come in when the window was closed, those included that do not count."""
-        return self._ran_by_closing or self.histogram.count
+        return self._ran or self.histogram.count
 
     def start(self, now_ns: int) -> None:
         """Begin a loop: nothing is in flight."""
@@ -73,10 +80,13 @@ class CellMeter:
     def settle(self, now_ns: int, *, busy: Collection[int]) -> None:
         """Work out what is certain by now; see `FirstCompletions.settle` and `TurnMeter.settle`."""
         if self._first is not None:
+            if self._opens_by_ns is not None and now_ns >= self._opens_by_ns:
+                self._open_late(self._first, self._opens_by_ns)
             if self._first.full:
                 return  # what comes last is told at the end, when everything is known
             self._count(self._first.settle(now_ns, busy=busy))
-        if self.turns is not None:
+        is_opening = self._opened and self._opened_at_ns is None
+        if self.turns is not None and not is_opening:
             self.turns.settle(now_ns, busy=busy)
 
     def set_disturbed(self, *, disturbed: bool) -> None:
@@ -89,31 +99,36 @@ class CellMeter:
         """Count inferences of one worker."""
         if self.turns is not None:
             self.turns.record(done, stream)
-        last = int(done.completed_at_ns[-1])
-        self._last_completed_at_ns = max(last, self._last_completed_at_ns or last)
         if not self._opened:
+            last = int(done.completed_at_ns[-1])
+            self._last_completed_at_ns = max(last, self._last_completed_at_ns or last)
             self.warmup_count += len(done)
             self._steady.record(done.completed_at_ns - done.issued_at_ns)
         elif self._first is None:
             self.window.record(done)
             self._record_drift(done)
         else:
-            self._first.record(self._inside(done), stream, disturbed=self._disturbed)
+            self._ran += len(done) if self._closed_at_ns is None else 0
+            if self._opens_by_ns is None:
+                self._first.record(self._inside(done), stream, disturbed=self._disturbed)
+            else:
+                self._while_opening.append((done.copy(), stream, self._disturbed))
 
     def open_window(self, now_ns: int) -> None:
-        """Start the window at the last completion, so that no part of an inference is counted as time alone."""
+        """Start the window at the last completion, so that no part of an inference is counted as time alone.
+
+        With a fixed number that is the last one before the Trio thread is calm; where nothing has run, the first issue.
+        """
         self._opened = True
-        opened_at_ns = now_ns if self._last_completed_at_ns is None else self._last_completed_at_ns
-        if self.turns is not None:
-            self.turns.open(opened_at_ns)
-        if self._first is None or self._last_completed_at_ns is not None:
-            self._open_at(opened_at_ns)
+        if self._first is None:
+            self._open_at(now_ns if self._last_completed_at_ns is None else self._last_completed_at_ns)
+        elif self._last_completed_at_ns is not None:
+            self._opens_by_ns = now_ns + _CALM_NS
 
     def close_window(self, now_ns: int) -> None:
         """End the window: what completes from now on is not counted."""
         self._closed_at_ns = now_ns
         if self._first is not None:
-            self._ran_by_closing = self._first.ran
             return  # it ends at the last of those that count, and which that is only the end of the loop tells
         self.window.close(now_ns)
         if self.turns is not None:
@@ -122,6 +137,8 @@ class CellMeter:
     def finish(self, now_ns: int) -> None:
         """The loop has ended and everything was recorded."""
         if self._first is not None and self._closed_at_ns is not None:
+            if self._opens_by_ns is not None:
+                self._open_late(self._first, min(self._opens_by_ns, self._closed_at_ns))
             self._count_last(self._first, self._closed_at_ns)
         if self.turns is not None:
             self.turns.settle(now_ns, busy=())
@@ -152,8 +169,19 @@ class CellMeter:
             return done
         return done.part(slice(int(np.searchsorted(done.completed_at_ns, self._opened_at_ns, side="right")), None))
 
+    def _open_late(self, first: FirstCompletions, by_ns: int) -> None:
+        """Open the window at the last completion up to an instant that is over, and count what came after it."""
+        ends = [done.completed_at_ns for done, _, _ in self._while_opening]
+        self._open_at(max(self._last_completed_at_ns or 0, *(int(end[end <= by_ns].max(initial=0)) for end in ends)))
+        self._opens_by_ns = None
+        for done, stream, disturbed in self._while_opening:
+            first.record(self._inside(done), stream, disturbed=disturbed)
+        self._while_opening.clear()
+
     def _open_at(self, opened_at_ns: int) -> None:
         self._opened_at_ns = opened_at_ns
+        if self.turns is not None:
+            self.turns.open(opened_at_ns)
         self.window.open(opened_at_ns)
         self.drift.open(opened_at_ns)
 

@@ -494,6 +494,18 @@ async def test_a_cell_whose_lanes_were_starved_of_credits_is_not_measured_and_sa
     assert record.runner_ns_per_inference > 1e6
 
 
+@pytest.mark.parametrize("driver", list(Driver))
+@pytest.mark.parametrize("warmup_ns", [None, 0])
+async def test_of_shared_lanes_exactly_the_iterations_have_waits_and_responses(autojump_clock, driver, warmup_ns):
+    rule = dataclasses.replace(policy(iterations=501), driver=driver, warmup_ns=warmup_ns)
+    async with simulated(service={"kind": "constant", "median": "2ms"}) as engine:
+        record = await run_cell(engine, rule, nobody, concurrency=8, lanes=3)
+
+    latency = record.latency
+    assert latency.wait.n == latency.response.n == latency.service.n == record.n == 501
+    assert record.throughput_queries_s == pytest.approx(1500, rel=0.001)
+
+
 async def test_shared_lanes_say_so_and_the_latency_has_wait_and_response(autojump_clock):
     async with simulated() as engine:
         record = await run_cell(engine, policy(duration_ns=5 * NS_PER_S), nobody, concurrency=8, lanes=2)
