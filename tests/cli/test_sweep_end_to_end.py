@@ -255,10 +255,10 @@ def test_a_dry_run_measures_and_writes_nothing(tool):
 
 
 def test_the_summary_names_best_limited_best_and_knee(tool):
-    done = tool.run("sweep", "--config", tool.write_config(**GRID, latency_limit="1s"), "--output", "out.jsonl")
+    done = tool.run("sweep", "--config", tool.write_config(**GRID, latency_limit="p50=1s"), "--output", "out.jsonl")
 
     assert "best throughput:" in done.stderr
-    assert "<= 1.00 s" in done.stderr
+    assert "best with p50 <= 1.00 s" in done.stderr
     assert "knee" in done.stderr
     assert "runner cost:" in done.stderr
 
