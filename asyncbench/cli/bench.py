@@ -11,6 +11,7 @@ import trio
 
 from asyncbench.cli.compose import make_backend, make_reference
 from asyncbench.cli.places import cache_folder
+from asyncbench.cli.process_start import leave_signals_to_supervisor
 from asyncbench.host_memory.oom import prefer_to_be_killed
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.runner.bench_process import BenchProcess
@@ -22,6 +23,7 @@ BENCH_OOM_SCORE = 900
 
 def main() -> None:
     """Serve requests from stdin until it closes."""
+    leave_signals_to_supervisor()
     _log_to_stderr()
     # Native libraries print to stdout as they like. The events' pipe gets a number of its own, and what is printed
     # goes to stderr, so that no library can spoil an event.

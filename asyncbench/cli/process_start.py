@@ -57,6 +57,15 @@ def take_signals_as_ctrl_c() -> None:
         )  # the one that Trio knows, and puts its own in place of
 
 
+def leave_signals_to_supervisor() -> None:
+    """Let them pass by in a bench process, which is told through its pipe what to do.
+
+    Whoever stops a service or a batch job sends them to all of its processes at once. Not ignored: what is started
+    from here would inherit that.
+    """
+    _handle_with(_do_nothing)
+
+
 def ignore_signals() -> None:
     """Let no signal change what the shell is told any more."""
     for number in ending_signals():
@@ -71,6 +80,10 @@ def _handle_with(handler: signal._HANDLER) -> None:
 
 def _exit_now(_number: int, _frame: FrameType | None) -> NoReturn:
     os._exit(ExitCode.INTERRUPTED)
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """See leave_signals_to_supervisor."""
 
 
 def _act_as_ctrl_c(_number: int, frame: FrameType | None) -> None:

@@ -60,18 +60,17 @@ def reserve(path: Path) -> NewFile:
     Raises:
         BadInputError: Something is there, another sweep is writing it, or nothing can be made there.
     """
-    made_folders: tuple[Path, ...] = ()
-    try:
-        _refuse_unusable(path)
-        made_folders = _make_folders(path)
-        fd, is_made = _open_reserved(path)
-    except OSError as error:
-        _remove_folders(made_folders)
-        raise BadInputError(f"{path}: cannot be made ({error.strerror})", remedy=_ANOTHER) from error
-    except BaseException:
-        _remove_folders(made_folders)
-        raise
-    return NewFile(fd=fd, path=path, is_made=is_made, made_folders=made_folders)
+    error: OSError | None = None
+    for _ in range(_MOST_TRIES):
+        try:
+            return _reserve(path)
+        except FileNotFoundError as vanished:  # whoever had made the folder before us has given it up
+            error = vanished
+        except OSError as failed:
+            error = failed
+            break
+    reason = error.strerror if error else "another sweep is in the way"
+    raise BadInputError(f"{path}: cannot be made ({reason})", remedy=_ANOTHER) from error
 
 
 def reserve_free(path: Path) -> NewFile:
@@ -110,7 +109,20 @@ def is_same_file(fd: int, path: Path) -> bool:
         return False
 
 
+def _reserve(path: Path) -> NewFile:
+    _refuse_unusable(path)
+    made_folders = _make_folders(path)
+    try:
+        fd, is_made = _open_reserved(path)
+    except BaseException:
+        _remove_folders(made_folders)
+        raise
+    return NewFile(fd=fd, path=path, is_made=is_made, made_folders=made_folders)
+
+
 def _refuse_unusable(path: Path) -> None:
+    if os.path.lexists(path):
+        return  # what it is will be seen when it is opened
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise BadInputError(f"{path}: {folder} is not a folder", remedy=_ANOTHER)
@@ -122,9 +134,14 @@ def _make_folders(path: Path) -> tuple[Path, ...]:
     missing = [parent for parent in path.parents if not parent.exists()]
     made: list[Path] = []
     for folder in reversed(missing):
-        with suppress(FileExistsError):  # somebody else made it just now
+        try:
             folder.mkdir()
-            made.append(folder)
+        except FileExistsError:  # somebody else made it just now
+            continue
+        except OSError:
+            _remove_folders(tuple(made))
+            raise
+        made.append(folder)
     return tuple(made)
 
 

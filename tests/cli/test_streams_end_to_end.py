@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 from contextlib import suppress
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_terminal_that_went_away_does_not_end_the_sweep(tool):
     process = subprocess.Popen(command, cwd=tool.folder, env=tool.environment, stdout=end, stderr=end)
     os.close(end)
     shown = b""
-    while b"items/s" not in shown:  # the title of the table that it draws
+    while b"mobilenet" not in shown:  # the table that it draws has begun
         shown += os.read(terminal, 65_536)
 
     os.close(terminal)
@@ -89,7 +90,7 @@ def test_a_hang_up_that_was_ignored_when_the_sweep_began_stays_ignored(tool):
     command = tool.command(*sweep_arguments(tool, "--log", "log.jsonl", duration="1s"))
     ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
     process = subprocess.Popen([*ignoring, *command], cwd=tool.folder, env=tool.environment, stderr=subprocess.PIPE)
-    read_until(process.stderr, b"1 cells on")
+    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
 
     process.send_signal(signal.SIGHUP)
     process.communicate(timeout=60)
@@ -98,11 +99,13 @@ def test_a_hang_up_that_was_ignored_when_the_sweep_began_stays_ignored(tool):
     assert kinds(tool) == ["header", "cell", "trailer"]
 
 
-def read_until(stream, text):
-    for line in stream:
-        if text in line:
+def wait_for_text(path, text, limit_s=60):
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if path.exists() and text in path.read_text():
             return
-    pytest.fail(f"{text!r} was not said")
+        time.sleep(0.01)
+    pytest.fail(f"{path} has no {text!r} within {limit_s} s")
 
 
 @slow
@@ -215,9 +218,7 @@ def test_a_file_that_another_sweep_writes_is_refused_before_an_engine_is_opened(
 def test_a_results_file_that_is_deleted_while_the_sweep_runs_is_rescued_and_told_of(tool):
     arguments = sweep_arguments(tool, concurrency="1,2")
     process = tool.start(*arguments)
-    for line in process.stderr:
-        if "2 cells on" in line:
-            break
+    wait_for_text(tool.folder / "out.jsonl", '"header"')
     (tool.folder / "out.jsonl").unlink()
 
     _, said = process.communicate(timeout=60)

@@ -1,6 +1,7 @@
 """Whole sweeps: real supervisor and bench processes, a simulated device."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -186,6 +187,23 @@ def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
     assert records[-1]["kind"] == "trailer"
     assert records[-1]["exit_code"] == 130
     assert records[-2]["status"] == "interrupted"
+
+
+def test_a_signal_to_all_processes_at_once_drains_the_cell_too(tool):
+    config = tool.write_config(concurrency=1, batch=1, duration="60s")
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
+    log = [json.loads(line) for line in (tool.folder / "log.jsonl").read_text().splitlines()]
+    (bench,) = [event["pid"] for event in log if event["event"] == "bench.started"]
+
+    os.kill(bench, signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    (cell,) = tool.cells()
+    assert cell["status"] == "interrupted"
+    assert "signal" not in cell["facts"]
 
 
 def test_resume_repeats_only_what_has_no_final_record(tool):

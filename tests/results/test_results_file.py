@@ -270,6 +270,19 @@ def test_resuming_drops_a_torn_last_line_with_the_first_record(results_path, beg
     results.close()
 
 
+def test_a_file_that_windows_has_saved_is_gone_on_with(results_path, begun, make_header, make_cell, lines_of):
+    saved = b"\xef\xbb\xbf" + begun.replace(b"\n", b"\r\n")
+    results_path.write_bytes(saved + b'{"torn')
+
+    results, read = ResultsFile.resume(results_path, configs=make_header().config)
+    results.append(make_cell(1))
+    results.close()
+
+    assert set(read.cells) == {0}
+    assert results_path.read_bytes() == saved + lines_of(make_cell(1))
+    assert set(read_results(results_path, allow_torn=False).cells) == {0, 1}
+
+
 def test_a_refused_resumption_changes_nothing_and_holds_nothing(results_path, begun):
     results_path.write_bytes(begun + b'{"torn')
 

@@ -89,7 +89,7 @@ class LiveListener:
 
     def notice(self, text: str) -> None:
         """See SweepListener."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def sweep_ended(self, trailer: TrailerRecord) -> None:
         """See SweepListener."""
