@@ -8,10 +8,8 @@ from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import BestCell, CellRecord
-from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.cell import AUTO_DEVICE, Cell
 from asyncbench.units import format_duration
-
-AUTO_DEVICE = "auto"
 
 
 def throughput_text(items_s: float | None) -> str:
