@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asyncbench.errors import BadInputError
-from asyncbench.models.catalog import MODELS, find_model
+from asyncbench.models.catalog import MODELS
 
 HELP = "A built-in network (`asyncbench models` lists them), or an ONNX file."
+_BUILT_IN = tuple(model.name for model in MODELS)
 _ENDING = ".onnx"
 _FILES_NAMED = 3
 
@@ -27,8 +29,10 @@ def model_keys(name: str | None, model_file: str | None) -> Mapping[str, str]:
     file_key = {} if model_file is None else {"model_file": model_file}
     if name is None:
         return file_key
+    if name in _BUILT_IN:
+        return {"model": name, **file_key}
     if not _is_file_name(name):
-        return {"model": find_model(name).name, **file_key}
+        raise _unknown(name)
     if model_file is not None:
         raise BadInputError(f"{name} and --model {model_file} are two files", remedy="give one of them")
     if Path(name).is_dir():
@@ -62,15 +66,26 @@ def model_keys_of_each(names: Sequence[str], model_file: str | None) -> list[Map
 
 def _is_file_name(name: str) -> bool:
     """Whether the argument is a path. A file that is called like a built-in network is named `./mobilenet`."""
-    if name in {model.name for model in MODELS}:
-        return False
     return name.lower().endswith(_ENDING) or os.sep in name or (name != "" and Path(name).exists())
 
 
+def _unknown(name: str) -> BadInputError:
+    close = difflib.get_close_matches(name, [*_BUILT_IN, *_networks(Path())], n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return BadInputError(
+        f"{name!r} is neither a built-in network nor a file",
+        remedy=f"{hint}Choose {', '.join(_BUILT_IN)}, or name an ONNX file",
+    )
+
+
 def _examples(folder: Path) -> str:
-    try:
-        found = sorted(str(path) for path in folder.iterdir() if path.name.lower().endswith(_ENDING))
-    except OSError:
-        return ""
+    found = _networks(folder)
     more = ", ..." if len(found) > _FILES_NAMED else ""
     return f": {', '.join(found[:_FILES_NAMED])}{more}" if found else ""
+
+
+def _networks(folder: Path) -> list[str]:
+    try:
+        return sorted(str(path) for path in folder.iterdir() if path.name.lower().endswith(_ENDING))
+    except OSError:
+        return []

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+AUTO_DEVICE = "auto"
+"""The device that a backend chooses; no name of one."""
+
 
 class Precision(str, Enum):
     """The arithmetic an engine is compiled for."""
@@ -57,4 +60,5 @@ class Cell:
     device: str = "cpu"
 
     def __str__(self) -> str:
-        return f"{self.model} {self.precision} batch={self.batch} concurrency={self.concurrency} on {self.device}"
+        where = "" if self.device == AUTO_DEVICE else f" on {self.device}"
+        return f"{self.model} {self.precision} batch={self.batch} concurrency={self.concurrency}{where}"

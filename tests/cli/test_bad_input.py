@@ -77,7 +77,7 @@ def test_an_unknown_model_is_answered_with_the_names(tool):
     done = tool.run("sweep", "mobilnet", check_code=2)
 
     (line,) = done.stderr.splitlines()
-    assert line.startswith("asyncbench: there is no model 'mobilnet': did you mean mobilenet? ")
+    assert line.startswith("asyncbench: 'mobilnet' is neither a built-in network nor a file: did you mean mobilenet? ")
     assert "resnet50, ssdmobilenet" in line
 
 

@@ -48,8 +48,10 @@ def test_what_is_neither_a_name_nor_a_file_is_answered_with_the_names(folder, na
 
 
 def test_a_near_miss_is_answered_with_the_closest_name(folder):
-    with pytest.raises(BadInputError, match="did you mean mobilenet"):
+    with pytest.raises(BadInputError, match=r"did you mean mobilenet\?"):
         model_keys("mobilnet", None)
+    with pytest.raises(BadInputError, match=r"'net.onx' is neither .*did you mean net.onnx\?"):
+        model_keys("net.onx", None)
 
 
 def test_a_folder_is_answered_with_the_networks_in_it(folder):

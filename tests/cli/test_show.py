@@ -111,6 +111,13 @@ def test_a_device_that_was_chosen_is_named():
     cell = Cell(model="resnet50", precision=Precision.FP16, batch=1, concurrency=1, device="cuda:1")
 
     assert engine_text(cell) == "resnet50 fp16 on cuda:1"
+    assert str(cell) == "resnet50 fp16 batch=1 concurrency=1 on cuda:1"
+
+
+def test_a_cell_on_a_device_that_was_not_chosen_names_none():
+    cell = Cell(model="resnet50", precision=Precision.FP16, batch=1, concurrency=1, device="auto")
+
+    assert str(cell) == "resnet50 fp16 batch=1 concurrency=1"
 
 
 def test_a_dry_run_of_one_cell_has_one_engine():

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +58,27 @@ def test_a_cell_says_what_was_measured(tool):
     assert cell["achieved_concurrency"] == pytest.approx(2, rel=0.05)
     assert cell["latency"]["service"]["percentiles"]["p50"]["low_ns"] > 0
     assert cell["outputs_checked"]["lanes"] == 2
+
+
+def test_files_alone_name_the_networks_one_after_the_other(tool):
+    for name in ("one.onnx", "two.onnx"):
+        write_add(tool.folder / name)
+    quick = ("--input", "random", "--batch", "2", "--concurrency", "1", "--duration", "0.2s", "--warmup", "none")
+
+    done = tool.run("sweep", "one.onnx", "./two.onnx", *quick, "--backend", "onnxruntime", "--output", "out.jsonl")
+
+    assert [cell["model"] for cell in tool.cells()] == ["one", "two"]
+    lines = done.stderr.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("[")] == ["one", "two"]
+    assert len([line for line in lines if line.startswith("best throughput:")]) == 2
+
+
+def write_add(path):
+    """Write a network that adds `(batch, 4)` float32 to itself."""
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "add", tensors[:1], tensors[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
 
 
 def test_records_on_stdout_are_all_that_is_there(tool):

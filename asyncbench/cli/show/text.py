@@ -9,10 +9,8 @@ from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import BestCell, CellRecord
-from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.cell import AUTO_DEVICE, Cell
 from asyncbench.units import counted, format_duration, format_number
-
-AUTO_DEVICE = "auto"
 
 
 def throughput_text(items_s: float | None) -> str:
