@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from asyncbench.cli.named_files import check_named_files
 from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, run_sweep
 from asyncbench.clock import utc_file_text
@@ -158,8 +159,10 @@ def make_plan(
     """Return what `run_sweep` is to do; the options are those of the command line.
 
     Raises:
-        BadInputError: A resumed sweep does not say which file.
+        BadInputError: A resumed sweep does not say which file, or an option names what is no file.
     """
+    for config in () if resume else configs:  # a finished sweep can be gone on with where its data set has gone
+        check_named_files(config)
     return Invocation(
         configs=configs,
         groups=engine_groups(configs),

@@ -1,0 +1,30 @@
+"""Reads the files that say what is in pictures: label lists, labels.json, instances, lists of a subset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from asyncbench.files.user_file import read_user_text
+
+MAX_TRUTH_BYTES = 2 << 30
+"""COCO's instances_train2017.json has 470 MB."""
+_FIRST_LINE = re.compile(r"\S[^\r\n]{0,80}")
+
+
+def read_truth(path: Path, *, what: str, remedy: str) -> str:
+    """Return the text of such a file, without a byte order mark. Blocking.
+
+    Args:
+        what: What cannot be read, such as "the labels".
+
+    Raises:
+        BadInputError: It cannot be read, or is no text.
+    """
+    return read_user_text(path, what=f"cannot read {what}", remedy=remedy, limit_bytes=MAX_TRUTH_BYTES)
+
+
+def first_line_of(text: str) -> str:
+    """Return the beginning of the first line that is not blank; empty where all are."""
+    match = _FIRST_LINE.search(text)
+    return match.group().strip() if match else ""
