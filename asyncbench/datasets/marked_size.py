@@ -48,7 +48,7 @@ def refuse_other_sizes(items: Sequence[Item], truth: Path) -> None:
         differing.append(LeftOut(name=item.name, reason=difference))
     if differing:
         raise BadInputError(
-            f"all {len(differing)} pictures have other sizes than in {truth}, such as {differing[0]}",
+            f"no picture has the size that {truth} says; of {len(differing)} decoded the first is {differing[0]}",
             remedy="correct height, width and boxes there; where they are those of pictures that viewers turn by an "
             "EXIF tag, turn the pixels: as in COCO, boxes are of the pixels as they are stored",
         )

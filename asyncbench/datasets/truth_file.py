@@ -9,11 +9,14 @@ from asyncbench.files.user_file import read_user_text
 
 MAX_TRUTH_BYTES = 2 << 30
 """COCO's instances_train2017.json has 470 MB."""
+_MARK = "\ufeff"
 _FIRST_LINE = re.compile(r"\S[^\r\n]{0,80}")
 
 
 def read_truth(path: Path, *, what: str, remedy: str) -> str:
-    """Return the text of such a file, without a byte order mark. Blocking.
+    """Return the text of such a file, without byte order marks. Blocking.
+
+    They may also stand within it: it was put together from several files.
 
     Args:
         what: What cannot be read, such as "the labels".
@@ -21,7 +24,8 @@ def read_truth(path: Path, *, what: str, remedy: str) -> str:
     Raises:
         BadInputError: It cannot be read, or is no text.
     """
-    return read_user_text(path, what=f"cannot read {what}", remedy=remedy, limit_bytes=MAX_TRUTH_BYTES)
+    text = read_user_text(path, what=f"cannot read {what}", remedy=remedy, limit_bytes=MAX_TRUTH_BYTES)
+    return text.replace(_MARK, "")
 
 
 def first_line_of(text: str) -> str:

@@ -41,7 +41,7 @@ def check_labels(outputs: Mapping[str, AnyArray], image_paths: Sequence[Path], l
     """
     (output,) = outputs.values()
     scores = output.astype(np.float32)
-    by_listed_name = _read_labels(labels_file)
+    by_listed_name = read_labels(labels_file)
     match = match_names(by_listed_name, {path.name: path for path in image_paths}, source=labels_file)
     labels = {name: by_listed_name[listed] for name, listed in match.listed.items()}
     tops = top_classes(scores, 1)[:, 0].tolist()
@@ -54,7 +54,12 @@ def check_labels(outputs: Mapping[str, AnyArray], image_paths: Sequence[Path], l
     return LabelCheck(right=sum(verdicts), counted=len(verdicts))
 
 
-def _read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
+def read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
+    """Return the accepted classes by what the file calls the picture. Blocking.
+
+    Raises:
+        BadInputError: The file cannot be read, or is not of the form that `check_labels` wants.
+    """
     remedy = "make it a list of objects with file and accept_classes, or take it out of the folder"
     text = read_user_text(labels_file, what="cannot read the labels", remedy=remedy)
     try:

@@ -77,7 +77,7 @@ def test_pictures_of_which_none_has_its_size_are_refused_with_their_number_and_t
 
     with pytest.raises(
         BadInputError,
-        match=r"all 2 pictures have other sizes than in .*instances\.json, such as p0\.jpg: "
+        match=r"no picture has the size that .*instances\.json says; of 2 decoded the first is p0\.jpg: "
         "it is 24 x 20 pixels, the instances say 20 x 24: correct height",
     ):
         refuse_other_sizes(dataset.items, dataset.truth)

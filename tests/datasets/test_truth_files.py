@@ -73,6 +73,13 @@ def test_a_byte_order_mark_changes_neither_the_pictures_nor_their_hash(write_pic
     assert selection_sha256(marked) == selection_sha256(plain)
 
 
+def test_marks_within_a_list_that_was_put_together_from_several_are_no_part_of_names(write_pictures):
+    folder = write_pictures("a.jpg", "b.jpg")
+    (folder / "val.txt").write_bytes(codecs.BOM_UTF8 + b"a.jpg 1\r\n" + codecs.BOM_UTF8 + b"b.jpg 2\r\n")
+
+    assert [(item.name, item.classes) for item in open_dataset(folder).items] == [("a.jpg", (1,)), ("b.jpg", (2,))]
+
+
 @pytest.mark.parametrize("mark", MARKED.values(), ids=MARKED)
 def test_what_was_marked_in_pictures_is_read_behind_a_byte_order_mark(tmp_path, mark):
     path = tmp_path / "instances.json"
