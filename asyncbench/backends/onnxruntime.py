@@ -17,7 +17,7 @@ from asyncbench.backends.lane_thread import LEAST_CREDITS, ThreadLane, running
 from asyncbench.backends.onnxruntime_buffers import LaneBuffers
 from asyncbench.backends.onnxruntime_session import LoadedModel, load_model, shrink_arena
 from asyncbench.calibration.quantized_graph import write_quantized_model
-from asyncbench.calibration.table_file import read_calibration
+from asyncbench.calibration.table_file import read_calibration, require_calibration
 from asyncbench.calibration.whole_file import create_folder
 from asyncbench.clock import now_ns
 from asyncbench.errors import BackendUnavailableError
@@ -72,6 +72,7 @@ class OnnxRuntimeBackend:
     def _quantized(self, path: Path, calibration_path: Path) -> Path:
         if self._quantized_folder is None:
             raise BackendUnavailableError("int8 networks have no folder here", remedy="use --precision fp32")
+        require_calibration(calibration_path)
         create_folder(self._quantized_folder)
         key = sha256_of([path, calibration_path])[:32]
         quantized = self._quantized_folder / f"{path.stem}-{key}.onnx"

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from asyncbench.calibration.whole_file import write_whole
 from asyncbench.errors import BadInputError
+from asyncbench.files.user_file import read_user_text
 
 LEVELS = 127
 _HEAD = re.compile(r"TRT-([0-9A-Z]+)-(\w+)")
@@ -80,12 +81,8 @@ def read_cache(path: Path) -> LegacyCache:
     Raises:
         BadInputError: It cannot be read, or a line is not as it must be; the error has its number.
     """
-    try:
-        return parse_cache(path.read_bytes(), source=str(path))
-    except OSError as error:
-        raise BadInputError(
-            f"cannot read the calibration cache {path} ({error.strerror})", remedy="name the file that was calibrated"
-        ) from error
+    text = read_user_text(path, what="cannot read the calibration cache", remedy="name the file that was calibrated")
+    return parse_cache(text.encode(), source=str(path))
 
 
 def write_cache(cache: LegacyCache, path: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from asyncbench.calibration.whole_file import write_whole
 from asyncbench.errors import BadInputError
 from asyncbench.file_hash import sha256_of
+from asyncbench.files.user_file import read_user_text
 
 # 1: the first.
 SCHEMA_VERSION = 1
@@ -134,13 +135,8 @@ def read_table(path: Path) -> CalibrationTable:
     Raises:
         BadInputError: It cannot be read, is cut off, is of another schema version, or is no calibration table.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise BadInputError(
-            f"cannot read the calibration table {path} ({error.strerror})", remedy="name a table, or calibrate first"
-        ) from error
-    return decode_table(text, source=str(path))
+    text = read_user_text(path, what="cannot read the calibration table", remedy="name a table, or calibrate first")
+    return decode_table(text.encode(), source=str(path))
 
 
 def decode_table(text: bytes, *, source: str) -> CalibrationTable:

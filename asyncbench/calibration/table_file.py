@@ -7,27 +7,33 @@ from pathlib import Path
 from asyncbench.calibration.conversion import table_of
 from asyncbench.calibration.legacy_cache import read_cache
 from asyncbench.calibration.table import CalibrationTable, read_table
-from asyncbench.errors import BadInputError
+from asyncbench.files.user_file import read_user_text, require_regular_file
 
-_HEAD = b"TRT-"
-_OLD_HEAD = b"1"  # a whole line, of TensorRT 5 and before
+_HEAD = "TRT-"
+_OLD_HEAD = "1"  # a whole line, of TensorRT 5 and before
+
+
+_WHAT = "cannot read the calibration"
+_REMEDY = "name a table of `asyncbench calibrate`, or a cache of TensorRT, with --calibration"
+
+
+def require_calibration(path: Path) -> None:
+    """Check that a calibration is a file that can be read more than once: it is also known by its hash.
+
+    Raises:
+        BadInputError: It is missing, or no file.
+    """
+    require_regular_file(path, what=_WHAT, remedy=_REMEDY)
 
 
 def is_legacy_cache(path: Path) -> bool:
     """Return whether a file begins as TensorRT's calibration caches do. Blocking.
 
     Raises:
-        BadInputError: It cannot be read.
+        BadInputError: It cannot be read, or is no text.
     """
-    try:
-        with path.open("rb") as file:
-            begin = file.read(len(_HEAD))
-    except OSError as error:
-        raise BadInputError(
-            f"cannot read the calibration {path} ({error.strerror})",
-            remedy="name a table or cache with --calibration",
-        ) from error
-    return begin == _HEAD or begin.split(b"\n")[0].rstrip(b"\r") == _OLD_HEAD
+    text = read_user_text(path, what=_WHAT, remedy=_REMEDY)
+    return text.startswith(_HEAD) or text.partition("\n")[0].rstrip("\r") == _OLD_HEAD
 
 
 def read_calibration(path: Path) -> CalibrationTable:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncbench.cli.model_argument import HELP, model_keys_of_each
+from asyncbench.cli.named_files import check_named_files
 from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, refuse_output, run_sweep
 from asyncbench.cli.show.terminal import people_console
@@ -168,8 +169,10 @@ def make_plan(
     """Return what `run_sweep` is to do; the options are those of the command line, and `flags` is in `configs`.
 
     Raises:
-        BadInputError: A resumed sweep does not say which file.
+        BadInputError: A resumed sweep does not say which file, or an option names what is no file.
     """
+    for config in () if resume else configs:  # a finished sweep can be gone on with where its data set has gone
+        check_named_files(config)
     return Invocation(
         configs=configs,
         groups=engine_groups(configs, flags=flags.model_fields_set),

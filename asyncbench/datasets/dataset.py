@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from asyncbench.models.picture_names import shown_name
+
 
 class DatasetKind(str, Enum):
     """Where the truth about the pictures comes from."""
@@ -33,6 +35,8 @@ class Item:
         image_id: COCO's; None elsewhere.
         marked_sha256: Of what COCO's instances say of the picture, in any order: its size and its objects' boxes,
             categories and crowd flags; None elsewhere.
+        marked_name: What COCO's instances call it; None elsewhere.
+        marked_size: Height and width in pixels as COCO's instances say; None where nothing does.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Item:
     classes: tuple[int, ...] = ()
     image_id: int | None = None
     marked_sha256: str | None = None
+    marked_name: str | None = None
+    marked_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,9 @@ class LeftOut:
 
     name: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{shown_name(self.name)}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,5 +104,6 @@ def selection_sha256(dataset: Dataset) -> str:
         classes = ",".join(map(str, item.classes))
         image_id = "" if item.image_id is None else item.image_id
         marked = "" if item.marked_sha256 is None else f"\t{item.marked_sha256}"
-        digest.update(f"{item.name}\t{item.path.stat().st_size}\t{classes}\t{image_id}{marked}\n".encode())
+        line = f"{item.name}\t{item.path.stat().st_size}\t{classes}\t{image_id}{marked}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))  # names on disk need not be UTF-8
     return digest.hexdigest()

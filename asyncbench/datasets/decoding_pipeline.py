@@ -11,6 +11,7 @@ import numpy as np
 import trio
 
 from asyncbench.datasets.dataset import Item, LeftOut
+from asyncbench.datasets.marked_size import size_difference
 from asyncbench.errors import BadInputError
 from asyncbench.models.preparation import Float32Array, prepare, read_image
 from asyncbench.models.recipe import Recipe
@@ -33,11 +34,11 @@ class PreparedBatch:
 
 @dataclass(slots=True)
 class _Decoding:
-    """One picture on its way; `pixels` is None where it could not be decoded."""
+    """One picture on its way; once it is decoded it has its pixels, or the reason why it is left out."""
 
     item: Item
     decoded: trio.Event = field(default_factory=trio.Event)
-    pixels: Float32Array | None = None
+    outcome: Float32Array | str = CANNOT_DECODE
 
 
 @trio.as_safe_channel
@@ -61,7 +62,8 @@ async def open_batches(
         batch: Pictures of a batch; the last one has fewer where they do not come out even.
         threads: Pictures that are decoded at once, 1 or more. OpenCV itself uses one thread meanwhile.
         ahead: Batches that wait, 1 or more.
-        on_left_out: Told of each picture that cannot be decoded; the next one takes its place.
+        on_left_out: Told of each picture that cannot be decoded, or has another size than was marked; the next one
+            takes its place.
     """
     filled, batches = trio.open_memory_channel[PreparedBatch](ahead - 1)  # one more waits within `send`
     queued, decodings = trio.open_memory_channel[_Decoding](threads)
@@ -86,15 +88,17 @@ async def _decode_all(
 
 
 async def _decode(decoding: _Decoding, recipe: Recipe, limiter: trio.CapacityLimiter) -> None:
-    decoding.pixels = await trio.to_thread.run_sync(_prepare_or_none, decoding.item, recipe, limiter=limiter)
+    decoding.outcome = await trio.to_thread.run_sync(_pixels_or_reason, decoding.item, recipe, limiter=limiter)
     decoding.decoded.set()
 
 
-def _prepare_or_none(item: Item, recipe: Recipe) -> Float32Array | None:
+def _pixels_or_reason(item: Item, recipe: Recipe) -> Float32Array | str:
     try:
-        return prepare(read_image(item.path), recipe)
+        image = read_image(item.path)
+        height, width, _ = image.shape
+        return size_difference(item.marked_size, (height, width)) or prepare(image, recipe)
     except (BadInputError, cv2.error):  # cv2.error: decoded, and too odd to be scaled
-        return None
+        return CANNOT_DECODE
 
 
 async def _fill(
@@ -107,10 +111,10 @@ async def _fill(
         filling = _Filling(batch)
         async for decoding in decodings:
             await decoding.decoded.wait()
-            if decoding.pixels is None:
-                on_left_out(LeftOut(name=decoding.item.name, reason=CANNOT_DECODE))
+            if isinstance(decoding.outcome, str):
+                on_left_out(LeftOut(name=decoding.item.name, reason=decoding.outcome))
                 continue
-            filling.add(decoding.item, decoding.pixels)
+            filling.add(decoding.item, decoding.outcome)
             if len(filling.items) == batch:
                 await filled.send(filling.take())
         if filling.items:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from asyncbench.datasets.dataset import Item, LeftOut
-from asyncbench.datasets.matching import NO_FILE
+from asyncbench.datasets.matching import without_counterpart
+from asyncbench.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
+from asyncbench.models.picture_names import match_names, shown_name
 
 NOT_LISTED = "the instances do not list it"
 NO_IMAGE = "its picture is not listed"
@@ -24,6 +26,7 @@ class _Listed:
 
     image_id: int
     marked_sha256: str
+    size: tuple[int, int] | None
 
 
 def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
@@ -35,18 +38,20 @@ def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[It
         BadInputError: `truth` cannot be read, has another form, lists a picture twice or names an unknown category.
     """
     listed, orphans = _read(truth)
+    match = match_names(listed, pictures, source=truth)
     items = tuple(
         Item(
             name=name,
             path=pictures[name],
-            image_id=listed[name].image_id,
-            marked_sha256=listed[name].marked_sha256,
+            image_id=listed[marked_name].image_id,
+            marked_sha256=listed[marked_name].marked_sha256,
+            marked_name=marked_name,
+            marked_size=listed[marked_name].size,
         )
-        for name in sorted(pictures.keys() & listed.keys())
+        for name, marked_name in sorted(match.listed.items())
     )
     return items, (
-        *(LeftOut(name=name, reason=NOT_LISTED) for name in sorted(pictures.keys() - listed.keys())),
-        *(LeftOut(name=name, reason=NO_FILE) for name in sorted(listed.keys() - pictures.keys())),
+        *without_counterpart(match, pictures, listed, unlisted=NOT_LISTED),
         *(LeftOut(name=name, reason=NO_IMAGE) for name in orphans),
     )
 
@@ -54,14 +59,13 @@ def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[It
 def _read(truth: Path) -> tuple[dict[str, _Listed], list[str]]:
     """Return what is said of each file name, and the names of annotations of no image."""
     remedy = "name COCO's instances_*.json"
+    text = read_truth(truth, what="the instances", remedy=remedy)
     try:
-        text = json.loads(truth.read_text(encoding="utf-8"))
-        images = [(str(image["file_name"]), int(image["id"])) for image in text["images"]]
-        categories = {int(category["id"]) for category in text["categories"]}
-        annotations = [_annotation(entry) for entry in text["annotations"]]
-        marked = _marked(text["images"], text["annotations"])
-    except OSError as error:
-        raise BadInputError(f"cannot read the instances {truth} ({error.strerror})", remedy=remedy) from error
+        document = json.loads(text)
+        images = [(str(image["file_name"]), int(image["id"])) for image in document["images"]]
+        categories = {int(category["id"]) for category in document["categories"]}
+        annotations = [_annotation(entry) for entry in document["annotations"]]
+        marked = _marked(document["images"], document["annotations"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise BadInputError(f"{truth} has no instances in COCO's form ({error!r})", remedy=remedy) from error
     _refuse_repeated(truth, [name for name, _ in images])
@@ -70,8 +74,16 @@ def _read(truth: Path) -> tuple[dict[str, _Listed], list[str]]:
         if category not in categories:
             raise BadInputError(f"{truth}: annotation {number} is of the unknown category {category}", remedy=remedy)
     known = {number for _, number in images}
-    listed = {name: _Listed(image_id=number, marked_sha256=marked[number]) for name, number in images}
+    listed = {
+        name: _Listed(image_id=number, marked_sha256=marked[number], size=size)
+        for (name, number), size in zip(images, map(_size, document["images"]), strict=True)
+    }
     return listed, [f"annotation {number}" for number, image, _ in annotations if image not in known]
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    height, width = image.get("height"), image.get("width")
+    return (height, width) if type(height) is int and type(width) is int else None
 
 
 def _annotation(entry: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -96,4 +108,6 @@ def _marked(images: Sequence[Mapping[str, Any]], annotations: Iterable[Mapping[s
 def _refuse_repeated(truth: Path, names: list[str]) -> None:
     for name, count in Counter(names).items():
         if count > 1:
-            raise BadInputError(f"{truth} lists {name} {count} times", remedy="keep one entry of each picture")
+            raise BadInputError(
+                f"{truth} lists {shown_name(name)} {count} times", remedy="keep one entry of each picture"
+            )

@@ -10,6 +10,7 @@ from pathlib import Path
 import scipy.io
 
 from asyncbench.datasets.matching import collect_once
+from asyncbench.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
 
 SYNSETS_FILE = "meta.mat"
@@ -22,13 +23,18 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, so that line n is entry n - 1, without the blank ones at its end.
 
     Raises:
-        BadInputError: It cannot be read.
+        BadInputError: It cannot be read, or is no text.
     """
-    try:
-        return path.read_text(encoding="utf-8").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise BadInputError(f"cannot read the labels {path} ({reason})", remedy="name a file with labels") from error
+    return read_labels(path).rstrip().splitlines()
+
+
+def read_labels(path: Path) -> str:
+    """Return the text of a file with labels.
+
+    Raises:
+        BadInputError: It cannot be read, or is no text.
+    """
+    return read_truth(path, what="the labels", remedy="name a file with labels, in UTF-8")
 
 
 def read_label_list(path: Path) -> dict[str, tuple[int, ...]]:
@@ -47,7 +53,7 @@ def read_accepted_classes(path: Path) -> dict[str, tuple[int, ...]]:
         BadInputError: It cannot be read, has another form, or lists a picture twice.
     """
     try:
-        entries = [(entry["file"], tuple(entry["accept_classes"])) for entry in json.loads("\n".join(read_lines(path)))]
+        entries = [(entry["file"], tuple(entry["accept_classes"])) for entry in json.loads(read_labels(path))]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _other_form(path, f"{error!r}") from error
     for name, classes in entries:

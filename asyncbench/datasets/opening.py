@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from asyncbench.datasets.dataset import Dataset, DatasetKind, Item, LeftOut
 from asyncbench.datasets.instances import match_instances
-from asyncbench.datasets.label_files import read_accepted_classes, read_devkit, read_label_list, read_lines
+from asyncbench.datasets.label_files import read_accepted_classes, read_devkit, read_label_list, read_labels
 from asyncbench.datasets.matching import check_range, match_labels
+from asyncbench.datasets.truth_file import first_line_of
 from asyncbench.errors import BadInputError
+from asyncbench.files.user_file import require_regular_file
 from asyncbench.models.image_folder import find_images, list_images
 
 IMAGENET_CLASSES = 1000
@@ -48,6 +51,15 @@ def open_dataset(
         BadInputError: It cannot be told what it is, it is something else than `kind`, the truth contradicts itself or
             cannot be read, or nothing usable is left.
     """
+    try:
+        return _open(folder, truth, kind, class_count)
+    except OSError as error:  # one that may not be looked into, a name that is too long
+        raise BadInputError(
+            f"cannot look into {error.filename or folder} ({error.strerror})", remedy="name a folder of pictures"
+        ) from error
+
+
+def _open(folder: Path, truth: Path | None, kind: DatasetKind | None, class_count: int) -> Dataset:
     pictures_folder = _pictures_folder(folder)
     if kind is DatasetKind.PICTURES:
         return _pictures(pictures_folder)
@@ -76,19 +88,29 @@ def _pictures_folder(folder: Path) -> Path:
 
 
 def _find_truth(folder: Path, pictures_folder: Path) -> Path | None:
-    inside = {path for place in {folder, pictures_folder} for name in _TRUTH_PATTERNS for path in place.glob(name)}
+    inside = {path for place in {folder, pictures_folder} for name in _TRUTH_PATTERNS for path in _there(place, name)}
     # The usual neighbours of a folder `val2017` or `val`.
     place, name = pictures_folder.resolve().parent, pictures_folder.name
     neighbours = (place / "annotations" / f"instances_{name}.json", place / f"{name}.txt")
-    found = sorted({path.resolve() for path in (*inside, *neighbours) if path.is_file()})
+    named = {*inside, *(path for path in neighbours if path.is_file())}
+    for path in sorted(named):
+        require_regular_file(path, what="cannot read the labels", remedy="make it a file, or take it out of the folder")
+    found = sorted({path.resolve() for path in named})
     if len(found) > 1:
         names = ", ".join(map(str, found))
         raise BadInputError(f"more than one file says what is in {folder}: {names}", remedy="say which one holds")
     return found[0] if found else None
 
 
+def _there(place: Path, pattern: str) -> list[Path]:
+    """Return what stands under a name or pattern, links that lead nowhere included, which `glob` leaves out."""
+    return (
+        list(place.glob(pattern)) if "*" in pattern else [path for path in (place / pattern,) if os.path.lexists(path)]
+    )
+
+
 def _kind_of(truth: Path) -> DatasetKind:
-    first = next((line.strip() for line in read_lines(truth) if line.strip()), "")
+    first = first_line_of(read_labels(truth))
     if not first:
         raise BadInputError(f"{truth} is empty", remedy="name a file with labels")
     if first.startswith("{"):
@@ -117,7 +139,7 @@ def _labelled(kind: DatasetKind, folder: Path, truth: Path, class_count: int) ->
     else:
         labels = read_label_list(truth)
     check_range(labels, truth, class_count=class_count)
-    items, left_out = match_labels(pictures, labels)
+    items, left_out = match_labels(pictures, labels, source=truth)
     return _dataset(kind, folder, items, left_out, truth=truth, class_count=class_count)
 
 
@@ -161,9 +183,11 @@ def _dataset(
     class_count: int | None,
 ) -> Dataset:
     if not items:
-        first = f", such as {left_out[0].name}: {left_out[0].reason}" if left_out else ""
+        # One of each reason: a picture that is not listed beside what the list has instead.
+        examples = {one.reason: str(one) for one in reversed(left_out)}
+        such_as = f", such as {'; '.join(reversed(examples.values()))}" if examples else ""
         raise BadInputError(
-            f"no picture of {folder} can be used, {len(left_out)} were left out{first}",
+            f"no picture of {folder} can be used, {len(left_out)} were left out{such_as}",
             remedy="name the labels of these pictures",
         )
     return Dataset(

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asyncbench.datasets.dataset import Dataset, Item
+from asyncbench.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
+from asyncbench.models.picture_names import match_names, shown_name
 
 _FORMS = "write `all`, `first 5 per class`, `every 10th`, or `@names.txt` with one name a line"
 _FIRST = re.compile(r"first ([1-9][0-9]{0,8}) per class")
@@ -115,22 +117,19 @@ def _named(dataset: Dataset, path: Path) -> tuple[Item, ...]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise BadInputError(f"{path} names {_some(twice)} twice", remedy="name each picture once")
-    wanted = set(names)
-    missing = sorted(wanted - {item.name for item in dataset.items})
+    match = match_names(names, {item.name: item.path for item in dataset.items}, source=path)
+    missing = sorted(set(names) - set(match.listed.values()))
     if missing:
         raise BadInputError(
             f"{path} names {_some(missing)}, not among the {len(dataset.items)} usable pictures of {dataset.folder}",
             remedy="take them out of the list, or name the folder that has them",
         )
-    return tuple(item for item in dataset.items if item.name in wanted)
+    return tuple(item for item in dataset.items if item.name in match.listed)
 
 
 def _read_names(path: Path) -> list[str]:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise BadInputError(f"cannot read the list {path} ({reason})", remedy="name a text file") from error
+    text = read_truth(path, what="the list", remedy="name a text file in UTF-8")
+    lines = [line.strip() for line in text.splitlines()]
     names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise BadInputError(f"{path} names no picture", remedy="write one name a line")
@@ -140,4 +139,4 @@ def _read_names(path: Path) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     """Return the first few names, and how many more there are."""
     more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
-    return ", ".join(names[:_NAMED_AT_MOST]) + more
+    return ", ".join(map(shown_name, names[:_NAMED_AT_MOST])) + more

@@ -18,7 +18,8 @@ def find_images(folder: Path) -> tuple[Path, ...]:
     found = list_images(folder)
     if not found:
         kinds = ", ".join(sorted(_SUFFIXES))
-        raise BadInputError(f"no picture ({kinds}) in {folder}", remedy="name a folder that has some")
+        inner = " itself, and folders in it are not looked into" if any(map(Path.is_dir, folder.iterdir())) else ""
+        raise BadInputError(f"no picture ({kinds}) in {folder}{inner}", remedy="name a folder that has some")
     return found
 
 

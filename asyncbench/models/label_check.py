@@ -11,7 +11,9 @@ import numpy as np
 
 from asyncbench.backends.base import AnyArray
 from asyncbench.errors import BadInputError
+from asyncbench.files.user_file import read_user_text
 from asyncbench.models.decoding import top_classes
+from asyncbench.models.picture_names import match_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,9 @@ def check_labels(outputs: Mapping[str, AnyArray], image_paths: Sequence[Path], l
     """
     (output,) = outputs.values()
     scores = output.astype(np.float32)
-    labels = _read_labels(labels_file)
+    by_listed_name = read_labels(labels_file)
+    match = match_names(by_listed_name, {path.name: path for path in image_paths}, source=labels_file)
+    labels = {name: by_listed_name[listed] for name, listed in match.listed.items()}
     tops = top_classes(scores, 1)[:, 0].tolist()
     verdicts = [
         # A row with a NaN in it has no top class, whatever sorting makes of it.
@@ -50,12 +54,15 @@ def check_labels(outputs: Mapping[str, AnyArray], image_paths: Sequence[Path], l
     return LabelCheck(right=sum(verdicts), counted=len(verdicts))
 
 
-def _read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
+def read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
+    """Return the accepted classes by what the file calls the picture. Blocking.
+
+    Raises:
+        BadInputError: The file cannot be read, or is not of the form that `check_labels` wants.
+    """
     remedy = "make it a list of objects with file and accept_classes, or take it out of the folder"
+    text = read_user_text(labels_file, what="cannot read the labels", remedy=remedy)
     try:
-        entries = json.loads(labels_file.read_text(encoding="utf-8"))
-        return {entry["file"]: frozenset(entry["accept_classes"]) for entry in entries}
-    except OSError as error:
-        raise BadInputError(f"cannot read the labels {labels_file} ({error.strerror})", remedy=remedy) from error
+        return {str(entry["file"]): frozenset(entry["accept_classes"]) for entry in json.loads(text)}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadInputError(f"{labels_file} is not a list of labels ({error!r})", remedy=remedy) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -17,15 +18,23 @@ Float32Array = npt.NDArray[np.float32]
 
 _MAX_SCALED_PIXELS = 2**26
 """Of a picture before the crop, 200 MB: a side 1,024 times the other at a short side of 256. A guess at what is odd."""
+_MAX_FILE_BYTES = 1 << 30
+_MAX_PIXELS = 2**28
+"""800 MB once decoded, more than any camera has. A small file can say that it holds many more."""
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_SIZE = struct.Struct(">16x2I")  # its first chunk begins with width and height
+_BMP_SIZE = struct.Struct("<18x2i")  # the height is negative where the rows begin at the top
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _JPEG_START = b"\xff\xd8"
 _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file")  # jerror.h of libjpeg, but for what it can do without
 _HARMLESS = "bad ICC marker"
 
 
 def read_image(path: Path) -> UInt8Array:
-    """Return a picture as `(height, width, 3)` uint8 BGR, turned upright by its EXIF orientation.
+    """Return a picture as `(height, width, 3)` uint8 BGR, as it is stored: not turned by its EXIF orientation.
 
-    Of a JPEG whose data are damaged OpenCV returns what it could make of them; it is refused.
+    So do COCO's and ILSVRC2012's own tools: boxes are marked, and published weights were trained and evaluated, on the
+    stored pixels. Of a JPEG whose data are damaged OpenCV returns what it could make of them; it is refused.
 
     Raises:
         BadInputError: The file cannot be read or decoded, or is damaged.
@@ -33,14 +42,21 @@ def read_image(path: Path) -> UInt8Array:
     remedy = "replace the file or take it out of the folder"
     try:
         # Not imread: it explains a missing file on stderr, in the middle of our table.
-        encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+        size_bytes = path.stat().st_size
+        data = path.read_bytes() if size_bytes <= _MAX_FILE_BYTES else b""
     except OSError as error:
         raise BadInputError(f"cannot read the image {path} ({error.strerror})", remedy=remedy) from error
+    if (pixels := _declared_pixels(data)) > _MAX_PIXELS:
+        raise BadInputError(
+            f"the image {path} says that it has {pixels:,} pixels, {_MAX_PIXELS:,} are the most", remedy=remedy
+        )
+    encoded = np.frombuffer(data, dtype=np.uint8)
+    try:
+        image = cv2.imdecode(encoded, _AS_STORED) if encoded.size else None
     except cv2.error as error:  # more pixels than OpenCV allows
         raise BadInputError(f"cannot decode the image {path} ({error.err})", remedy=remedy) from error
     if image is None:
-        raise BadInputError(f"cannot decode the image {path} ({encoded.size} B)", remedy=remedy)
+        raise BadInputError(f"cannot decode the image {path} ({size_bytes} B)", remedy=remedy)
     if damage := _jpeg_damage(encoded):
         raise BadInputError(f"cannot decode the image {path} ({damage})", remedy=remedy)
     return image.astype(np.uint8, copy=False)
@@ -64,6 +80,22 @@ def prepare(image_bgr: UInt8Array, recipe: Recipe) -> Float32Array:
     if recipe.layout is Layout.NHWC:
         return pixels
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _declared_pixels(data: bytes) -> int:
+    """Return how many pixels a file says that it has; 0 where that is not known, and the format allows no more."""
+    if data.startswith(_PNG_START) and len(data) >= _PNG_SIZE.size:
+        width, height = _PNG_SIZE.unpack_from(data)
+    elif data.startswith(b"BM") and len(data) >= _BMP_SIZE.size:
+        width, height = _BMP_SIZE.unpack_from(data)
+    elif data.startswith(_JPEG_START):
+        try:
+            height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
+        except (ValueError, KeyError):  # it is OpenCV's to refuse
+            return 0
+    else:
+        return 0
+    return abs(int(width) * int(height))
 
 
 def _jpeg_damage(encoded: UInt8Array) -> str | None:

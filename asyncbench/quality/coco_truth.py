@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asyncbench.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
 from asyncbench.quality.detection import PictureTruth, TrueObject
 
@@ -17,16 +18,15 @@ _SHOWN_CHARACTERS = 60
 
 
 def read_coco_truth(path: Path) -> dict[str, PictureTruth]:
-    """Return what was marked in each picture, by file name. Blocking: val2017 takes a second.
+    """Return what was marked in each picture, by what it calls the picture. Blocking: val2017 takes a second.
 
     Raises:
         BadInputError: The file cannot be read, has another form, or says of a picture or an object what cannot be.
     """
     remedy = "name COCO's instances_*.json"
+    text = read_truth(path, what="the instances", remedy=remedy)
     try:
-        return _truth(json.loads(path.read_text(encoding="utf-8")), path)
-    except OSError as error:
-        raise BadInputError(f"cannot read the instances {path} ({error.strerror})", remedy=remedy) from error
+        return _truth(json.loads(text), path)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise BadInputError(f"{path} has no instances in COCO's form ({error!r})", remedy=remedy) from error
 

@@ -16,6 +16,7 @@ from asyncbench.calibration.table import hash_images
 from asyncbench.calibration.table_file import read_calibration
 from asyncbench.datasets.dataset import Dataset, DatasetKind, Item, LeftOut, selection_sha256
 from asyncbench.datasets.decoding_pipeline import PreparedBatch, open_batches
+from asyncbench.datasets.marked_size import refuse_other_sizes
 from asyncbench.datasets.opening import open_dataset
 from asyncbench.datasets.subset import choose, parse_subset
 from asyncbench.errors import BadInputError
@@ -86,15 +87,26 @@ def open_labelled_data(config: SweepConfig, info: ModelInfo | None, precision: P
             f"{info.name} needs pictures with {wanted}, {config.dataset} is {dataset.kind}",
             remedy="name another --dataset, or the file with --truth",
         )
+    marked = _marked(dataset) if is_detection else None
+    if dataset.truth is not None:
+        refuse_other_sizes(dataset.items, dataset.truth)
     return LabelledData(
         name=Path(config.dataset).name,
         dataset=dataset,
         subset_sha256=selection_sha256(dataset),
         info=info,
-        truth=read_coco_truth(dataset.truth) if is_detection and dataset.truth else None,
+        truth=marked,
         published=info.published if config.model_file is not None else {},
         overlapping=_overlapping(config, dataset) if precision is Precision.INT8 else 0,
     )
+
+
+def _marked(dataset: Dataset) -> dict[str, PictureTruth] | None:
+    """Return what was marked in each picture, by the picture's name: instances may call it otherwise."""
+    if dataset.truth is None:
+        return None
+    marked = read_coco_truth(dataset.truth)
+    return {item.name: marked[item.marked_name] for item in dataset.items if item.marked_name is not None}
 
 
 def _overlapping(config: SweepConfig, dataset: Dataset) -> int | None:
@@ -156,7 +168,7 @@ class QualityCheck:
 
     def _nothing_left(self, skipped: Sequence[LeftOut]) -> BadInputError:
         left_out = [*self._data.dataset.left_out, *skipped]
-        why = f": {left_out[0].name}: {left_out[0].reason}" if left_out else ""
+        why = f": {left_out[0]}" if left_out else ""
         return BadInputError(
             f"of {counted(len(left_out), 'picture')} of {self._data.name} none can be used{why}",
             remedy="name another data set",

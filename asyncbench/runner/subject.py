@@ -13,7 +13,7 @@ from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import identify
 from asyncbench.models.inputs import find_images, make_inputs, sample_image_folder
 from asyncbench.models.inspection import check_batches, inspect_model
-from asyncbench.models.label_check import check_labels
+from asyncbench.models.label_check import check_labels, read_labels
 from asyncbench.sweep.cell import InputKind, Precision
 from asyncbench.sweep.config import SweepConfig
 
@@ -64,13 +64,18 @@ class Subject:
 
     def count_labels(self, outputs: Mapping[str, AnyArray]) -> tuple[int, int] | None:
         """Return right and counted top classes of `outputs`, or None where pictures or labels are unknown."""
-        if self.config.input is not InputKind.IMAGES or self.info is None or self.info.task != "classification":
-            return None
-        labels_file = self.images[0].parent / LABELS_FILE
-        if not labels_file.is_file() or not self._has_published_weights():
+        labels_file = self.labels_file()
+        if labels_file is None:
             return None
         check = check_labels(outputs, self.images, labels_file)
         return check.right, check.counted
+
+    def labels_file(self) -> Path | None:
+        """Return the file with the pictures' labels, where there is one and the outputs can be held to it."""
+        if self.config.input is not InputKind.IMAGES or self.info is None or self.info.task != "classification":
+            return None
+        labels_file = self.images[0].parent / LABELS_FILE
+        return labels_file if labels_file.is_file() and self._has_published_weights() else None
 
     def _has_published_weights(self) -> bool:
         """Seeded weights have the architecture's speed and nobody's accuracy."""
@@ -81,7 +86,7 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
     """Find, write or inspect what `config` names. Blocking: reads files, hashes the model.
 
     Raises:
-        BadInputError: The model or the images cannot be used.
+        BadInputError: The model, the images or their labels cannot be used.
     """
     images = _images(config)
     if config.model_file is None:
@@ -98,7 +103,10 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
                 f"{config.model_file} is {known.name}, not {named.name}", remedy=f"name it {known.name}, or nothing"
             )
         known = named
-    return Subject(config=config, path=facts.path, info=known, images=images)
+    subject = Subject(config=config, path=facts.path, info=known, images=images)
+    if (labels_file := subject.labels_file()) is not None:
+        read_labels(labels_file)  # what is wrong with it is bad input, and no error of the first cell
+    return subject
 
 
 def simulated_subject(config: SweepConfig) -> Subject:

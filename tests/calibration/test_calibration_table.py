@@ -97,7 +97,7 @@ def test_unknown_keys_are_ignored(table):
 
 
 def test_a_missing_table_is_said_so(tmp_path):
-    with pytest.raises(BadInputError, match=r"none.json \(No such file"):
+    with pytest.raises(BadInputError, match=r"none\.json: No such file"):
         read_table(tmp_path / "none.json")
 
 

@@ -183,6 +183,34 @@ def test_a_calibration_of_another_model_and_one_that_is_cut_off_are_refused_by_n
 
 @pytest.mark.slow
 @needs_weights
+def test_labels_beside_the_pictures_of_a_sweep_that_cannot_be_read_are_refused_and_nothing_is_written(
+    tool, own_labelled
+):
+    (own_labelled / "labels.json").write_text("{bad")
+
+    refused = tool.run("sweep", "--model", MOBILENET, "--images", own_labelled, *CPU, "--batch", "1", check_code=2)
+
+    assert "labels.json is not a list of labels" in refused.stderr
+    assert not list(tool.folder.glob("results/*"))
+
+
+@pytest.mark.slow
+@needs_weights
+@pytest.mark.parametrize("prefix", ["", "val/"])
+def test_a_mark_or_a_folder_before_the_names_of_the_labels_changes_nothing(tool, own_labelled, prefix):
+    command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, *CPU, "--output")
+    tool.run(*command, "plain.jsonl")
+    labels = json.loads((own_labelled / "labels.json").read_text())
+    entries = [label | {"file": prefix + label["file"]} for label in labels]
+    (own_labelled / "labels.json").write_text("\ufeff" + json.dumps(entries), encoding="utf-8")
+
+    tool.run(*command, "out.jsonl")
+
+    assert [cell["accuracy"] for cell in tool.cells()] == [cell["accuracy"] for cell in tool.cells("plain.jsonl")]
+
+
+@pytest.mark.slow
+@needs_weights
 def test_a_corrupt_picture_is_left_out_by_name_and_counted(tool, own_labelled):
     (own_labelled / "cat.png").write_bytes(b"no picture")
 

@@ -216,3 +216,35 @@ def test_a_full_disk_ends_the_sweep_with_whole_lines_and_one_line_on_stderr(tool
     kinds = [json.loads(line)["kind"] for line in (tool.folder / "out.jsonl").read_text().splitlines()]
     assert kinds[0] == "header"
     assert set(kinds[1:]) == {"cell"}
+
+
+@pytest.mark.parametrize(
+    ("option", "make", "reason", "others"),
+    [
+        ("--calibration", os.mkfifo, "it is a pipe, not a file", ("--precision", "int8")),
+        ("--calibration", os.mkfifo, "it is a pipe, not a file", ("--precision", "int8", "--dry-run")),
+        ("--truth", lambda path: path.symlink_to("/dev/zero"), "it is a device, not a file", ("--dataset", ".")),
+        ("--subset", lambda path: path.mkdir(), "it is a folder", ("--dataset", ".")),
+    ],
+)
+def test_a_file_that_an_option_names_and_that_is_none_is_refused_before_anything_is_started(
+    tool, option, make, reason, others
+):
+    make(tool.folder / "thing")
+
+    done = tool.run("sweep", *others, option, "@thing" if option == "--subset" else "thing", check_code=2)
+
+    assert done.stderr.startswith(f"asyncbench: {option} thing: {reason}: name a ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert not list(tool.folder.glob("**/*.jsonl"))
+
+
+@pytest.mark.parametrize("content", [bytes(1 << 20), b"[]"], ids=["zeros", "another file"])
+def test_a_calibration_that_holds_something_else_is_refused_in_one_line(tool, content):
+    (tool.folder / "thing").write_bytes(content)
+
+    line = refused(tool, "--precision", "int8", "--calibration", "thing", "--concurrency", "1", "--batch", "1")
+
+    assert "thing is cut off or no JSON table" in line
+    assert len(line) < 300

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -23,6 +24,24 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
     assert caught.value.remedy == "name a folder that has some"  # calibrate and accuracy have no --input
     assert list_images(tmp_path) == ()
+
+
+def test_a_folder_with_pictures_in_folders_only_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "n01440764").mkdir()
+    (tmp_path / "n01440764" / "a.jpg").touch()
+
+    with pytest.raises(BadInputError, match="itself, and folders in it are not looked into"):
+        find_images(tmp_path)
+
+
+def test_what_is_called_a_picture_and_is_no_file_is_left_out(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "a.jpg").touch()
+
+    assert [path.name for path in find_images(tmp_path)] == ["a.jpg"]
 
 
 @pytest.mark.parametrize("name", ["missing", "file.txt"])

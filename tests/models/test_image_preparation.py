@@ -67,12 +67,54 @@ def test_a_squash_takes_the_whole_picture():
     assert (prepared[:, :, 151:] == 0).all()
 
 
-def test_a_picture_is_turned_upright_by_its_exif_orientation(tmp_path):
-    path = tmp_path / "turned.jpg"
-    cv2.imwrite(str(path), np.zeros((10, 30, 3), dtype=np.uint8))
-    path.write_bytes(_with_orientation(path.read_bytes(), 6))
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_decoded_as_it_is_stored_whatever_its_exif_orientation(tmp_path, orientation):
+    stored = tmp_path / "stored.jpg"
+    cv2.imwrite(str(stored), np.random.default_rng(0).integers(256, size=(10, 30, 3), dtype=np.uint8))
+    tagged = tmp_path / "tagged.jpg"
+    tagged.write_bytes(_with_orientation(stored.read_bytes(), orientation))
 
-    assert read_image(path).shape == (30, 10, 3)
+    assert np.array_equal(read_image(tagged), read_image(stored))
+
+
+def _png_header(width, height):
+    return (
+        b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    )
+
+
+def _bmp_header(width, height):
+    return b"BM" + bytes(16) + width.to_bytes(4, "little", signed=True) + height.to_bytes(4, "little", signed=True)
+
+
+def _jpeg_of(width, height):
+    """A small JPEG whose frame header says another size."""
+    jpeg = bytearray(cv2.imencode(".jpg", np.zeros((8, 8, 3), dtype=np.uint8))[1].tobytes())
+    frame = jpeg.index(b"\xff\xc0")
+    jpeg[frame + 5 : frame + 9] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    return bytes(jpeg)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [_png_header(30_000, 30_000), _bmp_header(30_000, -30_000), _jpeg_of(30_000, 30_000)],
+    ids=["png", "bmp", "jpeg"],
+)
+def test_a_small_file_that_says_it_has_gigabytes_of_pixels_is_refused_before_it_is_decoded(tmp_path, content):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(content + bytes(100))
+
+    with pytest.raises(BadInputError, match=r"bomb\.png says that it has 900,000,000 pixels, 268,435,456 are the most"):
+        read_image(path)
+
+
+def test_a_file_that_is_too_large_for_a_picture_is_not_read(tmp_path):
+    path = tmp_path / "sparse.jpg"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(BadInputError, match=r"cannot decode the image .*sparse\.jpg \(1099511627776 B\)"):
+        read_image(path)
 
 
 def test_a_grey_picture_has_three_channels(tmp_path):

@@ -53,6 +53,15 @@ def test_an_output_that_is_not_a_number_is_wrong(labels_file):
     assert check_labels(outputs, _IMAGES, labels_file) == LabelCheck(right=1, counted=2)
 
 
+@pytest.mark.parametrize("prefix", ["images/", "./", r"images\\", "\ufeff"])
+def test_labels_are_found_behind_a_folder_and_a_byte_order_mark(tmp_path, prefix):
+    path = tmp_path / "labels.json"
+    mark, folder = (prefix, "") if prefix == "\ufeff" else ("", prefix)
+    path.write_text(f'{mark}[{{"file": "{folder}a.jpg", "accept_classes": [3]}}]', encoding="utf-8")
+
+    assert check_labels(_outputs(3), _IMAGES, path) == LabelCheck(right=1, counted=1)
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", '[{"file": "a.jpg"}]', '{"a.jpg": [1]}'])
 def test_a_file_of_another_form_is_refused(tmp_path, content):
     path = tmp_path / "labels.json"
@@ -63,5 +72,5 @@ def test_a_file_of_another_form_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(BadInputError, match=r"cannot read the labels .*labels\.json \(No such file"):
+    with pytest.raises(BadInputError, match=r"cannot read the labels .*labels\.json: No such file"):
         check_labels(_outputs(1), _IMAGES, tmp_path / "labels.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import subprocess
 import sys
@@ -87,3 +88,26 @@ def test_a_number_of_thousands_of_digits_is_refused_in_one_line(make_labels):
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert f"line 1: '{'1' * 40}' is no class" in result.stderr
+
+
+def test_marks_of_windows_before_the_list_and_before_the_names_are_no_part_of_them(make_labels, tmp_path):
+    run, out = make_labels
+    (tmp_path / "names.txt").write_bytes(codecs.BOM_UTF16_LE + "tabby\r\ncrane\r\n".encode("utf-16-le"))
+
+    result = run("\ufefffile,classes\na.png,tabby\n")
+
+    assert result.returncode == 0, result.stderr
+    assert classes(out) == [0]
+
+
+def test_names_that_are_no_file_are_refused_and_not_waited_for(make_labels, tmp_path):
+    run, out = make_labels
+    (tmp_path / "names.txt").unlink()
+    (tmp_path / "names.txt").symlink_to("/dev/zero")
+
+    result = run("a.png,0\n")
+
+    assert result.returncode == 2
+    assert "cannot read the names" in result.stderr
+    assert "it is a device" in result.stderr
+    assert not out.exists()

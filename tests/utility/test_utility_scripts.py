@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -184,14 +185,14 @@ def test_pictures_of_the_same_name_in_two_class_folders_are_refused(tmp_path):
     assert "a.png is the name of several pictures" in result.stderr
 
 
-@pytest.mark.parametrize("id_type", [int, str])
-def test_coco_keeps_the_annotations_of_the_chosen_pictures_whether_ids_are_numbers_or_texts(tmp_path, id_type):
+@pytest.mark.parametrize(("id_type", "prefix"), [(int, ""), (str, ""), (int, "val2017/"), (int, "images\\")])
+def test_coco_keeps_the_annotations_of_the_chosen_pictures_however_ids_and_names_are_written(tmp_path, id_type, prefix):
     source = write_pictures(tmp_path / "big", "1.png", "2.png")
     annotations = [
         {"id": 10 + image, "image_id": id_type(image), "category_id": 1, "bbox": [0, 0, 2, 2], "area": 4, "iscrowd": 0}
         for image in (1, 2)
     ]
-    images = [{"id": id_type(image), "file_name": f"{image}.png", "width": 4, "height": 4} for image in (1, 2)]
+    images = [{"id": id_type(image), "file_name": f"{prefix}{image}.png", "width": 4, "height": 4} for image in (1, 2)]
     truth = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
     (source / "instances.json").write_text(json.dumps(truth))
 
@@ -200,7 +201,7 @@ def test_coco_keeps_the_annotations_of_the_chosen_pictures_whether_ids_are_numbe
     assert result.returncode == 0, result.stderr
     written = json.loads((tmp_path / "out" / "instances.json").read_text())
     assert [one["id"] for one in written["annotations"]] == [11]
-    assert [one["id"] for one in written["images"]] == [id_type(1)]
+    assert [(one["id"], one["file_name"]) for one in written["images"]] == [(id_type(1), "1.png")]
     assert written["categories"] == truth["categories"]
     assert [item.image_id for item in open_dataset(tmp_path / "out").items] == [1]
 
@@ -208,8 +209,10 @@ def test_coco_keeps_the_annotations_of_the_chosen_pictures_whether_ids_are_numbe
 def test_a_second_subset_leaves_out_the_pictures_of_the_first_by_their_bytes(tmp_path):
     source = write_pictures(tmp_path / "big", "a.png", "b.png", "c.png")
     run("prepare-dataset", source, tmp_path / "test", "--subset", "every 2nd")
+    manifest = tmp_path / "test" / "manifest.json"
+    manifest.write_bytes(codecs.BOM_UTF16_LE + manifest.read_text().encode("utf-16-le"))  # as PowerShell copies it
 
-    result = run("prepare-dataset", source, tmp_path / "calibration", "--not-in", tmp_path / "test" / "manifest.json")
+    result = run("prepare-dataset", source, tmp_path / "calibration", "--not-in", manifest)
 
     assert result.returncode == 0, result.stderr
     assert [item.name for item in open_dataset(tmp_path / "calibration").items] == ["b.png"]

@@ -11,7 +11,7 @@ from asyncbench.calibration.float_graph import foreign_tensors, load_float_netwo
 from asyncbench.calibration.legacy_cache import for_builder, read_cache, write_cache
 from asyncbench.calibration.quantized_graph import write_quantized_model
 from asyncbench.calibration.table import check_table
-from asyncbench.calibration.table_file import is_legacy_cache, read_calibration
+from asyncbench.calibration.table_file import is_legacy_cache, read_calibration, require_calibration
 from asyncbench.calibration.whole_file import create_folder
 from asyncbench.file_hash import sha256_of
 from asyncbench.models.inspection import inspect_model
@@ -39,6 +39,7 @@ def calibrated_model(model_path: Path, calibration_path: Path, flavour: Flavour,
         BadInputError: The calibration cannot be read, or is of another model.
         OutputError: The folder cannot be written.
     """
+    require_calibration(calibration_path)
     create_folder(folder)
     key = sha256_of([model_path, calibration_path])[:32]
     if not flavour.has_calibrators:

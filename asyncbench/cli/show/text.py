@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from asyncbench.cli.show.reason_words import reason_words
 from asyncbench.measurement.status import Status
+from asyncbench.models.picture_names import shown_name
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import BestCell, CellRecord
@@ -70,8 +71,15 @@ def accuracy_text(accuracy: Accuracy) -> str:
     metrics = ", ".join(f"{name} {_metric_text(metric)}" for name, metric in accuracy.metrics.items())
     first = next(iter(accuracy.metrics.values()), None)
     drop = "" if first is None or first.drop is None else f"; drop {format_number(first.drop * 100)} %"
-    left_out = f"; {accuracy.skipped} left out" if accuracy.skipped else ""
-    return f"{metrics} of {accuracy.n}{drop}{left_out}"
+    return f"{metrics} of {accuracy.n}{drop}{_left_out_text(accuracy)}"
+
+
+def _left_out_text(accuracy: Accuracy) -> str:
+    if not accuracy.skipped_items:
+        return ""
+    one = accuracy.skipped_items[0]
+    such_as = ", such as" if accuracy.skipped > 1 else ":"
+    return f"; {accuracy.skipped} left out{such_as} {shown_name(one.name)}: {one.reason}"
 
 
 def _metric_text(metric: Metric) -> str:
