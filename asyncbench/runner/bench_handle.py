@@ -13,6 +13,7 @@ import structlog
 import trio
 from pydantic import ValidationError
 
+from asyncbench.child_program import child_environment
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.host_memory.oom import classify_death
 from asyncbench.host_memory.probe import OomCount
@@ -150,6 +151,7 @@ async def open_bench(command: Sequence[str], read_oom: ReadOom) -> AsyncIterator
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        env=child_environment(),
     )
     bench = BenchHandle(process, read_oom)
     _log.info("bench.started", pid=bench.pid)
