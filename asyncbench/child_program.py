@@ -1,4 +1,6 @@
-"""How a program of ours starts another one of ours: only files of the installation are executed.
+"""How a program of ours starts another one of ours, and reads what that said last.
+
+Only files of the installation are executed.
 
 `python -m` and `python -c` look for modules in the current folder first. That is the user's folder: a `random.py` there
 would break us, or run as whoever measures. `-P` and `PYTHONSAFEPATH` begin with Python 3.11, and `-I` takes the user's
@@ -8,7 +10,9 @@ PYTHONPATH away; taking the folder off the path before the first import does the
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +30,10 @@ _START: Final = (
 _ROOT: Final = str(Path(__file__).resolve().parent.parent)
 _PATH_NAME: Final = "PYTHONPATH"
 
+# What stands before the lines of an exception group's traceback: `  |   File`, `    +------`, `  +-+---- 1 ----`.
+_BORDER: Final = re.compile(r"^\s*[+|](?:[-+]*(?: \d+ -+)?$| ?)")
+_ERROR_LINE: Final = re.compile(r"^[A-Za-z_][\w.]*(?:$|: )")
+
 
 def child_command(module: str, *arguments: str) -> tuple[str, ...]:
     """Return the command that runs a module of ours as a program, in place of `python -m module`."""
@@ -41,3 +49,11 @@ def child_environment(**more: str) -> dict[str, str]:
     environment = {**os.environ, **more}
     folders = [folder for folder in environment.pop(_PATH_NAME, "").split(os.pathsep) if folder]
     return {**environment, _PATH_NAME: os.pathsep.join(folders)} if folders else environment
+
+
+def last_words(stderr_lines: Sequence[str]) -> str:
+    """Return the line that says why a program died: of a traceback the innermost error, otherwise the last line."""
+    lines = [line for text in stderr_lines if (line := _BORDER.sub("", text).rstrip()).strip()]
+    if any(line.startswith("Traceback ") for line in lines):
+        lines = [line for line in lines if _ERROR_LINE.match(line)] or lines
+    return lines[-1].strip() if lines else ""

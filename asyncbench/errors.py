@@ -63,6 +63,12 @@ class DoesNotFitError(AsyncbenchError):
     """Memory for a cell was refused. The cell is recorded as `does_not_fit` and the sweep goes on."""
 
 
+class LimitError(DoesNotFitError):
+    """A limit of the process or its group other than memory was met, such as that of threads: fewer lanes would do."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
 class LaneError(AsyncbenchError):
     """An inference failed on a lane. The cell is recorded as `error` and the sweep goes on."""
 
@@ -83,3 +89,7 @@ class DownloadError(AsyncbenchError):
     """A file cannot be fetched. What has arrived of it is kept, and the next try goes on from there."""
 
     exit_code = ExitCode.BAD_INPUT
+
+
+class InternalError(AsyncbenchError):
+    """A mistake of ours. What failed of it is one cell, or one engine; the process that it happened in is replaced."""

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 
-from asyncbench.child_program import child_command, child_environment
+from asyncbench.child_program import child_command, child_environment, last_words
 from asyncbench.cli.places import cache_folder
 from asyncbench.errors import ExitCode
 from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
@@ -111,7 +111,7 @@ def _tensorrt() -> Sequence[Finding]:
 def tensorrt_findings(stdout: str, stderr: str, *, works: bool) -> Sequence[Finding]:
     """Return what `ask_tensorrt` printed: what there is and its precisions, or why there is nothing."""
     if not works:
-        answer = stdout.strip() or stderr.strip().rpartition("\n")[2]
+        answer = stdout.strip() or last_words(stderr.splitlines())
         return [Finding(what="tensorrt backend", works=False, found=answer)]
     # The last lines are ours: libraries print what they like before.
     found, precisions = stdout.splitlines()[-2:]

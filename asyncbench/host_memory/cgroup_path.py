@@ -31,13 +31,13 @@ class CgroupMount:
     """One hierarchy of groups as it can be seen here.
 
     Attributes:
-        has_memory: The memory controller of version 1 is on it; always False on version 2, which does not tell here.
+        controllers: Those of version 1 that are on it; none on version 2, which does not tell here.
         top: The group that is at the mount point; in a container usually not `/`.
         point: The mount point.
     """
 
     version: CgroupVersion
-    has_memory: bool
+    controllers: frozenset[str]
     top: PurePosixPath
     point: PurePosixPath
 
@@ -47,7 +47,7 @@ class Membership:
     """One line of /proc/self/cgroup: the group of this process in one hierarchy."""
 
     version: CgroupVersion
-    has_memory: bool
+    controllers: frozenset[str]
     group: PurePosixPath
 
 
@@ -69,15 +69,20 @@ def find_memory_groups(root: Path) -> tuple[GroupFolder, ...]:
     Args:
         root: `/`, or a fake tree.
     """
+    return find_groups(root, "memory")
+
+
+def find_groups(root: Path, controller: str) -> tuple[GroupFolder, ...]:
+    """Return the groups of this process that a controller such as `pids` limits; see `find_memory_groups`."""
     memberships = parse_memberships(_text(root / "proc/self/cgroup"))
-    memory = [own for own in memberships if own.has_memory]
-    return _find(root, memory or [own for own in memberships if own.version is CgroupVersion.V2])
+    first = [own for own in memberships if controller in own.controllers]
+    return _find(root, controller, first or [own for own in memberships if own.version is CgroupVersion.V2])
 
 
 def find_pressure_group(root: Path) -> GroupFolder | None:
     """Return the own group of version 2, the only one whose stalls the kernel counts; also on hybrid machines."""
     memberships = parse_memberships(_text(root / "proc/self/cgroup"))
-    found = _find(root, [own for own in memberships if own.version is CgroupVersion.V2])
+    found = _find(root, "memory", [own for own in memberships if own.version is CgroupVersion.V2])
     return found[0] if found else None
 
 
@@ -98,7 +103,7 @@ def parse_memberships(memberships: str) -> list[Membership]:
     return [
         Membership(
             version=CgroupVersion.V2 if (number, controllers) == ("0", "") else CgroupVersion.V1,
-            has_memory="memory" in controllers.split(","),
+            controllers=frozenset(controllers.split(",")),
             group=PurePosixPath(group),
         )
         for number, controllers, group in (line for line in fields if len(line) == 3)  # noqa: PLR2004 - number, controllers, group
@@ -114,19 +119,19 @@ def _parse_mount(line: str) -> CgroupMount | None:
     version = CgroupVersion.V2 if kind[0] == "cgroup2" else CgroupVersion.V1
     return CgroupMount(
         version=version,
-        has_memory=version is CgroupVersion.V1 and "memory" in kind[2].split(","),
+        controllers=frozenset(kind[2].split(",")) if version is CgroupVersion.V1 else frozenset(),
         top=PurePosixPath(_unescape(mount[3])),
         point=PurePosixPath(_unescape(mount[4])),
     )
 
 
-def _find(root: Path, memberships: Sequence[Membership]) -> tuple[GroupFolder, ...]:
+def _find(root: Path, controller: str, memberships: Sequence[Membership]) -> tuple[GroupFolder, ...]:
     mounts = parse_mounts(_text(root / "proc/self/mountinfo"))
     fitting = [
         (mount, _below(mount, own.group))
         for own in memberships
         for mount in mounts
-        if (mount.version, mount.has_memory) == (own.version, own.has_memory)
+        if mount.version is own.version and (controller in mount.controllers) is (controller in own.controllers)
     ]
     if not fitting:
         return ()

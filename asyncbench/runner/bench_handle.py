@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,7 +14,7 @@ import structlog
 import trio
 from pydantic import ValidationError
 
-from asyncbench.child_program import child_environment
+from asyncbench.child_program import child_environment, last_words
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.host_memory.oom import classify_death
 from asyncbench.host_memory.probe import OomCount
@@ -34,6 +35,9 @@ from asyncbench.runner.messages import (
 # What a bench process may take to end by itself once its stdin is closed.
 CLOSE_LIMIT_S = 5.0
 _STDERR_LINES_KEPT = 20
+# Numpy and scipy bring a BLAS each. We multiply no matrices: its threads would only count against the limits of threads
+# and address space, and where the latter is met while they start it tries for ever.
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 Answer: TypeAlias = EngineOpened | Refused | CellEnded | Forecasts
 Progress: TypeAlias = CellProgress | EngineNotice
@@ -131,8 +135,8 @@ class BenchHandle:
         with trio.move_on_after(CLOSE_LIMIT_S):
             await self._stderr_ended.wait()
         death = classify_death(self._process.returncode or 0, before=self._oom_before, after=self._read_oom())
-        last_words = next((text for text in reversed(self._stderr_tail) if text.strip()), "")
-        said = f"; its last words: {last_words[:300]}" if last_words else ""
+        words = last_words(list(self._stderr_tail))
+        said = f"; its last words: {words[:300]}" if words else ""
         error = BenchProcessDiedError(f"the bench process died: {death.sentence}{said}", death=str(death.kind))
         error.facts |= death.facts
         return error
@@ -151,7 +155,7 @@ async def open_bench(command: Sequence[str], read_oom: ReadOom) -> AsyncIterator
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env=child_environment(),
+        env=child_environment(**{_BLAS_THREADS: os.environ.get(_BLAS_THREADS, "1")}),
     )
     bench = BenchHandle(process, read_oom)
     _log.info("bench.started", pid=bench.pid)

@@ -290,6 +290,9 @@ class Supervisor:
             if "death" not in error.facts or not self._try_again(group, index, cell, ended):
                 await self._keep(self._lost(group, index, cell, error), group)
             return False
+        if isinstance(answer, Refused):
+            await self._keep(self._lost(group, index, cell, error_of(answer)), group)
+            return False
         record = answer.record
         ended = FirstTry(why=str(record.facts.get("cuda_error")), facts=record.facts, lanes=self._lanes_seen)
         device_is_lost = answer.unfit and "cuda_error" in record.facts
@@ -309,8 +312,10 @@ class Supervisor:
         self._listener.notice(f"{cell}: {ended.why}; once more, on {lanes_text(retry.most_lanes)}")
         return True
 
-    async def _ask_for_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> CellEnded:
-        """Return the answer for one cell; a process that is silent for too long is killed."""
+    async def _ask_for_cell(
+        self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell
+    ) -> CellEnded | Refused:
+        """Return the answer for one cell, a refusal where the process cannot go on; a silent one is killed."""
         request = RunCell(
             index=index,
             batch=cell.batch,
@@ -321,7 +326,7 @@ class Supervisor:
         answer = await ask_watched(
             bench, request, limit_ns=group.config.cell_timeout_ns + WATCH_MARGIN_NS, on_progress=self._show
         )
-        if not isinstance(answer, CellEnded):
+        if not isinstance(answer, CellEnded | Refused):
             raise AsyncbenchError(f"the bench process answered cell {index} with {type(answer).__name__}")
         return answer
 

@@ -122,7 +122,7 @@ def test_lines_that_are_cut_short_are_left_out_or_whole(cut):
     memberships = parse_memberships("4:memory:/jobs"[:cut])
 
     assert all(str(mount.top) == "/top" for mount in mounts)
-    assert all(own.has_memory and str(own.group).startswith("/") for own in memberships)
+    assert all(own.controllers == {"memory"} and str(own.group).startswith("/") for own in memberships)
 
 
 def test_the_groups_of_this_very_process_exist():

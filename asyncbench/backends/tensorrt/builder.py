@@ -21,7 +21,7 @@ from asyncbench.backends.tensorrt.messages import (
     FailureKind,
     PhaseEvent,
 )
-from asyncbench.child_program import child_command, child_environment
+from asyncbench.child_program import child_command, child_environment, last_words
 from asyncbench.clock import now_ns
 from asyncbench.errors import (
     AsyncbenchError,
@@ -179,8 +179,8 @@ class _Watch:
         what = f"the builder of {request.precision} for {request.shape}"
         after = format_duration(now_ns() - self._started_at_ns)
         said = self._stderr_tail.decode(errors="replace").strip().splitlines()
-        last_words = f": {said[-1]}" if said else ""
-        message = f"{what} died after {after}: {death.sentence}{last_words}"
+        words = last_words(said)
+        message = f"{what} died after {after}: {death.sentence}{f': {words}' if words else ''}"
         # What C++ throws where nobody catches it ends in SIGABRT, and says why.
         if death.kind is DeathKind.OOM_KILLED or any(map(tells_out_of_memory, said)):
             return DoesNotFitError(message, remedy=_MEMORY_REMEDY, **death.facts)
