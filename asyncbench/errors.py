@@ -78,7 +78,13 @@ class DeviceLostError(LaneError):
 
 
 class BenchProcessDiedError(AsyncbenchError):
-    """The bench process ended in the middle of a cell, by a signal or by itself."""
+    """The bench process ended in the middle of a cell, by a signal or by itself.
+
+    Attributes:
+        memory_suspected: Whether memory ended it, for sure or likely.
+    """
+
+    memory_suspected = False
 
 
 class EngineBuildError(AsyncbenchError):

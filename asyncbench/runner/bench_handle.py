@@ -15,7 +15,7 @@ import trio
 from pydantic import ValidationError
 
 from asyncbench.child_program import child_environment, last_words
-from asyncbench.errors import BenchProcessDiedError
+from asyncbench.errors import BenchProcessDiedError, InternalError
 from asyncbench.host_memory.oom import classify_death
 from asyncbench.host_memory.probe import OomCount
 from asyncbench.runner.line_stream import read_lines
@@ -35,6 +35,7 @@ from asyncbench.runner.messages import (
 # What a bench process may take to end by itself once its stdin is closed.
 CLOSE_LIMIT_S = 5.0
 _STDERR_LINES_KEPT = 20
+_STDERR_LINE_BYTES = 1 << 20
 # Numpy and scipy bring a BLAS each. We multiply no matrices: its threads would only count against the limits of threads
 # and address space, and where the latter is met while they start it tries for ever.
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
@@ -86,19 +87,25 @@ class BenchHandle:
         """
         self._oom_before = self._read_oom()
         await self.send(request)
-        async for line in self._lines:
-            event = self._parse(line)
-            if isinstance(event, CellProgress | EngineNotice):
-                on_progress(event)
-            else:
-                return event
+        try:
+            async for line in self._lines:
+                event = self._parse(line)
+                if isinstance(event, CellProgress | EngineNotice):
+                    on_progress(event)
+                else:
+                    return event
+        except InternalError as error:
+            self._process.kill()
+            raise BenchProcessDiedError(
+                f"the bench process was killed: {error.message}", remedy=error.remedy
+            ) from error
         raise await self._death()
 
     async def read_stderr(self) -> None:
         """Hand the log lines of the process on, and keep what else it said for the error if it dies."""
         if self._process.stderr is not None:
             async with self._process.stderr:
-                async for line in read_lines(self._process.stderr):
+                async for line in read_lines(self._process.stderr, limit_bytes=_STDERR_LINE_BYTES, cut=True):
                     text = line.decode(errors="replace")
                     if not _pass_on(text, self.pid):
                         self._stderr_tail.append(text)
@@ -139,6 +146,7 @@ class BenchHandle:
         said = f"; its last words: {words[:300]}" if words else ""
         error = BenchProcessDiedError(f"the bench process died: {death.sentence}{said}", death=str(death.kind))
         error.facts |= death.facts
+        error.memory_suspected = death.memory_suspected
         return error
 
 

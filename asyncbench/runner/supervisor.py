@@ -286,7 +286,12 @@ class Supervisor:
             answer = await self._ask_for_cell(bench, group, index, cell)
         except BenchProcessDiedError as error:
             error.facts["ran_ns"] = now_ns() - started_at_ns
-            ended = FirstTry(why=error.message, facts=error.facts, lanes=self._lanes_seen)
+            ended = FirstTry(
+                why=error.message,
+                facts=error.facts,
+                lanes=self._lanes_seen,
+                memory_suspected=error.memory_suspected,
+            )
             if "death" not in error.facts or not self._try_again(group, index, cell, ended):
                 await self._keep(self._lost(group, index, cell, error), group)
             return False
@@ -294,7 +299,13 @@ class Supervisor:
             await self._keep(self._lost(group, index, cell, error_of(answer)), group)
             return False
         record = answer.record
-        ended = FirstTry(why=str(record.facts.get("cuda_error")), facts=record.facts, lanes=self._lanes_seen)
+        cuda_error = str(record.facts.get("cuda_error"))
+        ended = FirstTry(
+            why=cuda_error,
+            facts=record.facts,
+            lanes=self._lanes_seen,
+            memory_suspected="OUT_OF_MEMORY" in cuda_error,
+        )
         device_is_lost = answer.unfit and "cuda_error" in record.facts
         if not device_is_lost or not self._try_again(group, index, cell, ended):
             await self._keep(self._retries.told(record), group)
