@@ -66,6 +66,12 @@ class DoesNotFitError(AsyncbenchError):
     """Memory for a cell was refused. The cell is recorded as `does_not_fit` and the sweep goes on."""
 
 
+class LimitError(DoesNotFitError):
+    """A limit of the process or its group other than memory was met, such as that of threads: fewer lanes would do."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
 class LaneError(AsyncbenchError):
     """An inference failed on a lane. The cell is recorded as `error` and the sweep goes on."""
 
@@ -75,7 +81,13 @@ class DeviceLostError(LaneError):
 
 
 class BenchProcessDiedError(AsyncbenchError):
-    """The bench process ended in the middle of a cell, by a signal or by itself."""
+    """The bench process ended in the middle of a cell, by a signal or by itself.
+
+    Attributes:
+        memory_suspected: Whether memory ended it, for sure or likely.
+    """
+
+    memory_suspected = False
 
 
 class EngineBuildError(AsyncbenchError):
@@ -90,3 +102,7 @@ class DownloadError(AsyncbenchError):
     """A file cannot be fetched. What has arrived of it is kept, and the next try goes on from there."""
 
     exit_code = ExitCode.BAD_INPUT
+
+
+class InternalError(AsyncbenchError):
+    """A mistake of ours. What failed of it is one cell, or one engine; the process that it happened in is replaced."""

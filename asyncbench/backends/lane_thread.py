@@ -18,7 +18,8 @@ from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.clock import NS_PER_MS, now_ns
-from asyncbench.errors import LaneError
+from asyncbench.errors import LaneError, LimitError
+from asyncbench.host_memory.process_limits import thread_limit_text
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 
 LEAST_CREDITS = 1024
@@ -60,6 +61,8 @@ class ThreadLane:
         self._failure: Exception | None = None
         self._trio_token = trio.lowlevel.current_trio_token()
         self._thread_scope = trio.CancelScope(shield=True)
+        self._started = trio.Event()
+        self.refusal: RuntimeError | None = None
 
     def give_credits(self, count: int) -> None:
         """Allow `count` more inferences; see `Lane.give_credits`."""
@@ -163,11 +166,27 @@ class ThreadLane:
         self._body = EmptyBody()
 
     async def run_thread(self) -> None:
-        """Own the lane's thread until `stop` or `abandon`; cancelling from outside waits for it."""
+        """Own the lane's thread until `stop` or `abandon`; cancelling from outside waits for it.
+
+        A thread that the system refuses is left in `refusal`.
+        """
+
+        def work() -> None:
+            self._trio_token.run_sync_soon(self._started.set)
+            self._work()
+
         with self._thread_scope:
             # A limiter of its own: lanes would use up the default one, which everybody else waits for.
             limiter = trio.CapacityLimiter(1)
-            await trio.to_thread.run_sync(self._work, abandon_on_cancel=True, limiter=limiter)
+            try:
+                await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+            except RuntimeError as error:  # `_work` raises nothing: this is "can't start new thread"
+                self.refusal = error
+                self._started.set()
+
+    async def wait_started(self) -> None:
+        """Wait until the thread runs, or was refused."""
+        await self._started.wait()
 
     def _work(self) -> None:
         """Run inferences while there are credits. The lane's thread."""
@@ -249,6 +268,24 @@ class LaneThreads:
         nursery = await self._nursery_manager.__aenter__()
         for lane in self._lanes:
             nursery.start_soon(lane.run_thread)
+        with trio.CancelScope(shield=True):  # a thread that was asked for cannot be taken back
+            for lane in self._lanes:
+                await lane.wait_started()
+        refusals = [lane.refusal for lane in self._lanes if lane.refusal is not None]
+        if refusals:
+            error = self._refusal(len(self._lanes) - len(refusals))
+            await self.__aexit__(None, None, None)
+            raise error from refusals[0]
+
+    def _refusal(self, running: int) -> LimitError:
+        """Return what to say where only so many threads run; while they do, so that the limit can be seen."""
+        needed = len(self._lanes)
+        return LimitError(
+            f"{needed} lanes need {needed} threads, number {running + 1} was refused: {thread_limit_text()}",
+            remedy=f"lower --concurrency to {running}, or raise that limit" if running else "raise that limit",
+            threads_needed=needed,
+            threads_that_fit=running,
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 import structlog
 import trio
@@ -12,16 +12,19 @@ import trio
 from asyncbench.cli.compose import make_backend, make_reference
 from asyncbench.cli.places import cache_folder
 from asyncbench.cli.process_start import leave_signals_to_supervisor
+from asyncbench.errors import ExitCode
 from asyncbench.host_memory.oom import prefer_to_be_killed
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.runner.bench_process import BenchProcess
+from asyncbench.runner.foreign_errors import own_error_of
+from asyncbench.runner.messages import refusal_of, to_line
 
 STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
 # Below the 1000 of an engine builder, which is the larger of the two while both are there.
 BENCH_OOM_SCORE = 900
 
 
-def main() -> None:
+def main() -> int:
     """Serve requests from stdin until it closes."""
     leave_signals_to_supervisor()
     _log_to_stderr()
@@ -29,8 +32,16 @@ def main() -> None:
     # goes to stderr, so that no library can spoil an event.
     events_fd = os.dup(STDOUT_FD)
     os.dup2(STDERR_FD, STDOUT_FD)
-    with closing(HostMemory()) as host_memory:
-        trio.run(_serve, events_fd, host_memory)
+    try:
+        with closing(HostMemory()) as host_memory:
+            trio.run(_serve, events_fd, host_memory)
+    except Exception as error:  # noqa: BLE001 # nobody is left to raise it to: the supervisor is told in one line
+        known = own_error_of(error)
+        structlog.get_logger().error("bench.failed", message=known.message, exc_info=error)
+        with suppress(OSError):  # the supervisor is gone
+            os.write(events_fd, to_line(refusal_of(known)))
+        return known.exit_code
+    return ExitCode.OK
 
 
 async def _serve(events_fd: int, host_memory: HostMemory) -> None:
@@ -63,4 +74,4 @@ def _log_to_stderr() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,18 +5,18 @@ from __future__ import annotations
 import ctypes
 import importlib
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from asyncbench.child_program import child_command, child_environment, last_words
 from asyncbench.cli.places import cache_folder
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
 from asyncbench.telemetry.host import cpu_name, cpus_text, host_facts
 from asyncbench.units import format_size
 
-TENSORRT_QUESTION = (sys.executable, "-m", "asyncbench.cli.ask_tensorrt")
+TENSORRT_QUESTION = child_command("asyncbench.cli.ask_tensorrt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def _tensorrt() -> Sequence[Finding]:
     """Look in a process of its own: importing TensorRT takes seconds and memory, and may fail in ways of its own."""
     try:
         done = subprocess.run(  # noqa: S603 # our own program
-            TENSORRT_QUESTION, capture_output=True, text=True, timeout=60, check=False
+            TENSORRT_QUESTION, capture_output=True, text=True, timeout=60, check=False, env=child_environment()
         )
     except subprocess.TimeoutExpired:
         return [Finding(what="tensorrt backend", works=False, found="no answer within 60 s", remedy="run nvidia-smi")]
@@ -110,7 +110,7 @@ def _tensorrt() -> Sequence[Finding]:
 def tensorrt_findings(stdout: str, stderr: str, *, works: bool) -> Sequence[Finding]:
     """Return what `ask_tensorrt` printed: what there is and its precisions, or why there is nothing."""
     if not works:
-        answer = stdout.strip() or stderr.strip().rpartition("\n")[2]
+        answer = stdout.strip() or last_words(stderr.splitlines())
         return [Finding(what="tensorrt backend", works=False, found=answer)]
     # The last lines are ours: libraries print what they like before.
     found, precisions = stdout.splitlines()[-2:]

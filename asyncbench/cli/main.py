@@ -30,6 +30,7 @@ try:
     from asyncbench.cli.schema import schema
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
+    from asyncbench.runner.foreign_errors import own_or_system_error
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)
 
@@ -104,9 +105,18 @@ def _run_command() -> int:
         return ExitCode.BAD_INPUT
     except BaseExceptionGroup as group:
         # What Ctrl-C becomes inside a nursery.
-        if group.subgroup(KeyboardInterrupt) is None:
-            raise
-        return ExitCode.INTERRUPTED
+        return _give_up(group) if group.subgroup(KeyboardInterrupt) is None else ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 # raised again unless it is known
+        return _give_up(error)
+
+
+def _give_up(error: BaseException) -> int:
+    """Say what the system refused in one line; a mistake of ours keeps its traceback."""
+    known = own_or_system_error(error)
+    if known is None:
+        raise error
+    _complain(str(known))
+    return known.exit_code
 
 
 def _complain(text: str) -> None:

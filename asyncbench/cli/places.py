@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
+from asyncbench.child_program import child_command
 from asyncbench.engine_cache.folder import EngineFolder
 
-BENCH_COMMAND = (sys.executable, "-m", "asyncbench.cli.bench")
+BENCH_COMMAND = child_command("asyncbench.cli.bench")
 
 
 def cache_folder() -> Path:

@@ -69,7 +69,7 @@ def find_memory_groups(root: Path) -> tuple[GroupFolder, ...]:
     Args:
         root: `/`, or a fake tree.
     """
-    return _find_limiting(root, "memory")
+    return find_groups(root, "memory")
 
 
 def find_cpu_groups(root: Path) -> tuple[GroupFolder, ...]:
@@ -77,19 +77,20 @@ def find_cpu_groups(root: Path) -> tuple[GroupFolder, ...]:
 
     On version 1 that is the controller `cpu`, mounted alone or as `cpu,cpuacct`.
     """
-    return _find_limiting(root, "cpu")
+    return find_groups(root, "cpu")
 
 
-def _find_limiting(root: Path, controller: str) -> tuple[GroupFolder, ...]:
+def find_groups(root: Path, controller: str) -> tuple[GroupFolder, ...]:
+    """Return the groups of this process that a controller such as `pids` limits; see `find_memory_groups`."""
     memberships = parse_memberships(_text(root / "proc/self/cgroup"))
-    limiting = [own for own in memberships if controller in own.controllers]
-    return _find(root, limiting or [own for own in memberships if own.version is CgroupVersion.V2])
+    first = [own for own in memberships if controller in own.controllers]
+    return _find(root, controller, first or [own for own in memberships if own.version is CgroupVersion.V2])
 
 
 def find_pressure_group(root: Path) -> GroupFolder | None:
     """Return the own group of version 2, the only one whose stalls the kernel counts; also on hybrid machines."""
     memberships = parse_memberships(_text(root / "proc/self/cgroup"))
-    found = _find(root, [own for own in memberships if own.version is CgroupVersion.V2])
+    found = _find(root, "memory", [own for own in memberships if own.version is CgroupVersion.V2])
     return found[0] if found else None
 
 
@@ -126,19 +127,19 @@ def _parse_mount(line: str) -> CgroupMount | None:
     version = CgroupVersion.V2 if kind[0] == "cgroup2" else CgroupVersion.V1
     return CgroupMount(
         version=version,
-        controllers=frozenset(kind[2].split(",") if version is CgroupVersion.V1 else ()),
+        controllers=frozenset(kind[2].split(",")) if version is CgroupVersion.V1 else frozenset(),
         top=PurePosixPath(_unescape(mount[3])),
         point=PurePosixPath(_unescape(mount[4])),
     )
 
 
-def _find(root: Path, memberships: Sequence[Membership]) -> tuple[GroupFolder, ...]:
+def _find(root: Path, controller: str, memberships: Sequence[Membership]) -> tuple[GroupFolder, ...]:
     mounts = parse_mounts(_text(root / "proc/self/mountinfo"))
     fitting = [
         (mount, _below(mount, own.group))
         for own in memberships
         for mount in mounts
-        if mount.version is own.version and (mount.version is CgroupVersion.V2 or mount.controllers & own.controllers)
+        if mount.version is own.version and (controller in mount.controllers) is (controller in own.controllers)
     ]
     if not fitting:
         return ()

@@ -94,7 +94,7 @@ def classify_death(returncode: int, *, before: OomCount, after: OomCount) -> Dea
 def _out_of_memory(full: CgroupOomReading | None, facts: dict[str, Fact]) -> Death:
     sentence = f"the kernel's out-of-memory killer ended it: {_shortage(full)}"
     if full is not None:
-        facts |= {"cgroup": full.name, "limit_bytes": full.limit_bytes, "peak_bytes": full.peak_bytes}
+        facts |= {"cgroup": full.name, "limit_bytes": full.limit_bytes, "peak_bytes": _own_peak_bytes(full)}
     return Death(kind=DeathKind.OOM_KILLED, sentence=sentence, memory_suspected=True, facts=facts)
 
 
@@ -102,9 +102,17 @@ def _shortage(full: CgroupOomReading | None) -> str:
     if full is None or full.limit_bytes is None:
         return "the machine had no memory left, no limit of a group was reached"
     limit = format_size(full.limit_bytes)
-    if full.peak_bytes is None:
+    peak_bytes = _own_peak_bytes(full)
+    if peak_bytes is None:
         return f"the group reached its limit of {limit}"
-    return f"the group used {format_size(full.peak_bytes)} of {limit}"
+    return f"the group used {format_size(peak_bytes)} of {limit}"
+
+
+def _own_peak_bytes(full: CgroupOomReading) -> int | None:
+    """Return the peak under the limit that was met; one above it is of a time before the limit was lowered."""
+    if full.peak_bytes is None or full.limit_bytes is None or full.peak_bytes > full.limit_bytes:
+        return None
+    return full.peak_bytes
 
 
 def _other_death(returncode: int, new_kills: int | None, facts: dict[str, Fact]) -> Death:

@@ -18,6 +18,7 @@ __all__ = ["find_images", "generic_recipe", "make_inputs", "sample_image_folder"
 
 _FEED_NOISE = "use --input random"
 _CHANNELS = 3
+_DRAWN_AT_ONCE = 64
 
 
 def make_inputs(
@@ -46,8 +47,32 @@ def make_inputs(
         spec = _only_input(specs)
         return {spec.name: _images(spec, recipe or generic_recipe(spec), batch=batch, paths=image_paths)}
     if kind is InputKind.ZEROS:
-        return {spec.name: np.zeros((batch, *spec.item_shape), dtype=spec.dtype) for spec in specs}
+        # Not np.zeros, whose memory is only taken when it is written to: what is held shall be seen as taken.
+        return {spec.name: np.full((batch, *spec.item_shape), 0, dtype=spec.dtype) for spec in specs}
     return {spec.name: _noise(spec, batch=batch, seed=(seed, index)) for index, spec in enumerate(specs)}
+
+
+def check_inputs(
+    specs: Sequence[TensorSpec], *, kind: InputKind, recipe: Recipe | None, image_paths: Sequence[Path]
+) -> None:
+    """Check that inputs can be made, whatever the batch. Blocking: decodes each picture once, and keeps none.
+
+    Raises:
+        BadInputError: See `make_inputs`; or the network takes pictures of another size.
+    """
+    if kind is not InputKind.IMAGES:
+        return
+    spec = _only_input(specs)
+    recipe = recipe or generic_recipe(spec)
+    shape = (recipe.height, recipe.width)
+    taken = (*shape, _CHANNELS) if recipe.layout is Layout.NHWC else (_CHANNELS, *shape)
+    if spec.item_shape != taken:
+        raise BadInputError(
+            f"input {spec.name!r} of {spec.item_shape} {spec.dtype} does not take pictures of {taken}",
+            remedy=f"take the file of that network, name no network, or {_FEED_NOISE}",
+        )
+    for path in image_paths:
+        prepare(read_image(path), recipe)
 
 
 def generic_recipe(spec: TensorSpec) -> Recipe:
@@ -91,9 +116,15 @@ def _noise(spec: TensorSpec, *, batch: int, seed: tuple[int, int]) -> AnyArray:
     shape = (batch, *spec.item_shape)
     dtype = np.dtype(spec.dtype)
     random = np.random.Generator(np.random.PCG64(seed))
-    if dtype.kind == "f":
-        return random.standard_normal(shape, dtype=np.float32).astype(dtype, copy=False)
-    if dtype.itemsize > 1 or dtype.kind == "b":
-        return random.integers(2, size=shape).astype(dtype)
+    if dtype.kind == "f" or dtype.itemsize > 1 or dtype.kind == "b":
+        items = np.empty(shape, dtype)
+        # A few at a time: what is drawn is wider than what is kept.
+        for first in range(0, batch, _DRAWN_AT_ONCE):
+            part = items[first : first + _DRAWN_AT_ONCE]
+            is_float = dtype.kind == "f"
+            part[...] = (
+                random.standard_normal(part.shape, np.float32) if is_float else random.integers(2, size=part.shape)
+            )
+        return items
     limits = np.iinfo(dtype)
     return random.integers(limits.min, limits.max, size=shape, dtype=dtype, endpoint=True)

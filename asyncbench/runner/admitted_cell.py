@@ -8,10 +8,11 @@ from typing import Generic, TypeAlias, TypeVar
 
 import structlog
 
-from asyncbench.errors import DoesNotFitError
+from asyncbench.errors import DoesNotFitError, LimitError
 from asyncbench.memory.admission import Admission, lanes_text
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.runner.cell_runner import CellMeasurement, CellRunner
+from asyncbench.runner.foreign_errors import own_error_of
 from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.sweep.cell import Cell
 
@@ -75,8 +76,8 @@ async def run_admitted(
         try:
             async with desk.budget.reserve(admission.need):
                 seen = await run(admission.lanes)
-        except DoesNotFitError as refusal:
-            error = refusal
+        except Exception as raised:  # noqa: BLE001 # raised again unless memory was refused
+            error = _refusal(raised)
         if error is None:
             return Admitted(admission=admission, seen=seen, refused=tuple(refused))
         await desk.learn_refusal(error, batch=cell.batch, lanes=admission.lanes)
@@ -86,6 +87,19 @@ async def run_admitted(
             raise error
         _log.info("cell.refused", cell=str(cell), lanes=admission.lanes, message=error.message)
         refused.append(f"{lanes_text(admission.lanes)}: {error.message}")
+
+
+def _refusal(raised: Exception) -> DoesNotFitError:
+    """Return the refusal of memory that was raised, or raise what it was instead.
+
+    A limit of another kind is no reason to try fewer lanes: what it did to the forecasts would stay.
+    """
+    error = own_error_of(raised)
+    if isinstance(error, DoesNotFitError) and not isinstance(error, LimitError):
+        return error
+    if error is raised:
+        raise error
+    raise error from raised
 
 
 async def _admit(desk: MemoryDesk, cell: Cell, lanes: int, refused: Sequence[str]) -> Admission:

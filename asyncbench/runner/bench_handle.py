@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,7 +14,8 @@ import structlog
 import trio
 from pydantic import ValidationError
 
-from asyncbench.errors import BenchProcessDiedError
+from asyncbench.child_program import child_environment, last_words
+from asyncbench.errors import BenchProcessDiedError, InternalError
 from asyncbench.host_memory.oom import classify_death
 from asyncbench.host_memory.probe import OomCount
 from asyncbench.runner.line_stream import read_lines
@@ -33,6 +35,10 @@ from asyncbench.runner.messages import (
 # What a bench process may take to end by itself once its stdin is closed.
 CLOSE_LIMIT_S = 5.0
 _STDERR_LINES_KEPT = 20
+_STDERR_LINE_BYTES = 1 << 20
+# Numpy and scipy bring a BLAS each. We multiply no matrices: its threads would only count against the limits of threads
+# and address space, and where the latter is met while they start it tries for ever.
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 Answer: TypeAlias = EngineOpened | Refused | CellEnded | Forecasts
 Progress: TypeAlias = CellProgress | EngineNotice
@@ -81,19 +87,25 @@ class BenchHandle:
         """
         self._oom_before = self._read_oom()
         await self.send(request)
-        async for line in self._lines:
-            event = self._parse(line)
-            if isinstance(event, CellProgress | EngineNotice):
-                on_progress(event)
-            else:
-                return event
+        try:
+            async for line in self._lines:
+                event = self._parse(line)
+                if isinstance(event, CellProgress | EngineNotice):
+                    on_progress(event)
+                else:
+                    return event
+        except InternalError as error:
+            self._process.kill()
+            raise BenchProcessDiedError(
+                f"the bench process was killed: {error.message}", remedy=error.remedy
+            ) from error
         raise await self._death()
 
     async def read_stderr(self) -> None:
         """Hand the log lines of the process on, and keep what else it said for the error if it dies."""
         if self._process.stderr is not None:
             async with self._process.stderr:
-                async for line in read_lines(self._process.stderr):
+                async for line in read_lines(self._process.stderr, limit_bytes=_STDERR_LINE_BYTES, cut=True):
                     text = line.decode(errors="replace")
                     if not _pass_on(text, self.pid):
                         self._stderr_tail.append(text)
@@ -130,10 +142,11 @@ class BenchHandle:
         with trio.move_on_after(CLOSE_LIMIT_S):
             await self._stderr_ended.wait()
         death = classify_death(self._process.returncode or 0, before=self._oom_before, after=self._read_oom())
-        last_words = next((text for text in reversed(self._stderr_tail) if text.strip()), "")
-        said = f"; its last words: {last_words[:300]}" if last_words else ""
+        words = last_words(list(self._stderr_tail))
+        said = f"; its last words: {words[:300]}" if words else ""
         error = BenchProcessDiedError(f"the bench process died: {death.sentence}{said}", death=str(death.kind))
         error.facts |= death.facts
+        error.memory_suspected = death.memory_suspected
         return error
 
 
@@ -150,6 +163,7 @@ async def open_bench(command: Sequence[str], read_oom: ReadOom) -> AsyncIterator
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        env=child_environment(**{_BLAS_THREADS: os.environ.get(_BLAS_THREADS, "1")}),
     )
     bench = BenchHandle(process, read_oom)
     _log.info("bench.started", pid=bench.pid)

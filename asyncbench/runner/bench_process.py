@@ -6,7 +6,7 @@ It may crash, hang or be killed; the supervisor at the other end of the pipe rec
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,16 @@ from pathlib import Path
 import structlog
 import trio
 
-from asyncbench.backends.base import AnyArray, Backend, EngineRequest
+from asyncbench.backends.base import Backend, EngineRequest
 from asyncbench.clock import now_ns
-from asyncbench.errors import AsyncbenchError, BadInputError, DeviceLostError
+from asyncbench.errors import AsyncbenchError, BadInputError
 from asyncbench.runner.admitted_cell import AdmittedCell, measure_admitted
 from asyncbench.runner.cell_forecasts import forecast_cells
 from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
 from asyncbench.runner.cell_runner import CellRunner, Progress
+from asyncbench.runner.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.runner.foreign_reference import ask_foreign
+from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.line_stream import read_lines
 from asyncbench.runner.memory_desk import MemoryDesk, ReadHost
 from asyncbench.runner.messages import (
@@ -44,7 +46,7 @@ from asyncbench.runner.policies import memory_policy_of, policy_of
 from asyncbench.runner.quality_cell import add_quality, asks_for_quality
 from asyncbench.runner.quality_check import LabelledData, QualityCheck, open_labelled_data
 from asyncbench.runner.runner_cost import runner_cost_ns
-from asyncbench.runner.subject import Subject, find_subject, simulated_subject, slices
+from asyncbench.runner.subject import Subject, find_subject, simulated_subject
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import Mode, SweepConfig
@@ -129,9 +131,12 @@ class BenchProcess:
                 await self._run_cell(request)
             elif isinstance(request, ForecastCells):
                 await self._answer_with(await forecast_cells(self._need_opened()))
-        except AsyncbenchError as error:
-            _log.warning("request.refused", error=type(error).__name__, message=error.message)
-            await self._answer_with(refusal_of(error))
+        except Exception as error:  # noqa: BLE001 # whatever it is: the supervisor is told in one line, the log has the rest
+            refusal = own_error_of(error)
+            _log.warning(
+                "request.refused", error=type(refusal).__name__, message=refusal.message, exc_info=unless_own(error)
+            )
+            await self._answer_with(refusal_of(refusal))
 
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
@@ -148,7 +153,8 @@ class BenchProcess:
         if config.memory_budget is not None and memory.free_bytes is None:
             text = f"--memory-budget has no effect: {engine.facts.backend} takes no device memory here"
             await self._tell(EngineNotice(text=f"{text}; --host-memory-budget limits the host's", lasting=True))
-        largest = await trio.to_thread.run_sync(subject.inputs, engine.facts.inputs, max(config.batch))
+        await trio.to_thread.run_sync(subject.check_inputs, engine.facts.inputs)
+        inputs = InputSupply(engine.facts.inputs, subject.inputs)
         self._opened = OpenedEngine(
             request=request,
             engine=engine,
@@ -159,10 +165,11 @@ class BenchProcess:
                 batches=config.batch,
                 read_host=self._read_host,
                 shared_pool=memory.shared_with_host,
+                inputs=inputs,
             ),
-            inputs=slices(largest, config.batch),
+            inputs=inputs,
             quality=None if data is None else self._quality(data, backend, wanted),
-            outputs=OutputCheck(subject.count_labels, foreign=await self._foreign(backend, wanted, largest)),
+            outputs=OutputCheck(subject.count_labels, foreign=await self._foreign(backend, wanted, inputs)),
         )
         return EngineOpened(
             device=device_facts(engine.facts),
@@ -174,11 +181,11 @@ class BenchProcess:
     def _quality(self, data: LabelledData, backend: Backend, wanted: EngineRequest) -> QualityCheck:
         return QualityCheck(data, reference=self._make_reference(backend, wanted.precision), request=wanted)
 
-    async def _foreign(
-        self, backend: Backend, wanted: EngineRequest, inputs: Mapping[str, AnyArray]
-    ) -> ForeignReference | None:
+    async def _foreign(self, backend: Backend, wanted: EngineRequest, inputs: InputSupply) -> ForeignReference | None:
         reference = self._make_reference(backend, wanted.precision)
-        return None if reference is None else await ask_foreign(reference, wanted, inputs)
+        if reference is None:
+            return None
+        return await ask_foreign(reference, wanted, await inputs.of(min(wanted.batches)))
 
     def _find_subject(self, backend: Backend, config: SweepConfig) -> Subject:
         if backend.name == "simulated":
@@ -237,7 +244,7 @@ class BenchProcess:
             opened.policy,
             lanes=lanes,
             desk=opened.desk,
-            inputs=opened.inputs[frame.cell.batch],
+            inputs=opened.inputs,
             outputs=opened.outputs,
             stop_requested=self._stop_requested,
             progress=progress,
@@ -274,6 +281,13 @@ class BenchProcess:
 async def _measure(ran: Awaitable[AdmittedCell], frame: CellFrame) -> CellEnded:
     try:
         return CellEnded(record=measured_record(frame, await ran))
-    except AsyncbenchError as error:
-        _log.warning("cell.failed", index=frame.index, error=type(error).__name__, message=error.message)
-        return CellEnded(record=failed_record(frame, error), unfit=isinstance(error, DeviceLostError))
+    except Exception as raised:  # noqa: BLE001 # it costs this cell, and not those after it
+        error = own_error_of(raised)
+        _log.warning(
+            "cell.failed",
+            index=frame.index,
+            error=type(error).__name__,
+            message=error.message,
+            exc_info=unless_own(raised),
+        )
+        return CellEnded(record=failed_record(frame, error), unfit=leaves_unfit(error))

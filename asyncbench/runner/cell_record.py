@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from asyncbench.backends.base import EngineFacts, LaneFacts
 from asyncbench.clock import NS_PER_S
-from asyncbench.errors import AsyncbenchError, DoesNotFitError
+from asyncbench.errors import AsyncbenchError, DoesNotFitError, InternalError, LimitError
 from asyncbench.measurement.disturbance import Stalls, Throttling
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.status import Status
@@ -66,11 +66,20 @@ class CellFrame:
 
 
 def failed_record(frame: CellFrame, error: AsyncbenchError, *, code: str = "lane_failed") -> CellRecord:
-    """Return the record of a cell that ended in an error, or whose memory was refused: then the code is `memory`."""
+    """Return the record of a cell that ended in an error, or that memory or a limit was in the way of."""
     status = Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR
-    reasons = [Reason(code="memory" if status is Status.DOES_NOT_FIT else code, text=str(error))]
+    reasons = [Reason(code=_code_of(error) or code, text=str(error))]
     memory = refused_memory(frame.memory(), error.facts)
     return frame.record(status=status, reasons=reasons, memory=memory, facts=dict(error.facts))
+
+
+def _code_of(error: AsyncbenchError) -> str | None:
+    """Return the code of a reason that is the same wherever it comes from."""
+    if isinstance(error, InternalError):
+        return "internal_error"
+    if isinstance(error, DoesNotFitError):
+        return "limit" if isinstance(error, LimitError) else "memory"
+    return None
 
 
 def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import trio
 
-from asyncbench.backends.base import AnyArray, Engine, Lane, LaneFacts
+from asyncbench.backends.base import Engine, Lane, LaneFacts
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import DeviceLostError
 from asyncbench.measurement.disturbance import Stalls, Throttling
@@ -17,6 +17,7 @@ from asyncbench.runner.cell_meter import CellMeter
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.closed_loop import ClosedLoop
 from asyncbench.runner.governor import Governor, LaneChange
+from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.runner.output_check import OutputCheck, OutputComparison
 from asyncbench.runner.process_watch import ProcessWatch
@@ -38,7 +39,8 @@ class CellMeasurement:
 
     Attributes:
         used_device_bytes: What the lanes took of the device; None where there is none.
-        used_host_bytes: What the resident size rose by at most; None where /proc does not tell.
+        used_host_bytes: What the resident size rose by at most, and inputs that the cell before had left; None where
+            /proc does not tell.
         lane_changes: What the governor did.
         withheld_ns: For how long it withheld at least one lane.
         starved: Whether all lanes were withheld until the cell was given up.
@@ -77,7 +79,7 @@ class CellRunner:
 
     Args:
         lanes: From 1 to the cell's concurrency; below it workers take turns.
-        inputs: Arrays `(batch, *item_shape)` by the network's input names.
+        inputs: Where the inputs of its batch come from.
         outputs: The reference outputs, shared by all cells of an engine.
         stop_requested: Set when the user wants the sweep to end; the cell then drains and returns what it has.
         progress: Called about four times a second with phase, inferences so far, and nanoseconds in the phase.
@@ -91,7 +93,7 @@ class CellRunner:
         *,
         lanes: int,
         desk: MemoryDesk,
-        inputs: Mapping[str, AnyArray],
+        inputs: InputSupply,
         outputs: OutputCheck,
         stop_requested: trio.Event,
         progress: Progress,
@@ -125,11 +127,12 @@ class CellRunner:
             LaneError: An inference failed, or nothing completed within the stall limit.
         """
         called_at_ns = now_ns()
+        self._inputs.release_others(self._cell.batch)
         reset_peak_resident()
         resident_before_bytes = resident_bytes()
-        async with self._engine.open_lanes(
-            batch=self._cell.batch, count=self._lane_count, inputs=self._inputs
-        ) as lanes:
+        held_bytes = self._inputs.held_bytes
+        inputs = await self._inputs.of(self._cell.batch)
+        async with self._engine.open_lanes(batch=self._cell.batch, count=self._lane_count, inputs=inputs) as lanes:
             await self._outputs.learn(self._cell.batch, lanes[0])
             memory = await self._engine.read_memory()
             switch_ns = now_ns() - called_at_ns
@@ -154,7 +157,7 @@ class CellRunner:
             throttling=self._process.throttling,
             host_peak_bytes=peak_bytes,
             used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
-            used_host_bytes=_rise(resident_before_bytes, peak_bytes),
+            used_host_bytes=_rise(resident_before_bytes, peak_bytes, held_bytes=held_bytes),
             lane_changes=tuple(governor.changes),
             withheld_ns=governor.withheld_ns(),
             starved=self._starved,
@@ -283,5 +286,6 @@ class CellRunner:
         self._process.window_closed()
 
 
-def _rise(before_bytes: int | None, peak_bytes: int | None) -> int | None:
-    return None if before_bytes is None or peak_bytes is None else max(0, peak_bytes - before_bytes)
+def _rise(before_bytes: int | None, peak_bytes: int | None, *, held_bytes: int) -> int | None:
+    """Return what a cell took, the inputs that were there before it included."""
+    return None if before_bytes is None or peak_bytes is None else max(0, peak_bytes - before_bytes + held_bytes)

@@ -22,15 +22,14 @@ async def ask_foreign(backend: Backend, request: EngineRequest, inputs: Mapping[
 
     Args:
         request: What was asked of the engine under test.
-        inputs: Each `(batch, …)`; the smallest batch that the model takes is used.
+        inputs: Each `(batch, …)`, of the smallest batch that is asked for.
 
     Raises:
         AsyncbenchError: The backend cannot run the model.
     """
     batch = min(request.batches)
     own = reference_request(request, batch=batch, lanes=1)
-    items = {name: array[:batch] for name, array in inputs.items()}
-    async with backend.open_engine(own) as engine, engine.open_lanes(batch=batch, count=1, inputs=items) as lanes:
+    async with backend.open_engine(own) as engine, engine.open_lanes(batch=batch, count=1, inputs=inputs) as lanes:
         await lanes[0].infer()
         outputs = lanes[0].read_outputs()
     name = f"{engine.facts.backend} {engine.facts.backend_version} in fp32"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError
+from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, InternalError, LimitError
 from asyncbench.host_memory.oom import DeathKind
 from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
@@ -58,7 +58,9 @@ def _code_of(error: AsyncbenchError) -> str:
     if _is_oom_kill(error):
         return "oom_killed"
     if isinstance(error, DoesNotFitError):
-        return "memory"
+        return "limit" if isinstance(error, LimitError) else "memory"
+    if isinstance(error, InternalError):
+        return "internal_error"
     return "bench_process_died" if isinstance(error, BenchProcessDiedError) else "engine_refused"
 
 

@@ -14,6 +14,7 @@ from asyncbench.memory.calibration import ForecastCorrection
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.joint_budget import JointBudget
 from asyncbench.memory.limited_budget import LimitedBudget
+from asyncbench.runner.input_supply import InputSupply
 
 # What stays free unless the user says otherwise. The cap is a guess at what a desktop, a driver or another service
 # takes in the time of one reading.
@@ -72,6 +73,7 @@ class MemoryDesk:
         batches: Every batch of the sweep.
         read_host: Some 50 µs of reading /proc, on the Trio thread: a hop to another thread would cost more.
         shared_pool: Whether the device uses the host's memory, as on a Jetson.
+        inputs: What all lanes of a cell are fed with, in host memory.
     """
 
     def __init__(
@@ -82,12 +84,14 @@ class MemoryDesk:
         batches: Sequence[int],
         read_host: ReadHost,
         shared_pool: bool = False,
+        inputs: InputSupply | None = None,
     ) -> None:
         self._engine = engine
         self._policy = policy
         self._batches = batches
         self._read_host = read_host
         self._correction = ForecastCorrection()
+        self._inputs = inputs
         host = read_host()
         self._host_reserve_bytes = self._reserve_bytes(host.limit_bytes or host.available_bytes)
         self.budget = _budget_of(policy, shared_pool=shared_pool)
@@ -98,8 +102,13 @@ class MemoryDesk:
         return self._policy.share_lanes
 
     def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:
-        """Predict what lanes take, by the engine's own forecast and what it missed so far."""
-        return self._correction.corrected(self._engine.forecast(batch=batch, lanes=lanes), lanes=lanes)
+        """Predict what lanes and their inputs take, by the engine's own forecast and what it missed so far."""
+        own = self._correction.corrected(self._engine.forecast(batch=batch, lanes=lanes), lanes=lanes)
+        return MemoryForecast(device_bytes=own.device_bytes, host_bytes=own.host_bytes + self.inputs_bytes(batch=batch))
+
+    def inputs_bytes(self, *, batch: int) -> int:
+        """Return what of a forecast the inputs are, which all lanes of a cell share."""
+        return 0 if self._inputs is None else self._inputs.needed_bytes(batch)
 
     def lane_need(self, *, batch: int, lanes: int) -> MemoryForecast:
         """Return what the last of so many lanes takes beside the others: what is taken once is not in it."""
@@ -112,9 +121,10 @@ class MemoryDesk:
         )
 
     async def available(self) -> Available:
-        """Return what lanes may take now, those included that are kept and would be used again or freed."""
+        """Return what lanes and inputs may take now, those included that are kept and would be used again or freed."""
         memory, host = await self._engine.read_memory(), self._read_host()
         kept_bytes = memory.kept_bytes if memory.shared_with_host else 0
+        kept_bytes += 0 if self._inputs is None else self._inputs.held_bytes
         left_bytes = host.available_bytes + kept_bytes - self._host_reserve_bytes
         host_bytes = _least(self._policy.host_budget_bytes, left_bytes)
         return Available(
@@ -162,7 +172,7 @@ class MemoryDesk:
         The host's figure is a peak over what libraries do meanwhile: it may raise a prediction, and never lower it.
         """
         raw = self._engine.forecast(batch=batch, lanes=lanes)
-        host_bytes = max(used.host_bytes, raw.host_bytes)
+        host_bytes = max(used.host_bytes - self.inputs_bytes(batch=batch), raw.host_bytes)
         self._correction.learn(raw, MemoryForecast(device_bytes=used.device_bytes, host_bytes=host_bytes), lanes=lanes)
 
     async def learn_refusal(self, error: DoesNotFitError, *, batch: int, lanes: int) -> None:

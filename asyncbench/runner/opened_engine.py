@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from asyncbench.backends.base import AnyArray, Engine, EngineFacts, TensorSpec
+from asyncbench.backends.base import Engine, EngineFacts, TensorSpec
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import Fact
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_record import CellFrame
+from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.runner.messages import OpenEngine, RunCell
 from asyncbench.runner.output_check import OutputCheck
@@ -28,7 +28,7 @@ class OpenedEngine:
     engine: Engine
     policy: CellPolicy
     desk: MemoryDesk
-    inputs: Mapping[int, Mapping[str, AnyArray]]
+    inputs: InputSupply
     outputs: OutputCheck
     quality: QualityCheck | None
 
@@ -75,7 +75,8 @@ def engine_facts(
         "load_ns": facts.load_ns,
         "inputs": [_tensor(spec) for spec in facts.inputs],
         "outputs": [_tensor(spec) for spec in facts.outputs],
-        "images": [path.name for path in subject.images],
+        "images": [path.name for path in subject.pictures.used],
+        "images_found": subject.pictures.found,
         "subset_hash": data.subset_sha256 if data else None,
         "extra": dict(facts.extra),
     }

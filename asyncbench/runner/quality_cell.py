@@ -6,7 +6,7 @@ import structlog
 import trio
 
 from asyncbench.backends.base import Engine
-from asyncbench.errors import AsyncbenchError, DeviceLostError
+from asyncbench.errors import AsyncbenchError
 from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
@@ -15,6 +15,7 @@ from asyncbench.runner.admitted_cell import Admitted, run_admitted
 from asyncbench.runner.cell_memory import admission_reasons, admitted_memory
 from asyncbench.runner.cell_record import CellFrame, failed_record
 from asyncbench.runner.error_group import own_error_alone
+from asyncbench.runner.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.runner.messages import CellEnded
 from asyncbench.runner.quality_check import Note, QualityCheck
@@ -58,10 +59,17 @@ async def add_quality(
 
     try:
         ran = await run_admitted(desk, frame.cell, measure, most_lanes=most_lanes)
-    except AsyncbenchError as error:
-        _log.warning("accuracy.failed", index=frame.index, error=type(error).__name__, message=error.message)
+    except Exception as raised:  # noqa: BLE001 # see bench_process: it costs this cell alone
+        error = own_error_of(raised)
+        _log.warning(
+            "accuracy.failed",
+            index=frame.index,
+            error=type(error).__name__,
+            message=error.message,
+            exc_info=unless_own(raised),
+        )
         record = _without_accuracy(timed.record, error) if timed else failed_record(frame, error, code=_FAILED)
-        return CellEnded(record=record, unfit=isinstance(error, DeviceLostError))
+        return CellEnded(record=record, unfit=leaves_unfit(error))
     return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, ran))
 
 

@@ -1,4 +1,7 @@
-"""A cell that a bench process has died of is run once more, on fewer lanes; then it is recorded, whatever it is."""
+"""A cell that a bench process has died of is run once more; then it is recorded, whatever it is.
+
+On fewer lanes where memory can have been the reason: somebody's `kill -9` says nothing of how many lanes fit.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,13 @@ class FirstTry:
 
     Attributes:
         lanes: How many it ran on; None where the process has died before it said so.
+        memory_suspected: Whether memory ended it, for sure or likely.
     """
 
     why: str
     facts: Mapping[str, JsonValue]
     lanes: int | None
+    memory_suspected: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +47,12 @@ class Retries:
         """Return how a cell is to be run once more; None where it was already.
 
         Args:
-            shares_lanes: Whether it may run on fewer lanes than its concurrency: half of them, then.
+            shares_lanes: Whether it may run on fewer lanes than its concurrency: half of them, if memory is suspected.
         """
         if index in self._retries:
             return None
-        lanes = max(1, (ended.lanes or concurrency) // 2) if shares_lanes else concurrency
+        fewer = shares_lanes and ended.memory_suspected
+        lanes = max(1, (ended.lanes or concurrency) // 2) if fewer else concurrency
         self._retries[index] = Retry(first=ended, most_lanes=lanes)
         return self._retries[index]
 

@@ -11,13 +11,29 @@ from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import ModelInfo, find_model
 from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import identify
-from asyncbench.models.inputs import find_images, make_inputs, sample_image_folder
+from asyncbench.models.inputs import check_inputs, find_images, make_inputs, sample_image_folder
 from asyncbench.models.inspection import check_batches, inspect_model
 from asyncbench.models.label_check import check_labels, read_labels
 from asyncbench.sweep.cell import InputKind, Precision
 from asyncbench.sweep.config import SweepConfig
 
 LABELS_FILE = "labels.json"
+MOST_IMAGES = 256
+"""Of which a batch is made: a larger one repeats them. What more of them would show is worth neither the time to decode
+them, nor a place in the header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """Of a folder.
+
+    Attributes:
+        used: The first ones by name, as many as the largest batch needs, `MOST_IMAGES` at most.
+        found: How many there are.
+    """
+
+    used: tuple[Path, ...]
+    found: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +42,13 @@ class Subject:
 
     Attributes:
         info: What is known of the network; None for one that we do not know.
-        images: The pictures that `--input images` uses, in order.
+        pictures: What `--input images` uses.
     """
 
     config: SweepConfig
     path: Path
     info: ModelInfo | None
-    images: tuple[Path, ...]
+    pictures: Pictures
 
     def request(self, *, precision: Precision, device: str, may_build: bool = True) -> EngineRequest:
         """Return what to ask of the backend."""
@@ -59,22 +75,27 @@ class Subject:
             batch=batch,
             seed=self.config.seed,
             recipe=self.info.recipe if self.info else None,
-            image_paths=self.images,
+            image_paths=self.pictures.used,
         )
+
+    def check_inputs(self, specs: Sequence[TensorSpec]) -> None:
+        """Check that inputs of every batch can be made, before anything is written; see `make_inputs`. Blocking."""
+        recipe = self.info.recipe if self.info else None
+        check_inputs(specs, kind=self.config.input, recipe=recipe, image_paths=self.pictures.used)
 
     def count_labels(self, outputs: Mapping[str, AnyArray]) -> tuple[int, int] | None:
         """Return right and counted top classes of `outputs`, or None where pictures or labels are unknown."""
         labels_file = self.labels_file()
         if labels_file is None:
             return None
-        check = check_labels(outputs, self.images, labels_file)
+        check = check_labels(outputs, self.pictures.used, labels_file)
         return check.right, check.counted
 
     def labels_file(self) -> Path | None:
         """Return the file with the pictures' labels, where there is one and the outputs can be held to it."""
         if self.config.input is not InputKind.IMAGES or self.info is None or self.info.task != "classification":
             return None
-        labels_file = self.images[0].parent / LABELS_FILE
+        labels_file = self.pictures.used[0].parent / LABELS_FILE
         return labels_file if labels_file.is_file() and self._has_published_weights() else None
 
     def _has_published_weights(self) -> bool:
@@ -88,11 +109,11 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
     Raises:
         BadInputError: The model, the images or their labels cannot be used.
     """
-    images = _images(config)
+    pictures = _pictures(config)
     if config.model_file is None:
         info = find_model(config.model)
         path = write_model(config.model, model_folder, config.seed)
-        return Subject(config=config, path=path, info=info, images=images)
+        return Subject(config=config, path=path, info=info, pictures=pictures)
     facts = inspect_model(Path(config.model_file))
     check_batches(facts, config.batch)
     known = identify(facts)
@@ -103,7 +124,7 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
                 f"{config.model_file} is {known.name}, not {named.name}", remedy=f"name it {known.name}, or nothing"
             )
         known = named
-    subject = Subject(config=config, path=facts.path, info=known, images=images)
+    subject = Subject(config=config, path=facts.path, info=known, pictures=pictures)
     if (labels_file := subject.labels_file()) is not None:
         read_labels(labels_file)  # what is wrong with it is bad input, and no error of the first cell
     return subject
@@ -111,15 +132,11 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
 
 def simulated_subject(config: SweepConfig) -> Subject:
     """Return a subject without a model: a simulated device only needs something to be fed with."""
-    return Subject(config=config, path=Path("simulated"), info=None, images=_images(config))
+    return Subject(config=config, path=Path("simulated"), info=None, pictures=_pictures(config))
 
 
-def _images(config: SweepConfig) -> tuple[Path, ...]:
+def _pictures(config: SweepConfig) -> Pictures:
     if config.input is not InputKind.IMAGES:
-        return ()
-    return find_images(Path(config.images) if config.images else sample_image_folder())
-
-
-def slices(inputs: Mapping[str, AnyArray], batches: Sequence[int]) -> dict[int, Mapping[str, AnyArray]]:
-    """Return views of the largest batch's inputs for each batch: items repeat in order, so prefixes are inputs."""
-    return {batch: {name: array[:batch] for name, array in inputs.items()} for batch in batches}
+        return Pictures(used=(), found=0)
+    found = find_images(Path(config.images) if config.images else sample_image_folder())
+    return Pictures(used=found[: min(max(config.batch), MOST_IMAGES)], found=len(found))

@@ -294,12 +294,26 @@ class Supervisor:
             answer = await self._ask_for_cell(bench, group, index, cell)
         except BenchProcessDiedError as error:
             error.facts["ran_ns"] = now_ns() - started_at_ns
-            ended = FirstTry(why=error.message, facts=error.facts, lanes=self._lanes_seen)
+            ended = FirstTry(
+                why=error.message,
+                facts=error.facts,
+                lanes=self._lanes_seen,
+                memory_suspected=error.memory_suspected,
+            )
             if "death" not in error.facts or not self._try_again(group, index, cell, ended):
                 await self._keep(self._lost(group, index, cell, error), group)
             return False
+        if isinstance(answer, Refused):
+            await self._keep(self._lost(group, index, cell, error_of(answer)), group)
+            return False
         record = answer.record
-        ended = FirstTry(why=str(record.facts.get("cuda_error")), facts=record.facts, lanes=self._lanes_seen)
+        cuda_error = str(record.facts.get("cuda_error"))
+        ended = FirstTry(
+            why=cuda_error,
+            facts=record.facts,
+            lanes=self._lanes_seen,
+            memory_suspected="OUT_OF_MEMORY" in cuda_error,
+        )
         device_is_lost = answer.unfit and "cuda_error" in record.facts
         if not device_is_lost or not self._try_again(group, index, cell, ended):
             await self._keep(self._retries.told(record), group)
@@ -317,8 +331,10 @@ class Supervisor:
         self._listener.notice(f"{cell}: {ended.why}; once more, on {lanes_text(retry.most_lanes)}")
         return True
 
-    async def _ask_for_cell(self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell) -> CellEnded:
-        """Return the answer for one cell; a process that is silent for too long is killed."""
+    async def _ask_for_cell(
+        self, bench: BenchHandle, group: EngineGroup, index: int, cell: Cell
+    ) -> CellEnded | Refused:
+        """Return the answer for one cell, a refusal where the process cannot go on; a silent one is killed."""
         request = RunCell(
             index=index,
             batch=cell.batch,
@@ -329,7 +345,7 @@ class Supervisor:
         answer = await ask_watched(
             bench, request, limit_ns=group.config.cell_timeout_ns + WATCH_MARGIN_NS, on_progress=self._show
         )
-        if not isinstance(answer, CellEnded):
+        if not isinstance(answer, CellEnded | Refused):
             raise AsyncbenchError(f"the bench process answered cell {index} with {type(answer).__name__}")
         return answer
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import trio
 
+from asyncbench.child_program import child_command, child_environment
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError, Fact
 from asyncbench.host_memory.limited_group import LimitedGroup
 from asyncbench.runner.line_stream import read_lines
 from asyncbench.stress.group import open_group
 from asyncbench.stress.stage import Stage
-from asyncbench.stress.sweep_child import PYTHON_M, Child, open_child
+from asyncbench.stress.sweep_child import Child, open_child
 
 EXPLAINS = "a build without room is killed alone, and its end explains why"
 SUCCEEDS = "a build that was killed succeeds on a later try, once there is room"
@@ -43,8 +44,8 @@ async def run(stage: Stage) -> None:
 
 
 async def _write_network(stage: Stage) -> Path:
-    command = [*PYTHON_M, "asyncbench.stress.network_child", str(stage.folder)]
-    done = await trio.run_process(command, capture_stdout=True)
+    command = child_command("asyncbench.stress.network_child", str(stage.folder))
+    done = await trio.run_process(command, capture_stdout=True, env=child_environment())
     return Path(done.stdout.decode().strip())
 
 
@@ -55,7 +56,7 @@ async def _build(stage: Stage, network: Path, *, room_after: int | None) -> dict
         AsyncbenchError: It did not end in time.
     """
     arguments = (str(network), str(stage.folder / "engine"), str(FIRST_WORKSPACE_BYTES))
-    command = [*PYTHON_M, "asyncbench.stress.build_child", *arguments]
+    command = child_command("asyncbench.stress.build_child", *arguments)
     errors, pipe = stage.folder / "build.stderr", subprocess.PIPE
     async with (
         open_group(TIGHT_BYTES) as group,

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import trio
 
+from asyncbench.child_program import child_command
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.host_memory.limited_group import LimitedGroup
 from asyncbench.runner.line_stream import read_lines
 from asyncbench.stress.stage import Stage
-from asyncbench.stress.sweep_child import PYTHON_M, Child, open_child
+from asyncbench.stress.sweep_child import Child, open_child
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ async def open_device_hog(stage: Stage) -> AsyncIterator[DeviceHog]:
     Raises:
         BackendUnavailableError: It cannot.
     """
-    command = [*PYTHON_M, "asyncbench.stress.device_hog_child"]
+    command = child_command("asyncbench.stress.device_hog_child")
     pipe = subprocess.PIPE
     async with open_child(command, errors=stage.folder / "hog.stderr", stdin=pipe, stdout=pipe) as child:
         if child.process.stdin is None or child.process.stdout is None:

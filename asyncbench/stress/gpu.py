@@ -10,6 +10,7 @@ from typing import Final
 
 import trio
 
+from asyncbench.child_program import child_command, child_environment
 from asyncbench.errors import BackendUnavailableError, BadInputError, EngineBuildError
 from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
@@ -18,7 +19,7 @@ from asyncbench.stress.device_hog import open_device_hog
 from asyncbench.stress.hogged_cell import HoggedCell, Pace, run_rounds
 from asyncbench.stress.life import FileState, read_state
 from asyncbench.stress.stage import Stage
-from asyncbench.stress.sweep_child import PYTHON_M, run_sweep
+from asyncbench.stress.sweep_child import run_sweep
 
 RECORDS = "a record for every cell, 0 crashes, exit code 0"
 SHARES = "cells that fit by sharing lanes are measured, with fewer resident lanes than their concurrency"
@@ -102,8 +103,10 @@ async def _build(stage: Stage, *arguments: str) -> None:
 
 
 async def _require_gpu(stage: Stage) -> None:
-    command = [*PYTHON_M, "asyncbench.cli.ask_tensorrt"]
-    done = await trio.run_process(command, check=False, capture_stdout=True, capture_stderr=True)
+    command = child_command("asyncbench.cli.ask_tensorrt")
+    done = await trio.run_process(
+        command, check=False, capture_stdout=True, capture_stderr=True, env=child_environment()
+    )
     if done.returncode:
         said = done.stdout.decode(errors="replace").strip() or done.stderr.decode(errors="replace").strip()
         raise BackendUnavailableError(f"no GPU with TensorRT: {said.rpartition(chr(10))[2]}")

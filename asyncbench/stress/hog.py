@@ -6,12 +6,13 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from asyncbench.child_program import child_command
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.host_memory.limited_group import LimitedGroup
 from asyncbench.stress.group import open_group
 from asyncbench.stress.hogged_cell import HoggedCell, Pace, run_rounds
 from asyncbench.stress.stage import Stage
-from asyncbench.stress.sweep_child import PYTHON_M, Child, open_child
+from asyncbench.stress.sweep_child import Child, open_child
 
 GROUP_BYTES = 1536 << 20
 FULL = Pace(cycles=5, hold_s=3.0, rest_s=7.5, rounds=3)
@@ -61,7 +62,7 @@ async def open_group_hog(stage: Stage) -> AsyncIterator[GroupHog]:
     Raises:
         BackendUnavailableError: Groups cannot be made here.
     """
-    command = [*PYTHON_M, "asyncbench.stress.hog_child"]
+    command = child_command("asyncbench.stress.hog_child")
     errors = stage.folder / "hog.stderr"
     pipe = subprocess.PIPE
     async with (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,12 +13,12 @@ from uuid import uuid4
 
 import trio
 
+from asyncbench.child_program import child_command, child_environment
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.host_memory.limited_group import LimitedGroup
 from asyncbench.stress.descendants import TOKEN_NAME, kill_all
 from asyncbench.stress.life import cells_begun, logged_events
 
-PYTHON_M: Final = (sys.executable, "-m")
 _STDERR_CHARS: Final = 2000
 _LOOK_S: Final = 0.05
 _END_LIMIT_S: Final = 10.0  # guess: a killed process needs this long to give gigabytes back
@@ -99,7 +97,7 @@ async def open_child(
             stdin=stdin,
             stdout=stdout,
             stderr=file,
-            env={**os.environ, TOKEN_NAME: token, **environment},
+            env=child_environment(**{TOKEN_NAME: token, **environment}),
             start_new_session=True,
         )
     try:
@@ -123,7 +121,7 @@ async def _end(process: trio.Process, token: str) -> None:
 def sweep_command(output: Path, *arguments: str, resume: bool = False) -> list[str]:
     """Return the command of a sweep that logs beside its output."""
     more = ["--resume"] if resume else []
-    return [*PYTHON_M, "asyncbench", "sweep", *arguments, "--output", str(output), *more]
+    return [*child_command("asyncbench"), "sweep", *arguments, "--output", str(output), *more]
 
 
 async def run_sweep(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import gc
+import re
+import subprocess
+import sys
 import threading
 import weakref
 from contextlib import asynccontextmanager
@@ -166,3 +169,40 @@ async def test_credits_that_are_taken_back_while_the_lane_uses_them_up_are_all_a
 
     assert runs == ended > 0
     assert ended + taken_back == given
+
+
+# Room for three stacks, and eight lanes that need one each. In a process of its own: what is mapped stays mapped.
+FEW_THREADS = """
+import os, resource, threading
+import trio
+from asyncbench.backends.lane_body import EmptyBody
+from asyncbench.backends.lane_thread import ThreadLane, running
+from asyncbench.errors import LimitError
+
+STACK_BYTES = 256 << 20
+
+async def main():
+    threading.stack_size(STACK_BYTES)
+    used_bytes = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    # A new thread also has a heap of its own, of 64 MiB at most and reserved if there is room: half a stack more.
+    resource.setrlimit(resource.RLIMIT_AS, (used_bytes + 3 * STACK_BYTES + STACK_BYTES // 2,) * 2)
+    resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, -1))
+    try:
+        async with running([ThreadLane(index=index, body=EmptyBody()) for index in range(8)]):
+            print("all run")
+    except LimitError as error:
+        print(error.message, error.facts)
+    async with running([ThreadLane(index=0, body=EmptyBody())]):
+        print("one runs", threading.active_count() - 1)
+
+trio.run(main)
+"""
+
+
+@pytest.mark.slow
+def test_a_thread_that_is_refused_ends_the_others_and_names_the_limit():
+    done = subprocess.run([sys.executable, "-c", FEW_THREADS], capture_output=True, text=True, check=True, timeout=60)
+
+    refused, after = done.stdout.splitlines()
+    assert re.match(r"8 lanes need 8 threads, number [1-8] was refused: ulimit -v is \d+ \(KiB\) ", refused)
+    assert after.startswith("one runs")

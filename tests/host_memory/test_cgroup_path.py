@@ -127,7 +127,7 @@ def test_lines_that_are_cut_short_are_left_out_or_whole(cut):
     assert mounts or cut < len(line)
     assert memberships or cut < len(own)
     assert all(str(mount.top) == "/top" for mount in mounts)
-    assert all("memory" in each.controllers and str(each.group).startswith("/") for each in memberships)
+    assert all(each.controllers == {"memory"} and str(each.group).startswith("/") for each in memberships)
 
 
 def test_the_groups_of_this_very_process_exist():

@@ -53,6 +53,15 @@ def test_a_kernel_without_a_peak_still_names_the_limit():
     assert death.sentence.endswith("the group reached its limit of 3.00 GiB")
 
 
+def test_a_peak_of_a_time_before_the_limit_was_lowered_is_not_told():
+    death = classify_death(
+        -signal.SIGKILL, before=count(0, group(limit=GIB)), after=count(1, group(hits=1, limit=GIB, peak=3 * GIB))
+    )
+
+    assert death.sentence.endswith("the group reached its limit of 1.00 GiB")
+    assert death.facts["peak_bytes"] is None
+
+
 def test_a_kill_without_a_limit_that_was_met_was_for_the_machine():
     death = classify_death(-signal.SIGKILL, before=count(0, group()), after=count(1, group(peak=GIB)))
 

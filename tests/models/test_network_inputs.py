@@ -9,7 +9,7 @@ from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import find_model
 from asyncbench.models.image_folder import find_images, sample_image_folder
-from asyncbench.models.inputs import generic_recipe, make_inputs
+from asyncbench.models.inputs import check_inputs, generic_recipe, make_inputs
 from asyncbench.models.preparation import prepare, read_image
 from asyncbench.models.recipe import Layout
 from asyncbench.sweep.cell import InputKind
@@ -43,6 +43,44 @@ def test_noise_and_zeros_have_the_shape_and_type_of_the_input_and_repeat_with_th
         assert first[spec.name].shape == (batch, *spec.item_shape)
         assert first[spec.name].dtype == spec.dtype
         assert np.array_equal(first[spec.name], second[spec.name])
+
+
+@given(
+    dtype=st.sampled_from(_DTYPES),
+    kind=st.sampled_from([InputKind.RANDOM, InputKind.ZEROS]),
+    small=st.integers(1, 200),
+    more=st.integers(0, 200),
+    seed=st.integers(0, 2**32),
+)
+def test_an_item_is_the_same_in_every_batch(dtype, kind, small, more, seed):
+    spec = _spec(3, dtype=dtype)
+
+    few, many = (_make(spec, kind=kind, batch=batch, seed=seed)["x"] for batch in (small, small + more))
+
+    assert np.array_equal(few, many[:small])
+
+
+def test_noise_is_what_it_was_when_it_was_drawn_at_once():
+    random = np.random.Generator(np.random.PCG64((7, 0)))
+
+    assert np.array_equal(
+        _make(_spec(5), kind=InputKind.RANDOM, batch=150, seed=7)["x"], random.standard_normal((150, 5), np.float32)
+    )
+
+
+def test_pictures_of_another_size_than_the_network_takes_are_refused_before_anything_is_made(tmp_path):
+    recipe = find_model("mobilenet").recipe
+
+    with pytest.raises(BadInputError, match=r"of \(64,\) float32 does not take pictures of \(3, 224, 224\)"):
+        check_inputs([_spec(64)], kind=InputKind.IMAGES, recipe=recipe, image_paths=[])
+
+
+def test_a_picture_that_only_a_large_batch_would_meet_is_refused_before_anything_is_made(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    paths = [*find_images(sample_image_folder()), tmp_path / "broken.png"]
+
+    with pytest.raises(BadInputError, match=r"broken\.png"):
+        check_inputs([_spec(3, 8, 8)], kind=InputKind.IMAGES, recipe=None, image_paths=paths)
 
 
 def test_zeros_are_zero():

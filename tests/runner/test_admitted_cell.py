@@ -21,6 +21,7 @@ from asyncbench.runner.admitted_cell import measure_admitted
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_record import CellFrame, failed_record, measured_record
 from asyncbench.runner.cell_runner import CellRunner
+from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
 from asyncbench.runner.output_check import OutputCheck
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
@@ -132,7 +133,7 @@ class Bench:
                 POLICY,
                 lanes=lanes,
                 desk=self.desk,
-                inputs=INPUTS,
+                inputs=InputSupply(self._engine.facts.inputs, lambda *_: INPUTS),
                 outputs=self._outputs,
                 stop_requested=self._stop_requested,
                 progress=lambda _phase, _n, _elapsed_ns: None,

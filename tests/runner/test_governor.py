@@ -30,6 +30,7 @@ from asyncbench.runner.cell_record import CellFrame, measured_record
 from asyncbench.runner.cell_runner import CellRunner
 from asyncbench.runner.closed_loop import ClosedLoop
 from asyncbench.runner.governor import PERIOD_S, Governor
+from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.memory_desk import Headroom, MemoryDesk, MemoryPolicy
 from asyncbench.runner.output_check import OutputCheck
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
@@ -342,6 +343,10 @@ async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4):
         started_at="2026-01-01T00:00:00Z",
     )
 
+    # Made before: the clock of the test would go on while a thread makes them.
+    inputs = InputSupply(engine.facts.inputs, lambda *_: INPUTS)
+    await inputs.of(1)
+
     def make_runner(count):
         return CellRunner(
             engine,
@@ -349,7 +354,7 @@ async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4):
             cell_policy,
             lanes=count,
             desk=desk,
-            inputs=INPUTS,
+            inputs=inputs,
             outputs=OutputCheck(lambda _outputs: None),
             stop_requested=trio.Event(),
             progress=lambda _phase, _n, _elapsed_ns: None,

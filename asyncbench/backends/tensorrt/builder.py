@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +21,7 @@ from asyncbench.backends.tensorrt.messages import (
     FailureKind,
     PhaseEvent,
 )
+from asyncbench.child_program import child_command, child_environment, last_words
 from asyncbench.clock import now_ns
 from asyncbench.errors import (
     AsyncbenchError,
@@ -35,7 +34,7 @@ from asyncbench.host_memory.oom import Death, DeathKind, classify_death
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.units import format_duration
 
-_COMMAND = (sys.executable, "-m", "asyncbench.backends.tensorrt.build_child")
+_COMMAND = child_command("asyncbench.backends.tensorrt.build_child")
 _TICK_S = 1.0
 _STDERR_TAIL_BYTES = 4096
 _ERRORS: Mapping[FailureKind, type[AsyncbenchError]] = {
@@ -180,8 +179,8 @@ class _Watch:
         what = f"the builder of {request.precision} for {request.shape}"
         after = format_duration(now_ns() - self._started_at_ns)
         said = self._stderr_tail.decode(errors="replace").strip().splitlines()
-        last_words = f": {said[-1]}" if said else ""
-        message = f"{what} died after {after}: {death.sentence}{last_words}"
+        words = last_words(said)
+        message = f"{what} died after {after}: {death.sentence}{f': {words}' if words else ''}"
         # What C++ throws where nobody catches it ends in SIGABRT, and says why.
         if death.kind is DeathKind.OOM_KILLED or any(map(tells_out_of_memory, said)):
             return DoesNotFitError(message, remedy=_MEMORY_REMEDY, **death.facts)
@@ -198,7 +197,7 @@ def _starter(environment: Mapping[str, str] | None) -> Callable[..., Awaitable[o
         stderr=subprocess.PIPE,
         check=False,
         deliver_cancel=_kill,
-        env={**os.environ, **(environment or {})},
+        env=child_environment(**(environment or {})),
     )
 
 
