@@ -34,6 +34,10 @@ def calibrate(
     config = check_config({key: value for key, value in given.items() if value is not None}, source="")
     path = output or Path(f"{config.model_label}.calibration.json")
     refuse_present(path, forced=force)
+    if config.model_file is None:
+        typer.echo(
+            f"the weights of the built-in {config.model} are random: the table is good for its speed alone", err=True
+        )
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("calibrating", total=None)

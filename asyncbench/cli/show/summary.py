@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from asyncbench.cli.show.text import percentile_text, throughput_text
+from asyncbench.cli.show.text import percentile_text, precision_text, throughput_text
 from asyncbench.measurement.status import Status
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.units import format_duration
@@ -36,7 +36,7 @@ def _best(label: str, best: BestCell | None, records: Mapping[int, CellRecord]) 
     if best is None:
         return []
     service = records[best.index].latency.service
-    where = f"{best.precision} batch={best.batch} concurrency={best.concurrency}"
+    where = f"{precision_text(records[best.index])} batch={best.batch} concurrency={best.concurrency}"
     latency = f"p50 {percentile_text(service, 'p50')}, p99 {percentile_text(service, 'p99')}"
     return [f"{label + ':':<22} {throughput_text(best.throughput_items_s):>8} items/s at {where}; {latency}"]
 

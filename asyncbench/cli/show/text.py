@@ -26,10 +26,19 @@ def percentile_text(block: LatencyBlock | None, name: str) -> str:
     return f"(needs {missing.needs_more:,} more)" if missing else "-"
 
 
+def precision_text(record: CellRecord) -> str:
+    """Return `fp16`, or what a file computes in where nobody asked for that: `fp32 asked, int8 in the graph`.
+
+    A float graph that was made narrower, as was asked, is no surprise.
+    """
+    asked, in_graph = str(record.precision), record.graph_precision
+    return asked if in_graph in (None, asked, "fp32") else f"{asked} asked, {in_graph} in the graph"
+
+
 def cell_line(record: CellRecord, total: int) -> str:
     """Return one line for people about a cell that ended."""
     service = record.latency.service
-    name = f"{record.precision} b={record.batch} c={record.concurrency}"
+    name = f"{precision_text(record)} b={record.batch} c={record.concurrency}"
     parts = [f"[{record.index + 1}/{total}] {name:<16}"]
     if record.throughput_items_s is not None or record.accuracy is None:
         parts[0] += f" {throughput_text(record.throughput_items_s):>8} items/s"
