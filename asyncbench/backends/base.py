@@ -46,6 +46,8 @@ class EngineRequest:
         max_concurrency: The most lanes that the sweep will ask for at once.
         calibration_path: For int8: a calibration table or cache; None where the graph is quantized itself.
         may_build: Whether an engine that is not there may be built, which takes minutes; else it is refused.
+        model_hash: What the model is known by, where that was found out already: hashing gigabytes takes seconds.
+        graph_precision: In which precision the file computes, such as `int8`; None where that is not known.
     """
 
     model_name: str
@@ -56,6 +58,8 @@ class EngineRequest:
     max_concurrency: int
     calibration_path: Path | None = None
     may_build: bool = True
+    model_hash: str | None = None
+    graph_precision: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ from asyncbench.calibration.table_file import read_calibration, require_calibrat
 from asyncbench.calibration.whole_file import create_folder
 from asyncbench.clock import now_ns
 from asyncbench.errors import BackendUnavailableError
-from asyncbench.file_hash import sha256_of
 from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.models.model_hash import model_sha256
 from asyncbench.sweep.cell import Precision
 from asyncbench.telemetry.host import cpu_name
 
@@ -31,7 +31,7 @@ _ARENA_GROWTH = 2  # the arena asks the system for powers of two: up to twice wh
 
 
 class OnnxRuntimeBackend:
-    """ONNX Runtime on the CPU, in fp32, or in int8 with a calibration.
+    """ONNX Runtime on the CPU, in the precision of the file, or in int8 with a calibration.
 
     Args:
         quantized_folder: Where int8 networks are written; None where there is no need for any.
@@ -55,7 +55,8 @@ class OnnxRuntimeBackend:
                 f"onnxruntime runs on the CPU here, --device {request.device!r} was asked for",
                 remedy="use --device cpu, or --backend tensorrt",
             )
-        if request.precision is not Precision.FP32 and request.calibration_path is None:
+        is_in_file = (request.graph_precision or "").split(" ")[0] == request.precision
+        if request.precision is not Precision.FP32 and request.calibration_path is None and not is_in_file:
             raise BackendUnavailableError(
                 f"onnxruntime runs a model in the precision of its file, {request.precision} was asked for",
                 remedy="use --precision fp32, int8 with --calibration, or --backend tensorrt",
@@ -64,19 +65,19 @@ class OnnxRuntimeBackend:
         yield OnnxRuntimeEngine(model, facts=self._facts(model))
 
     def _load(self, request: EngineRequest) -> LoadedModel:
-        path = request.model_path
+        path, model_hash = request.model_path, request.model_hash
         if request.calibration_path is not None:
-            path = self._quantized(path, request.calibration_path)
-        return load_model(path, batches=request.batches, intra_op_threads=self._intra_op_threads)
+            path, model_hash = self._quantized(path, request.calibration_path), None
+        return load_model(path, batches=request.batches, intra_op_threads=self._intra_op_threads, model_hash=model_hash)
 
     def _quantized(self, path: Path, calibration_path: Path) -> Path:
         if self._quantized_folder is None:
             raise BackendUnavailableError("int8 networks have no folder here", remedy="use --precision fp32")
         require_calibration(calibration_path)
         create_folder(self._quantized_folder)
-        key = sha256_of([path, calibration_path])[:32]
-        quantized = self._quantized_folder / f"{path.stem}-{key}.onnx"
         table = read_calibration(calibration_path)
+        key = model_sha256(path, beside=(calibration_path,))[:32]
+        quantized = self._quantized_folder / f"{path.stem}-{key}.onnx"
         write_quantized_model(path, table, quantized, source=str(calibration_path))
         return quantized
 

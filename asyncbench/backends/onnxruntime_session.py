@@ -15,7 +15,7 @@ import onnxruntime as ort
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.clock import now_ns
 from asyncbench.errors import BadInputError
-from asyncbench.file_hash import sha256_of
+from asyncbench.models.model_hash import model_sha256
 
 _LOG_NOTHING = 4  # what goes wrong is raised as an exception; the native logger would say it a second time on stderr
 _DTYPES = {
@@ -50,16 +50,21 @@ class LoadedModel:
     activation_bytes: int
 
 
-def load_model(path: Path, *, batches: tuple[int, ...], intra_op_threads: int) -> LoadedModel:
+def load_model(
+    path: Path, *, batches: tuple[int, ...], intra_op_threads: int, model_hash: str | None = None
+) -> LoadedModel:
     """Open the model and run it once, at batch 1 if it can, on zeros. Blocks: call it on a thread.
 
     The inference finds the shapes of the outputs, which a graph need not state, and fails now rather than in a cell.
 
+    Args:
+        model_hash: What the model is known by; None to find it out.
+
     Raises:
         BadInputError: Not a file, not a model, or not one that these batches can be asked of.
     """
+    model_hash = model_hash or model_sha256(path)
     try:
-        model_hash = sha256_of([path])
         started_at_ns = now_ns()
         session = ort.InferenceSession(path, _session_options(intra_op_threads), providers=["CPUExecutionProvider"])
         load_ns = now_ns() - started_at_ns

@@ -15,10 +15,9 @@ from asyncbench.datasets.subset import choose, parse_subset
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import ModelInfo, find_model
 from asyncbench.models.graphs import write_model
-from asyncbench.models.identification import identify
+from asyncbench.models.identification import known_as, require_known
 from asyncbench.models.inspection import ModelFacts, inspect_model
 from asyncbench.models.preparation import Float32Array, prepare, read_image
-from asyncbench.models.recipe import Layout
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.units import counted
 
@@ -93,31 +92,14 @@ def _network(config: SweepConfig, model_folder: Path) -> tuple[ModelFacts, Model
     if config.model_file is None:
         return inspect_model(write_model(config.model, model_folder, config.seed)), find_model(config.model)
     facts = inspect_model(Path(config.model_file))
-    known = identify(facts)
-    info = find_model(config.model) if config.model_named else known
-    if info is None:
+    found = known_as(facts, name=config.model if config.model_named else None)
+    known = require_known(facts, found, purpose="calibrating needs to know how its pictures are prepared")
+    if facts.inputs[0].dtype != "float32":
         raise BadInputError(
-            f"{facts.path} is no network that is known, so how its pictures are prepared is not either",
-            remedy="name it: mobilenet, resnet50, ssdmobilenet",
+            f"{facts.path} takes {facts.inputs[0].dtype}, and a network is calibrated in float32",
+            remedy="give the float32 network that it was made from",
         )
-    if known is not None and known.name != info.name:
-        raise BadInputError(
-            f"{facts.path} is the network {known.name}, and {info.name} wants other pictures",
-            remedy=f"name {known.name}, or another file with --model",
-        )
-    _check_input(facts, info)
-    return facts, info
-
-
-def _check_input(facts: ModelFacts, info: ModelInfo) -> None:
-    height, width = info.recipe.height, info.recipe.width
-    shape = (height, width, 3) if info.recipe.layout is Layout.NHWC else (3, height, width)
-    if [(spec.item_shape, spec.dtype) for spec in facts.inputs] != [(shape, "float32")]:
-        takes = ", ".join(f"{spec.item_shape} {spec.dtype}" for spec in facts.inputs)
-        raise BadInputError(
-            f"{facts.path} takes {takes}, the pictures of {info.name} are {shape} float32",
-            remedy="name the network that the file is of",
-        )
+    return facts, known.info
 
 
 def _batches(

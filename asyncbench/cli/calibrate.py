@@ -36,6 +36,9 @@ def calibrate(
     path = output or Path(f"{config.model_label}.calibration.json")
     refuse_present(path, forced=force)
     console = people_console()
+    if config.model_file is None:
+        text = f"the weights of the built-in {config.model} are random: the table is good for its speed alone"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("calibrating", total=None)
         table = calibrate_on_pictures(

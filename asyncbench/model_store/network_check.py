@@ -9,7 +9,9 @@ from onnx import ModelProto, external_data_helper
 
 from asyncbench.errors import BadInputError
 from asyncbench.model_store.published import PublishedWeights
-from asyncbench.models.identification import identify
+from asyncbench.models.catalog import find_model
+from asyncbench.models.graph_walk import tensors_of
+from asyncbench.models.identification import check_architecture, identify
 from asyncbench.models.inspection import inspect_model
 from asyncbench.models.onnx_file import read_without_weights
 
@@ -39,24 +41,22 @@ def check_network(path: Path, weights: PublishedWeights) -> NetworkCheck:
     _check_whole(model, path)
     published = weights.outputs == {output.name for output in model.graph.output}
     try:
-        known = identify(inspect_model(path))
+        facts = inspect_model(path)
     except BadInputError as error:
         if not published:
             raise
         return NetworkCheck(network=None, published=True, complaint=error.message.replace(str(path), "it"))
-    if not published and (known is None or known.name != weights.model):
-        found = f"the network {known.name}" if known else "none of the built-in networks"
-        raise BadInputError(
-            f"{path} is not {weights.model} but {found}",
-            remedy="name another file, or run this one as it is with sweep --model",
-        )
+    if not published:
+        remedy = "name another file, or run this one as it is with sweep --model"
+        check_architecture(facts, find_model(weights.model), remedy=remedy)
+    known = identify(facts)
     return NetworkCheck(network=known.name if known else None, published=published)
 
 
 def _check_whole(model: ModelProto, path: Path) -> None:
     if not model.opset_import:  # it is written behind the graph: a file that ends right after the graph lacks it
         raise BadInputError(f"{path} is cut off behind its graph", remedy="download it again")
-    if any(external_data_helper.uses_external_data(tensor) for tensor in model.graph.initializer):
+    if any(external_data_helper.uses_external_data(tensor) for tensor in tensors_of(model)):
         raise BadInputError(
             f"{path} keeps weights in other files, which are not kept with it",
             remedy="save it as one file, or run it where it is with sweep --model",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto, external_data_helper, shape_inference
+from onnx import TensorProto, shape_inference
 
 from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
-from asyncbench.file_hash import sha256_of
+from asyncbench.models.model_hash import model_sha256
 from asyncbench.models.multiply_accumulates import Shapes, count_multiply_accumulates
 from asyncbench.models.onnx_file import read_without_weights
 from asyncbench.models.tensor_specs import dimensions, find_batch_dimension, graph_inputs, input_spec, output_spec
@@ -26,7 +26,7 @@ class ModelFacts:
     """A network, as its file describes it.
 
     Attributes:
-        sha256: Of the file, and of its external data after it where it has any.
+        sha256: What it is known by; see `model_sha256`.
         fixed_batch: The only batch that it can run; None where the batch is free.
         multiply_accumulates: Of one item, in convolutions and matrix products; None where a node cannot be counted.
         parameters: Elements of all initializers but the 64-bit integers, which are shapes and indices.
@@ -48,7 +48,7 @@ def inspect_model(path: Path) -> ModelFacts:
         BadInputError: It is missing, not ONNX, lacks its external data, or its batch axis cannot be told.
     """
     model = read_without_weights(path)
-    data_files = _external_files(model, path)
+    sha256 = model_sha256(path)
     inputs = graph_inputs(model)
     batch = find_batch_dimension(inputs, path)
     fixed_batch = batch if isinstance(batch, int) else None
@@ -58,7 +58,7 @@ def inspect_model(path: Path) -> ModelFacts:
     total = count_multiply_accumulates(model.graph, shapes)
     return ModelFacts(
         path=path,
-        sha256=sha256_of((path, *data_files)),
+        sha256=sha256,
         inputs=specs,
         outputs=tuple(
             output_spec(value, inferred=shapes.get(value.name), batch=probe, path=path) for value in model.graph.output
@@ -81,20 +81,6 @@ def check_batches(facts: ModelFacts, batches: Iterable[int]) -> None:
             f"{facts.path} runs at batch {facts.fixed_batch} only, not at {', '.join(map(str, refused))}",
             remedy=f"use --batch {facts.fixed_batch}, or export it with a free first axis",
         )
-
-
-def _external_files(model: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
-    names = set()
-    for tensor in model.graph.initializer:
-        if external_data_helper.uses_external_data(tensor):
-            names.add(external_data_helper.ExternalDataInfo(tensor).location)
-    files = tuple(path.parent / name for name in sorted(names))
-    for file in files:
-        if not file.is_file():
-            raise BadInputError(
-                f"{path} keeps weights in {file}, which is missing", remedy="put that file beside the model"
-            )
-    return files
 
 
 def _infer_shapes(model: onnx.ModelProto, path: Path, *, batch: int) -> Shapes:

@@ -23,16 +23,32 @@ class _Message(Enum):
     NODE = "NodeProto"
     ATTRIBUTE = "AttributeProto"
     TENSOR = "TensorProto"
+    SPARSE_TENSOR = "SparseTensorProto"
+    FUNCTION = "FunctionProto"
+    TRAINING = "TrainingInfoProto"
 
 
 # Field numbers of onnx.proto; wire format: protobuf.dev/programming-guides/encoding.
 _NESTED = {
     (_Message.MODEL, 7): _Message.GRAPH,
+    (_Message.MODEL, 20): _Message.TRAINING,
+    (_Message.MODEL, 25): _Message.FUNCTION,
+    (_Message.TRAINING, 1): _Message.GRAPH,
+    (_Message.TRAINING, 2): _Message.GRAPH,
+    (_Message.FUNCTION, 7): _Message.NODE,
+    (_Message.FUNCTION, 11): _Message.ATTRIBUTE,
     (_Message.GRAPH, 1): _Message.NODE,
     (_Message.GRAPH, 5): _Message.TENSOR,
+    (_Message.GRAPH, 15): _Message.SPARSE_TENSOR,
     (_Message.NODE, 5): _Message.ATTRIBUTE,
     (_Message.ATTRIBUTE, 5): _Message.TENSOR,
     (_Message.ATTRIBUTE, 6): _Message.GRAPH,
+    (_Message.ATTRIBUTE, 10): _Message.TENSOR,
+    (_Message.ATTRIBUTE, 11): _Message.GRAPH,
+    (_Message.ATTRIBUTE, 22): _Message.SPARSE_TENSOR,
+    (_Message.ATTRIBUTE, 23): _Message.SPARSE_TENSOR,
+    (_Message.SPARSE_TENSOR, 1): _Message.TENSOR,
+    (_Message.SPARSE_TENSOR, 2): _Message.TENSOR,
 }
 _TENSOR_DATA_FIELDS = frozenset({4, 5, 6, 7, 9, 10, 11})
 _CONTINUES = 0x80  # the bit of a varint's byte that says: another one follows

@@ -69,6 +69,9 @@ class CellRecord(_Record):
     device: str
     backend: str
     precision: Precision
+    """The one that was asked for."""
+    graph_precision: Text | None = None
+    """The one that the model's file computes in, such as `int8`: most of its weights. Null where it is not known."""
     batch: PositiveInt
     """Items of one inference."""
     concurrency: PositiveInt
@@ -120,6 +123,8 @@ class CellRecord(_Record):
     """The quality of the same engine at this batch, on a labelled data set."""
     engine_hash: str | None = None
     """SHA-256 of the plan, or of the model where there is no plan."""
+    model_hash: str | None = None
+    """SHA-256 of the model's file and of the files that its weights lie in. Null where there is no model."""
     switch_ns: NonNegativeInt | None = None
     """From the request for the cell to its first inference: lanes, inputs, the reference output."""
     facts: Facts = Field(default_factory=dict)

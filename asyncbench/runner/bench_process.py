@@ -144,9 +144,12 @@ class BenchProcess:
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._tell(EngineNotice(text=unused, lasting=True))
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
-        data = await trio.to_thread.run_sync(open_labelled_data, config, subject.info, request.precision)
+        data = await trio.to_thread.run_sync(open_labelled_data, config, subject, request.precision)
         if data is None and config.mode is Mode.ACCURACY:
             raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
+        if data is not None and not subject.recognized:
+            text = f"{subject.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
+            await self._tell(EngineNotice(text=text))
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
         memory = await engine.read_memory()
@@ -169,7 +172,10 @@ class BenchProcess:
             ),
             inputs=inputs,
             quality=None if data is None else self._quality(data, backend, wanted),
-            outputs=OutputCheck(subject.count_labels, foreign=await self._foreign(backend, wanted, inputs)),
+            outputs=OutputCheck(
+                subject.count_labels, foreign=await self._foreign(backend, wanted, inputs), graph=subject.graph
+            ),
+            subject=subject,
         )
         return EngineOpened(
             device=device_facts(engine.facts),

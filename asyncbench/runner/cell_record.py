@@ -27,7 +27,12 @@ from asyncbench.sweep.cell import Cell, Driver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFrame:
-    """What every record of a cell carries, measured or not."""
+    """What every record of a cell carries, measured or not.
+
+    Attributes:
+        model_hash: What the model is known by; None where there is none.
+        graph_precision: In which precision the model's file computes; None where that is not known.
+    """
 
     sweep_id: str
     index: int
@@ -37,6 +42,8 @@ class CellFrame:
     policy: CellPolicy
     forecast: MemoryForecast
     started_at: str
+    model_hash: str | None = None
+    graph_precision: str | None = None
 
     def record(self, *, status: Status, reasons: list[Reason], **measured: object) -> CellRecord:
         """Return the record of this cell with what was measured filled in."""
@@ -56,6 +63,8 @@ class CellFrame:
             "driver": self.policy.driver,
             "input": self.policy.input_kind,
             "engine_hash": self.engine.engine_hash,
+            "model_hash": self.model_hash,
+            "graph_precision": self.graph_precision,
             "memory": self.memory(),
         }
         return CellRecord.model_validate(values | measured)
@@ -113,6 +122,7 @@ def measured_record(frame: CellFrame, ran: AdmittedCell) -> CellRecord:
             "runner_ns_per_inference": _runner_ns(seen),
         }
     reasons = [Reason(code=reason.code, text=reason.text) for reason in verdict.reasons]
+    reasons += seen.outputs.notes if seen.outputs else ()
     reasons += memory_reasons(ran, concurrency=frame.cell.concurrency)
     if not _starved(seen):
         return frame.record(status=verdict.status, reasons=reasons, **measured)

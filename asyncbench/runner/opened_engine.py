@@ -31,6 +31,7 @@ class OpenedEngine:
     inputs: InputSupply
     outputs: OutputCheck
     quality: QualityCheck | None
+    subject: Subject
 
     def frame(self, request: RunCell) -> CellFrame:
         """Return what every record of a cell on this engine carries."""
@@ -50,6 +51,8 @@ class OpenedEngine:
             policy=self.policy,
             forecast=self.desk.forecast(batch=cell.batch, lanes=cell.concurrency),
             started_at=utc_now_text(),
+            model_hash=self.subject.model_hash,
+            graph_precision=self.subject.graph.precision,
         )
 
 
@@ -70,8 +73,11 @@ def engine_facts(
     return {
         "model": request.config.model_label,
         "known_as": subject.info.name if subject.info else None,
+        "recognized": subject.recognized if subject.info else None,
         "precision": str(request.precision),
+        "graph_precision": subject.graph.precision,
         "engine_hash": facts.engine_hash,
+        "model_hash": subject.model_hash,
         "load_ns": facts.load_ns,
         "inputs": [_tensor(spec) for spec in facts.inputs],
         "outputs": [_tensor(spec) for spec in facts.outputs],

@@ -21,6 +21,8 @@ from asyncbench.datasets.opening import open_dataset
 from asyncbench.datasets.subset import choose, parse_subset
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import ModelInfo, Task
+from asyncbench.models.identification import require_known
+from asyncbench.models.inspection import inspect_model
 from asyncbench.quality.box_metrics import box_metrics
 from asyncbench.quality.classification import class_metrics, read_top_labels
 from asyncbench.quality.coco_truth import read_coco_truth
@@ -28,9 +30,10 @@ from asyncbench.quality.detection import PictureTruth, read_detections
 from asyncbench.quality.drift import output_drift, split_items
 from asyncbench.results.accuracy import Accuracy, Metric, MetricName, OutputDrift, PublishedFigure, SkippedItem
 from asyncbench.runner.accuracy_run import ItemBatch, run_accuracy
-from asyncbench.runner.foreign_reference import reference_request
+from asyncbench.runner.foreign_reference import reference_name, reference_request
+from asyncbench.runner.subject import Subject
 from asyncbench.sweep.cell import Precision
-from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.config import BackendChoice, SweepConfig
 from asyncbench.units import counted
 
 # Outputs of so many items are held whole against the reference's.
@@ -50,7 +53,7 @@ class LabelledData:
 
     Attributes:
         truth: What was marked in each picture; None where the items have classes instead.
-        published: Of the network's published weights, where those are used.
+        published: Of the network's published weights; nothing where the file only takes the same pictures.
         overlapping: Images that the calibration has seen too, counted although that was asked for; None where the
             calibration does not say what it has seen.
     """
@@ -64,18 +67,16 @@ class LabelledData:
     overlapping: int | None = 0
 
 
-def open_labelled_data(config: SweepConfig, info: ModelInfo | None, precision: Precision) -> LabelledData | None:
+def open_labelled_data(config: SweepConfig, subject: Subject, precision: Precision) -> LabelledData | None:
     """Return the data set of a sweep, or None where it asks for no accuracy. Blocking: reads lists, hashes images.
 
     Raises:
-        BadInputError: It cannot be used for this network, or the calibration has seen some of it.
+        BadInputError: The network has no accuracy, the data set cannot be used for it, or the calibration has seen
+            some of it.
     """
     if config.dataset is None:
         return None
-    if info is None:
-        raise BadInputError(
-            "accuracy can only be told of a network that is known", remedy="name it: mobilenet, resnet50, ssdmobilenet"
-        )
+    info = _need_trained(config, subject)
     truth = None if config.truth is None else Path(config.truth)
     dataset = open_dataset(Path(config.dataset), truth=truth)
     if config.subset is not None:
@@ -96,7 +97,7 @@ def open_labelled_data(config: SweepConfig, info: ModelInfo | None, precision: P
         subset_sha256=selection_sha256(dataset),
         info=info,
         truth=marked,
-        published=info.published if config.model_file is not None else {},
+        published=info.published if subject.recognized else {},
         overlapping=_overlapping(config, dataset) if precision is Precision.INT8 else 0,
     )
 
@@ -107,6 +108,21 @@ def _marked(dataset: Dataset) -> dict[str, PictureTruth] | None:
         return None
     marked = read_coco_truth(dataset.truth)
     return {item.name: marked[item.marked_name] for item in dataset.items if item.marked_name is not None}
+
+
+def _need_trained(config: SweepConfig, subject: Subject) -> ModelInfo:
+    """Return the network that a file is taken for; refuse one whose answers mean nothing, or nothing that is known."""
+    if config.backend is BackendChoice.SIMULATED:
+        raise BadInputError("a simulated network has no accuracy", remedy="choose another --backend")
+    if config.model_file is None:
+        raise BadInputError(
+            f"the weights of the built-in {config.model} are random, and so would its accuracy be",
+            remedy=f"name a file with trained weights with --model; asyncbench models pull {config.model} fetches one",
+        )
+    if subject.info is not None:
+        return subject.info
+    facts = inspect_model(subject.path)
+    return require_known(facts, None, purpose="accuracy needs to know what its outputs mean").info
 
 
 def _overlapping(config: SweepConfig, dataset: Dataset) -> int | None:
@@ -180,7 +196,7 @@ class QualityCheck:
             request = reference_request(self._request, batch=batch, lanes=REFERENCE_LANES)
             async with self._reference.open_engine(request) as engine:
                 self._standard = _Standard(
-                    name=f"{engine.facts.backend} {engine.facts.backend_version} in fp32",
+                    name=reference_name(engine.facts, request),
                     answers=await self._answers(engine, batch=batch, lanes=REFERENCE_LANES, note=note, skipped=[]),
                     outputs=await self._outputs(engine, batch=batch, lanes=1),
                 )

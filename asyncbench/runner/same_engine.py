@@ -26,7 +26,9 @@ def check_same_engine(done: Iterable[CellRecord], engine: Mapping[str, JsonValue
     """
     for record in done:
         has_plan = record.backend in _BACKENDS_WITH_PLANS
-        if not has_plan and record.engine_hash not in (None, engine["engine_hash"]):
+        other_engine = not has_plan and record.engine_hash not in (None, engine["engine_hash"])
+        # Files of before have no such hash: then the engine's alone tells.
+        if other_engine or record.model_hash not in (None, engine.get("model_hash")):
             raise BadInputError(f"{record.model} is another model than in the results file", remedy=_REMEDY)
         if record.accuracy is not None and record.accuracy.subset_hash != engine["subset_hash"]:
             raise BadInputError(

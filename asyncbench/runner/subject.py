@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from asyncbench.backends.base import AnyArray, EngineRequest, TensorSpec
-from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import ModelInfo, find_model
+from asyncbench.models.graph_facts import GraphFacts, read_graph_facts
 from asyncbench.models.graphs import write_model
-from asyncbench.models.identification import identify
+from asyncbench.models.identification import known_as
 from asyncbench.models.inputs import check_inputs, find_images, make_inputs, sample_image_folder
 from asyncbench.models.inspection import check_batches, inspect_model
 from asyncbench.models.label_check import check_labels, read_labels
+from asyncbench.models.model_hash import model_sha256
 from asyncbench.sweep.cell import InputKind, Precision
 from asyncbench.sweep.config import SweepConfig
 
@@ -42,13 +43,18 @@ class Subject:
 
     Attributes:
         info: What is known of the network; None for one that we do not know.
+        recognized: Whether the file has that network's architecture; else the user said that it is one.
         pictures: What `--input images` uses.
+        model_hash: What the model is known by; None where there is none.
     """
 
     config: SweepConfig
     path: Path
     info: ModelInfo | None
     pictures: Pictures
+    recognized: bool = True
+    model_hash: str | None = None
+    graph: GraphFacts = field(default_factory=GraphFacts)
 
     def request(self, *, precision: Precision, device: str, may_build: bool = True) -> EngineRequest:
         """Return what to ask of the backend."""
@@ -61,6 +67,8 @@ class Subject:
             max_concurrency=max(self.config.concurrency),
             calibration_path=self._calibration_path(precision),
             may_build=may_build,
+            model_hash=self.model_hash,
+            graph_precision=self.graph.precision,
         )
 
     def _calibration_path(self, precision: Precision) -> Path | None:
@@ -113,18 +121,26 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
     if config.model_file is None:
         info = find_model(config.model)
         path = write_model(config.model, model_folder, config.seed)
-        return Subject(config=config, path=path, info=info, pictures=pictures)
+        return Subject(
+            config=config,
+            path=path,
+            info=info,
+            pictures=pictures,
+            model_hash=model_sha256(path),
+            graph=read_graph_facts(path),
+        )
     facts = inspect_model(Path(config.model_file))
     check_batches(facts, config.batch)
-    known = identify(facts)
-    if config.model_named:
-        named = find_model(config.model)
-        if known is not None and known is not named:
-            raise BadInputError(
-                f"{config.model_file} is {known.name}, not {named.name}", remedy=f"name it {known.name}, or nothing"
-            )
-        known = named
-    subject = Subject(config=config, path=facts.path, info=known, pictures=pictures)
+    known = known_as(facts, name=config.model if config.model_named else None)
+    subject = Subject(
+        config=config,
+        path=facts.path,
+        info=known.info if known else None,
+        pictures=pictures,
+        recognized=known is None or known.recognized,
+        model_hash=facts.sha256,
+        graph=read_graph_facts(facts.path),
+    )
     if (labels_file := subject.labels_file()) is not None:
         read_labels(labels_file)  # what is wrong with it is bad input, and no error of the first cell
     return subject

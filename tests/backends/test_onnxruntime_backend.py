@@ -59,6 +59,23 @@ async def test_a_precision_other_than_that_of_the_file_is_refused(tmp_path):
     assert "--precision fp32" in await refusal_of(request, BackendUnavailableError)
 
 
+async def test_the_precision_that_the_graph_has_may_be_asked_for(tmp_path):
+    request = request_for(write_relu(tmp_path / "relu.onnx"), precision=Precision.FP16)
+
+    for found in ("fp16", "fp16 (62 % of the weights)"):
+        async with OnnxRuntimeBackend().open_engine(dataclasses.replace(request, graph_precision=found)) as engine:
+            assert engine.facts.engine_hash
+    for found in (None, "fp32", "fp32 with fp16 weights"):
+        await refusal_of(dataclasses.replace(request, graph_precision=found), BackendUnavailableError)
+
+
+async def test_a_hash_that_is_known_is_not_worked_out_again(tmp_path):
+    request = dataclasses.replace(request_for(write_relu(tmp_path / "relu.onnx")), model_hash="known")
+
+    async with OnnxRuntimeBackend().open_engine(request) as engine:
+        assert engine.facts.engine_hash == "known"
+
+
 @pytest.mark.parametrize("content", [b"", b"hello world", b"\x08\x08"], ids=["empty", "text", "no graph"])
 async def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "bad.onnx"

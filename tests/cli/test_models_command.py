@@ -151,7 +151,7 @@ def test_a_copy_of_another_network_is_refused(tool):
 
     done = tool.run("models", "pull", "mobilenet", "--from", copy, check_code=2)
 
-    assert "copy.onnx is not mobilenet but none of the built-in networks" in done.stderr
+    assert "copy.onnx is not MobileNet v1 1.0 224: its input is" in done.stderr
 
 
 def test_a_frozen_graph_is_refused_with_the_command_that_converts_it(tool):

@@ -47,7 +47,7 @@ async def test_keeping_it_twice_changes_nothing(folder, weights, copy):
 
 
 async def test_another_network_is_refused(folder, copy):
-    with pytest.raises(BadInputError, match=r"downloads\.onnx is not mobilenet but none of the built-in networks"):
+    with pytest.raises(BadInputError, match=r"downloads\.onnx is not MobileNet v1 1\.0 224: its input is"):
         await keep_copy(folder, find_published("mobilenet"), copy, say=silent)
 
     assert find_weights(folder, "mobilenet") is None

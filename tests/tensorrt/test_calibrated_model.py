@@ -75,6 +75,28 @@ def test_a_builder_without_calibrators_gets_a_quantized_graph(network, table_pat
 
 
 @pytest.mark.parametrize("flavour", [OLD, NEW])
+def test_weights_in_another_file_are_part_of_what_an_int8_file_is_known_by(network, tmp_path, flavour):
+    model, outside = onnx.load(str(network)), tmp_path / "outside.onnx"
+    onnx.save(model, outside, save_as_external_data=True, location="w.bin", size_threshold=0)
+    (name,) = (value.name for value in model.graph.input)
+    noise = np.random.default_rng(0).standard_normal((2, 3, 8, 8), dtype=np.float32)
+    batch = CalibrationBatch(inputs={name: noise}, images=(ImageHash(name="a.jpg", sha256="0" * 64),))
+    calibrated = calibrate(
+        outside, [batch], method=Method(name=MethodName.MIN_MAX), recipe=None, on_progress=lambda _: None
+    )
+    free = dataclasses.replace(calibrated, model_sha256=None)  # as a cache of TensorRT, which names no model
+    write_table(free, tmp_path / "free.json")
+    made = []
+    for _ in range(2):
+        made.append(calibrated_model(outside, tmp_path / "free.json", flavour, folder=tmp_path / "kept"))
+        weights = np.fromfile(tmp_path / "w.bin", np.float32)
+        (2 * weights).tofile(tmp_path / "w.bin")
+
+    names = {one.calibration_cache_path or one.model_path for one in made}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("flavour", [OLD, NEW])
 def test_a_table_of_another_model_is_refused_before_anything_is_built(write_network, table_path, tmp_path, flavour):
     other = write_network(name="other", operator="Sigmoid")
 

@@ -13,8 +13,7 @@ from asyncbench.calibration.quantized_graph import write_quantized_model
 from asyncbench.calibration.table import check_table
 from asyncbench.calibration.table_file import is_legacy_cache, read_calibration, require_calibration
 from asyncbench.calibration.whole_file import create_folder
-from asyncbench.file_hash import sha256_of
-from asyncbench.models.inspection import inspect_model
+from asyncbench.models.model_hash import model_sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,7 @@ def calibrated_model(model_path: Path, calibration_path: Path, flavour: Flavour,
     """
     require_calibration(calibration_path)
     create_folder(folder)
-    key = sha256_of([model_path, calibration_path])[:32]
+    key = model_sha256(model_path, beside=(calibration_path,))[:32]
     if not flavour.has_calibrators:
         out_path = folder / f"{key}.onnx"
         write_quantized_model(model_path, read_calibration(calibration_path), out_path, source=str(calibration_path))
@@ -55,8 +54,7 @@ def _write_cache(model_path: Path, calibration_path: Path, flavour: Flavour, cac
     """Write the calibration with the head that this TensorRT looks for: it ignores any other."""
     table = read_calibration(calibration_path)
     foreign = foreign_tensors(load_float_network(model_path).graph, table.ranges)
-    model_sha256 = inspect_model(model_path).sha256
-    check_table(table, source=str(calibration_path), model_sha256=model_sha256, foreign=foreign)
+    check_table(table, source=str(calibration_path), model_sha256=model_sha256(model_path), foreign=foreign)
     if is_legacy_cache(calibration_path):  # not by way of the table, which lacks what only TensorRT knows
         cache = for_builder(read_cache(calibration_path), flavour.version)
     else:

@@ -50,7 +50,8 @@ def _best(cells: Collection[CellRecord], stand: LimitedCells, limit: LatencyLimi
     if best is None:
         return [_none_below(stand, limit)]
     label = f"best with {limit.percentile} <= {format_duration(limit.limit_ns)}:"
-    where = point_text(best, axes=f"batch={best.batch} concurrency={best.concurrency}", named=named)
+    record = next(each for each in cells if each.index == best.index)
+    where = point_text(record, axes=f"batch={best.batch} concurrency={best.concurrency}", named=named)
     latency = f"its {limit.percentile} is {format_duration(best.latency_ns)}"
     sure = f"{format_duration(best.latency_high_ns or best.latency_ns)} at the upper end of its 95 % interval"
     return [f"{label:<22} {throughput_text(best.throughput_items_s):>8} items/s at {where}; {latency}, {sure}"]

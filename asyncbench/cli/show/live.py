@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +13,7 @@ from rich.table import Table
 from asyncbench.cli.show.pace import Pace
 from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.surface import Point, surface_table
-from asyncbench.cli.show.text import engine_text
+from asyncbench.cli.show.text import engine_text, precision_text
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.runner.messages import CellProgress
@@ -128,8 +128,12 @@ class LiveListener:
             batches=batches[first : first + room],
             concurrencies=sorted({cell.concurrency for cell in same.values()}),
             running=_point(now) if self._running is not None else None,
-            title=f"items/s, {engine_text(now)}",
+            title=f"items/s, {engine_text(now, precision=self._precision_text(now, same))}",
         )
+
+    def _precision_text(self, now: Cell, same: Iterable[int]) -> str:
+        known = (self._records[index] for index in same if index in self._records)
+        return next((precision_text(record) for record in known), str(now.precision))
 
     def _last_index(self) -> int:
         return max(self._records, default=0)

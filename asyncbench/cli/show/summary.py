@@ -70,7 +70,7 @@ def _best(label: str, best: BestCell | None, records: Mapping[int, CellRecord]) 
         return []
     service = records[best.index].latency.service
     axes = f"batch={best.batch} concurrency={best.concurrency}"
-    where = point_text(best, axes=axes, named=told_apart_by(records.values()))
+    where = point_text(records[best.index], axes=axes, named=told_apart_by(records.values()))
     latency = f"{percentile_text(service, 'p50')}, {percentile_text(service, 'p99')}"
     return [f"{label + ':':<22} {throughput_text(best.throughput_items_s):>8} items/s at {where}; {latency}"]
 

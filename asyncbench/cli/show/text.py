@@ -9,7 +9,7 @@ from asyncbench.measurement.status import Status
 from asyncbench.models.picture_names import shown_name
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
-from asyncbench.results.record import BestCell, CellRecord
+from asyncbench.results.record import CellRecord
 from asyncbench.sweep.cell import AUTO_DEVICE, Cell
 from asyncbench.units import counted, format_duration, format_number
 
@@ -33,9 +33,9 @@ def percentile_text(block: LatencyBlock | None, name: str) -> str:
     return f"{name} needs {counted(missing.needs_more, 'more inference')}"
 
 
-def engine_text(cell: Cell) -> str:
-    """Return `resnet50 fp16 on cuda:0`, the device where one was chosen."""
-    return f"{cell.model} {cell.precision}" + ("" if cell.device == AUTO_DEVICE else f" on {cell.device}")
+def engine_text(cell: Cell, *, precision: str = "") -> str:
+    """Return `resnet50 fp16 on cuda:0`, the device where one was chosen; `precision` in other words than the axis'."""
+    return f"{cell.model} {precision or cell.precision}" + ("" if cell.device == AUTO_DEVICE else f" on {cell.device}")
 
 
 def told_apart_by(cells: Collection[Cell] | Collection[CellRecord]) -> frozenset[str]:
@@ -43,11 +43,20 @@ def told_apart_by(cells: Collection[Cell] | Collection[CellRecord]) -> frozenset
     return frozenset(key for key in ("model", "device") if len({getattr(cell, key) for cell in cells}) > 1)
 
 
-def point_text(point: CellRecord | BestCell, *, axes: str, named: Collection[str]) -> str:
+def precision_text(record: CellRecord) -> str:
+    """Return `fp16`, or what a file computes in where nobody asked for that: `fp32 asked, int8 in the graph`.
+
+    A float graph that was made narrower, as was asked, is no surprise.
+    """
+    asked, in_graph = str(record.precision), record.graph_precision
+    return asked if in_graph in (None, asked, "fp32") else f"{asked} asked, {in_graph} in the graph"
+
+
+def point_text(record: CellRecord, *, axes: str, named: Collection[str]) -> str:
     """Return `resnet50 fp16 b=1 c=4 on cuda:0`, model and device where they are among `named`."""
-    model = f"{point.model} " if "model" in named else ""
-    device = f" on {point.device}" if "device" in named else ""
-    return f"{model}{point.precision} {axes}{device}"
+    model = f"{record.model} " if "model" in named else ""
+    device = f" on {record.device}" if "device" in named else ""
+    return f"{model}{precision_text(record)} {axes}{device}"
 
 
 def cell_line(record: CellRecord, total: int, *, named: Collection[str] = ()) -> str:

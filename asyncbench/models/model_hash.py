@@ -1,0 +1,95 @@
+"""What a model is known by: the hash of its file and of every file that its weights lie in.
+
+Records, engine caches, calibration tables and `--resume` all go by it: two models with one hash are one model to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from pathlib import Path
+
+from onnx import ModelProto, TensorProto
+
+from asyncbench.errors import BadInputError
+from asyncbench.file_hash import sha256_of
+from asyncbench.files.user_file import require_regular_file
+from asyncbench.models.graph_walk import tensors_of
+from asyncbench.models.onnx_file import read_without_weights
+
+_PUT_BESIDE = "put that file beside the model"
+_SAVE_AGAIN = "save the model again, with its weights in its own folder or in the file itself"
+
+
+def model_sha256(path: Path, *, beside: tuple[Path, ...] = ()) -> str:
+    """Return what a model is known by. Blocking: reads all of it, a megabyte at a time.
+
+    The SHA-256 of the file where it holds its own weights. Otherwise that of a list: the hash of the file, and behind
+    it each external file once, sorted by the name that the model gives it, with its own hash.
+
+    Args:
+        beside: What else decides, such as a calibration: hashed as if it stood at the end of the file.
+
+    Raises:
+        BadInputError: It cannot be read, is not ONNX, or a file with its weights is missing or cannot be used.
+    """
+    external = external_files(read_without_weights(path), path)
+    try:
+        own = sha256_of((path, *beside))
+        if not external:
+            return own
+        lines = [own, *(f"{sha256_of([file])} {location}" for location, file in external.items())]
+    except OSError as error:
+        raise BadInputError(
+            f"cannot read {error.filename or path} ({error.strerror})", remedy="check that the file can be read"
+        ) from error
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def external_files(model: ModelProto, path: Path) -> dict[str, Path]:
+    """Return the files that hold weights of the model in `path`, by the names that it gives them, sorted.
+
+    Raises:
+        BadInputError: One is missing, no regular file, shorter than the weights in it, or not in the model's folder.
+    """
+    ends: dict[str, int] = {}
+    for tensor in tensors_of(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            location, end = _reference(tensor, path)
+            ends[location] = max(end, ends.get(location, 0))
+    return {location: _checked(path, location, end_bytes=end) for location, end in sorted(ends.items())}
+
+
+def _reference(tensor: TensorProto, path: Path) -> tuple[str, int]:
+    """Return the name of a tensor's file, and where the tensor ends in it as far as the model says."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    if not entries.get("location"):
+        raise BadInputError(
+            f"{path} keeps the weights {tensor.name!r} in another file and does not name it", remedy=_SAVE_AGAIN
+        )
+    # As onnx's own checker has it: a model from elsewhere must not read what it likes of this machine.
+    location = posixpath.normpath(entries["location"])
+    if location.startswith(("/", "../")) or location == "..":
+        raise BadInputError(
+            f"{path} keeps the weights {tensor.name!r} in {location!r}, which leaves the model's folder",
+            remedy=_SAVE_AGAIN,
+        )
+    try:
+        return location, int(entries.get("offset") or 0) + int(entries.get("length") or 0)
+    except ValueError as error:
+        raise BadInputError(
+            f"{path} does not say in numbers where the weights {tensor.name!r} lie in {location!r}", remedy=_SAVE_AGAIN
+        ) from error
+
+
+def _checked(path: Path, location: str, *, end_bytes: int) -> Path:
+    file = path.parent / location
+    if not file.exists():
+        raise BadInputError(f"{path} keeps weights in {file}, which is missing", remedy=_PUT_BESIDE)
+    require_regular_file(file, what=f"{path} keeps weights in", remedy=_PUT_BESIDE)
+    size_bytes = file.stat().st_size
+    if size_bytes < end_bytes:
+        raise BadInputError(
+            f"{path} keeps weights in {file}, which has {size_bytes} of {end_bytes} bytes", remedy=_PUT_BESIDE
+        )
+    return file
