@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +11,12 @@ import trio
 
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.backends.onnxruntime_session import LoadedModel, shrink_arena
-from asyncbench.errors import DoesNotFitError
+from asyncbench.errors import DoesNotFitError, LaneError
+
+# What Gather and its kin say in ONNX Runtime.
+_OUTSIDE_OF_TABLE = re.compile(
+    r"indices? .*out of (data )?bounds?(, idx=\S+ must be within the inclusive range \[\S+\])?"
+)
 
 
 class LaneBuffers:
@@ -35,7 +41,12 @@ class LaneBuffers:
 
     def run(self) -> None:
         """Run one inference on the calling thread; the interpreter lock is free meanwhile."""
-        self._model.session.run_with_iobinding(self._binding)
+        try:
+            self._model.session.run_with_iobinding(self._binding)
+        except Exception as error:  # onnxruntime's own errors have no base class but this one
+            if (refusal := _index_refusal(error)) is not None:
+                raise refusal from error
+            raise
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """Return copies of what the last inference wrote, each `(batch, *item_shape)`."""
@@ -82,6 +93,19 @@ class LaneBuffers:
             array = self._outputs[spec.name] = np.zeros((self._batch, *spec.item_shape), spec.dtype)
             binding.bind_output(spec.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         return binding
+
+
+def _index_refusal(error: Exception) -> LaneError | None:
+    """Return what to say of an input that is taken for an index and is none of its table.
+
+    Random integers are 0 and 1, and a table may have one row: the token types of RoBERTa, for one.
+    """
+    found = _OUTSIDE_OF_TABLE.search(str(error))
+    if found is None:
+        return None
+    return LaneError(
+        f"an integer of the input is no row of the table that it looks up ({found[0]})", remedy="use --input zeros"
+    )
 
 
 def _copy(array: AnyArray, spec: TensorSpec, batch: int) -> AnyArray:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, run_sweep
+from asyncbench.cli.settle import settle_defaults
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
 from asyncbench.runner.engine_group import engine_groups
@@ -144,9 +145,9 @@ def sweep(
             "cell_timeout": cell_timeout,
         }
     )
-    configs = read_configs(config, flags)
-    plan = make_plan(configs, output=output, resume=resume, log=log, verbose=verbose)
     console = Console(stderr=True)
+    configs = settle_defaults(read_configs(config, flags), console)
+    plan = make_plan(configs, output=output, resume=resume, log=log, verbose=verbose)
     if dry_run:
         return run_dry(plan.groups, console)
     return run_sweep(plan, console)

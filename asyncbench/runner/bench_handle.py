@@ -26,6 +26,7 @@ from asyncbench.runner.messages import (
     EngineOpened,
     Forecasts,
     Message,
+    NetworkInspected,
     Refused,
     to_line,
 )
@@ -34,7 +35,7 @@ from asyncbench.runner.messages import (
 CLOSE_LIMIT_S = 5.0
 _STDERR_LINES_KEPT = 20
 
-Answer: TypeAlias = EngineOpened | Refused | CellEnded | Forecasts
+Answer: TypeAlias = NetworkInspected | EngineOpened | Refused | CellEnded | Forecasts
 Progress: TypeAlias = CellProgress | EngineNotice
 ReadOom: TypeAlias = Callable[[], OomCount]
 _log = structlog.get_logger()

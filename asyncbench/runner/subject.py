@@ -11,9 +11,10 @@ from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import ModelInfo, find_model
 from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import identify
-from asyncbench.models.inputs import find_images, make_inputs, sample_image_folder
+from asyncbench.models.inputs import find_images, make_inputs, sample_image_folder, why_no_pictures
 from asyncbench.models.inspection import check_batches, inspect_model
 from asyncbench.models.label_check import check_labels
+from asyncbench.runner.messages import NetworkInspected
 from asyncbench.sweep.cell import InputKind, Precision
 from asyncbench.sweep.config import SweepConfig
 
@@ -99,6 +100,18 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
             )
         known = named
     return Subject(config=config, path=facts.path, info=known, images=images)
+
+
+def inspect_network(path: Path) -> NetworkInspected:
+    """Return what the ONNX file in `path` can be asked for. Blocking: reads files, hashes the model.
+
+    Raises:
+        BadInputError: The model cannot be used.
+    """
+    facts = inspect_model(path)
+    return NetworkInspected(
+        fixed_batch=facts.fixed_batch, fixed_by=facts.fixed_by, no_pictures=why_no_pictures(facts.inputs)
+    )
 
 
 def simulated_subject(config: SweepConfig) -> Subject:

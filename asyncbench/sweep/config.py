@@ -37,6 +37,8 @@ from asyncbench.sweep.stop import StopConfig
 from asyncbench.units import parse_duration_ns, parse_size_bytes
 
 MAX_CELLS = 100_000
+MAX_INTRA_OP_THREADS = 1024
+"""More than any machine has processors; so many that cannot be started would keep the runtime busy for minutes."""
 
 
 class BackendChoice(str, Enum):
@@ -145,7 +147,9 @@ class SweepConfig(BaseModel):
         default=None, description="A folder of images to take in place of ours. Relative to this file."
     )
     seed: int = Field(default=0, ge=0, description="Seed of the weights, of random input and of every choice by lot.")
-    intra_op_threads: int = Field(default=1, ge=1, description="Threads of one inference on ONNX Runtime.")
+    intra_op_threads: int = Field(
+        default=1, ge=1, le=MAX_INTRA_OP_THREADS, description="Threads of one inference on ONNX Runtime."
+    )
     engine: EngineChoice = Field(
         default=EngineChoice.AUTO,
         strict=False,
