@@ -15,7 +15,7 @@ from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.clock import NS_PER_MS, now_ns
-from asyncbench.errors import LaneError
+from asyncbench.errors import AsyncbenchError, LaneError
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 
 MAX_CREDITS = 1024
@@ -208,8 +208,10 @@ class ThreadLane:
             return
         if isinstance(self._failure, LaneError):
             raise self._failure
-        text = " ".join(str(self._failure).split())
-        raise LaneError(f"lane {self.index}: {text}", lane=self.index, error=text) from self._failure
+        text, remedy = " ".join(str(self._failure).split()), ""
+        if isinstance(self._failure, AsyncbenchError):
+            text, remedy = self._failure.message, self._failure.remedy
+        raise LaneError(f"lane {self.index}: {text}", remedy=remedy, lane=self.index, error=text) from self._failure
 
 
 class LaneThreads:

@@ -11,7 +11,7 @@ import trio
 
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.backends.onnxruntime_session import LoadedModel, shrink_arena
-from asyncbench.errors import DoesNotFitError, LaneError
+from asyncbench.errors import BadInputError, DoesNotFitError
 
 # What Gather and its kin say in ONNX Runtime.
 _OUTSIDE_OF_TABLE = re.compile(
@@ -95,7 +95,7 @@ class LaneBuffers:
         return binding
 
 
-def _index_refusal(error: Exception) -> LaneError | None:
+def _index_refusal(error: Exception) -> BadInputError | None:
     """Return what to say of an input that is taken for an index and is none of its table.
 
     Random integers are 0 and 1, and a table may have one row: the token types of RoBERTa, for one.
@@ -103,7 +103,7 @@ def _index_refusal(error: Exception) -> LaneError | None:
     found = _OUTSIDE_OF_TABLE.search(str(error))
     if found is None:
         return None
-    return LaneError(
+    return BadInputError(
         f"an integer of the input is no row of the table that it looks up ({found[0]})", remedy="use --input zeros"
     )
 

@@ -51,8 +51,8 @@ class LoadedPlan:
         self.load_ns = now_ns() - started_at_ns
         tensors = bindings.io_tensors(engine)
         self.inputs = tuple(_spec(tensor) for tensor in tensors if tensor.is_input)
-        self._outputs = self._with_sizes([tensor for tensor in tensors if not tensor.is_input])
-        self.outputs = tuple(_spec(tensor) for tensor in self._outputs)
+        self._outputs = [tensor for tensor in tensors if not tensor.is_input]
+        self.outputs = tuple(_spec(tensor) for tensor in self._with_sizes(self._outputs))
 
     def check_outputs(self) -> None:
         """Refuse a network that lanes cannot run. Not while it is loaded: the engine is whole, another were the same.
@@ -60,17 +60,18 @@ class LoadedPlan:
         Raises:
             BadInputError: An output has no batch axis, or a size that the inputs do not decide.
         """
+        own_axes = ((_OPEN,), self.shape.batches) if len(self.shape.batches) == 1 else ((_OPEN,),)
         for tensor in self._outputs:
-            if _OPEN in tensor.shape[1:]:
+            if tensor.shape[:1] not in own_axes:
                 raise BadInputError(
-                    f"the size of output {tensor.name!r}, {tensor.shape}, depends on the data",
-                    remedy="cut the graph before the node that makes it so, such as its non-maximum suppression",
-                )
-            if tensor.shape[:1] not in ((_OPEN,), (self.shape.batches[0],)):
-                batch = self.shape.batches[0]
-                raise BadInputError(
-                    f"output {tensor.name!r} has the shape {tensor.shape} at batch {batch}, without a batch axis",
+                    f"output {tensor.name!r} has the shape {tensor.shape} at {self.shape}, without a batch axis",
                     remedy="export the model with the batch as the first axis of every output",
+                )
+        for spec in self.outputs:
+            if _OPEN in spec.item_shape:
+                raise BadInputError(
+                    f"the size of an item of output {spec.name!r}, {spec.item_shape}, depends on the data",
+                    remedy="cut the graph before the node that makes it so, such as its non-maximum suppression",
                 )
 
     def _with_sizes(self, outputs: list[IoTensor]) -> list[IoTensor]:
