@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -325,6 +326,18 @@ async def test_a_calibration_cache_of_another_model_is_refused_by_name(tmp_path)
 
     with pytest.raises(BadInputError, match=r"old\.cache is of another model: 1 of its 2 tensors .*\(conv77\)"):
         await OnnxRuntimeBackend(quantized_folder=tmp_path / "int8").open_engine(request).__aenter__()
+
+
+async def test_a_calibration_that_is_missing_or_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    request = calibrated_request(write_product(tmp_path / "product.onnx"), b"")
+    backend = OnnxRuntimeBackend(quantized_folder=tmp_path / "int8")
+    request.calibration_path.unlink()
+
+    with pytest.raises(BadInputError, match=r"old\.cache: No such file or directory: name a table"):
+        await backend.open_engine(request).__aenter__()
+    os.mkfifo(request.calibration_path)
+    with pytest.raises(BadInputError, match=r"old\.cache: it is a pipe, not a file: name a table"):
+        await backend.open_engine(request).__aenter__()
 
 
 async def test_a_folder_for_int8_networks_that_cannot_be_created_is_said_with_the_variable(tmp_path):
