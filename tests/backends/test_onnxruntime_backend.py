@@ -182,7 +182,6 @@ def test_a_run_keeps_the_memory_that_it_writes_to_though_nobody_else_does(tmp_pa
     assert [array.tolist() for array in run.arrays] == [[[2.0] * 4] * 3] * 2
 
 
-
 def test_the_arena_can_be_shrunk_between_cells(tmp_path):
     model = load_model(write_relu(tmp_path / "relu.onnx"), batches=(1,), intra_op_threads=1)
     buffers = LaneBuffers(model, batch=3, inputs={"x": np.full((3, 4), 2, np.float32)})
