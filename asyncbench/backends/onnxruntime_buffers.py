@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -77,20 +77,21 @@ class LaneBuffers:
     def _bind(self) -> None:
         try:
             # The runtime's own call, and not a method around it: that would cost 2 % of an inference of 4 µs.
-            self.run = partial(self._model.session.run_with_iobinding, self._new_binding())
+            run = _BoundRun(self._model.session.run_with_iobinding, self._new_binding())
         except MemoryError as error:
             raise DoesNotFitError(
                 f"a lane of batch {self._batch} was refused host memory: {error}",
                 remedy="lower --batch or --concurrency",
                 requested_bytes=self._batch * sum(spec.item_bytes() for spec in self._specs),
             ) from error
+        run.arrays = (*self._inputs.values(), *self._outputs.values())
+        self.run = run
 
     @property
     def _specs(self) -> tuple[TensorSpec, ...]:
         return (*self._model.inputs, *self._model.outputs)
 
     def _new_binding(self) -> ort.IOBinding:
-        # Bound by address: the arrays must live as long as the binding does.
         binding = self._model.session.io_binding()
         for spec in self._model.inputs:
             array = self._inputs[spec.name] = _copy(self._first_inputs[spec.name], spec, self._batch)
@@ -99,6 +100,12 @@ class LaneBuffers:
             array = self._outputs[spec.name] = np.zeros((self._batch, *spec.item_shape), spec.dtype)
             binding.bind_output(spec.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         return binding
+
+
+class _BoundRun(partial[None]):
+    """An inference through a binding. Arrays are bound by address, so they live as long as this does."""
+
+    arrays: Sequence[AnyArray] = ()
 
 
 def _without_memory() -> None:

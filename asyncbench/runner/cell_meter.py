@@ -36,7 +36,7 @@ class CellMeter:
         self.drift = DriftMeter()
         self.warmup_count = 0
         self._first = None if iterations is None else FirstCompletions(iterations)
-        self._opens_by_ns: int | None = None
+        self._calm_at_ns: int | None = None
         self._while_opening: list[tuple[Completions, int, bool]] = []
         self._steady = SteadyDetector(lanes)
         self._lanes = lanes
@@ -80,8 +80,8 @@ class CellMeter:
     def settle(self, now_ns: int, *, busy: Collection[int]) -> None:
         """Work out what is certain by now; see `FirstCompletions.settle` and `TurnMeter.settle`."""
         if self._first is not None:
-            if self._opens_by_ns is not None and now_ns >= self._opens_by_ns:
-                self._open_late(self._first, self._opens_by_ns)
+            if self._calm_at_ns is not None and now_ns >= self._calm_at_ns:
+                self._open_late(self._first, self._calm_at_ns)
             if self._first.full:
                 return  # what comes last is told at the end, when everything is known
             self._count(self._first.settle(now_ns, busy=busy))
@@ -109,7 +109,7 @@ class CellMeter:
             self._record_drift(done)
         else:
             self._ran += len(done) if self._closed_at_ns is None else 0
-            if self._opens_by_ns is None:
+            if self._calm_at_ns is None:
                 self._first.record(self._inside(done), stream, disturbed=self._disturbed)
             else:
                 self._while_opening.append((done.copy(), stream, self._disturbed))
@@ -117,13 +117,13 @@ class CellMeter:
     def open_window(self, now_ns: int) -> None:
         """Start the window at the last completion, so that no part of an inference is counted as time alone.
 
-        With a fixed number that is the last one before the Trio thread is calm; where nothing has run, the first issue.
+        With a fixed number that is the first one when the Trio thread is calm; where nothing has run, the first issue.
         """
         self._opened = True
         if self._first is None:
             self._open_at(now_ns if self._last_completed_at_ns is None else self._last_completed_at_ns)
         elif self._last_completed_at_ns is not None:
-            self._opens_by_ns = now_ns + _CALM_NS
+            self._calm_at_ns = now_ns + _CALM_NS
 
     def close_window(self, now_ns: int) -> None:
         """End the window: what completes from now on is not counted."""
@@ -137,8 +137,8 @@ class CellMeter:
     def finish(self, now_ns: int) -> None:
         """The loop has ended and everything was recorded."""
         if self._first is not None and self._closed_at_ns is not None:
-            if self._opens_by_ns is not None:
-                self._open_late(self._first, min(self._opens_by_ns, self._closed_at_ns))
+            if self._calm_at_ns is not None:
+                self._open_late(self._first, min(self._calm_at_ns, self._closed_at_ns))
             self._count_last(self._first, self._closed_at_ns)
         if self.turns is not None:
             self.turns.settle(now_ns, busy=())
@@ -169,11 +169,17 @@ class CellMeter:
             return done
         return done.part(slice(int(np.searchsorted(done.completed_at_ns, self._opened_at_ns, side="right")), None))
 
-    def _open_late(self, first: FirstCompletions, by_ns: int) -> None:
-        """Open the window at the last completion up to an instant that is over, and count what came after it."""
-        ends = [done.completed_at_ns for done, _, _ in self._while_opening]
-        self._open_at(max(self._last_completed_at_ns or 0, *(int(end[end <= by_ns].max(initial=0)) for end in ends)))
-        self._opens_by_ns = None
+    def _open_late(self, first: FirstCompletions, calm_at_ns: int) -> None:
+        """Open the window at the first completion after an instant that is over, and count what came after it.
+
+        Not at the last one before: what is running at an instant is long more often than not. Only where nothing has
+        completed since, because inferences take longer than the time between two looks, the last one has to do.
+        """
+        ends = np.concatenate([done.completed_at_ns for done, _, _ in self._while_opening] or [np.empty(0, np.int64)])
+        later = ends[ends > calm_at_ns]
+        last_ns = max(self._last_completed_at_ns or 0, int(ends.max(initial=0)))
+        self._open_at(int(later.min()) if len(later) else last_ns)
+        self._calm_at_ns = None
         for done, stream, disturbed in self._while_opening:
             first.record(self._inside(done), stream, disturbed=disturbed)
         self._while_opening.clear()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import os
 import subprocess
@@ -356,6 +357,17 @@ async def test_lanes_that_no_memory_can_hold_do_not_fit(tmp_path):
             await engine.open_lanes(batch=2**45, count=1, inputs=inputs).__aenter__()
 
     assert refusal.value.facts["requested_bytes"] >= 2**45 * 32
+
+
+def test_a_run_keeps_the_memory_that_it_writes_to_though_nobody_else_does(tmp_path):
+    # As the thread of an abandoned lane does.
+    model = load_model(write_relu(tmp_path / "relu.onnx"), batches=(3,), intra_op_threads=1)
+
+    run = LaneBuffers(model, batch=3, inputs={"x": np.full((3, 4), 2, np.float32)}).run
+    gc.collect()
+    run()
+
+    assert [array.tolist() for array in run.arrays] == [[[2.0] * 4] * 3] * 2
 
 
 def test_the_arena_can_be_shrunk_between_cells(tmp_path):

@@ -33,7 +33,7 @@ from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 BEGIN, END = "<!-- begin: iterations -->", "<!-- end: iterations -->"
 CONCURRENCY = (1, 2, 4, 8, 16)
 ITERATIONS = (5, 50, 200, 1_024, 10_000)
-SERVICE_US = (20, 140, 1_000, 50_000)
+SERVICE_US = (20, 140, 20_000)
 SLOTS = (64, 3)  # an inference of its own for each lane; lanes that wait for each other inside the device
 PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
 

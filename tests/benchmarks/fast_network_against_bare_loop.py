@@ -1,0 +1,149 @@
+"""A network of a few microseconds through a whole cell, against a bare loop over the same bound session, in turn.
+
+The bare loop is a thread that calls `run_with_iobinding` and looks at the clock. The cell is what a sweep measures:
+lanes, worker, warm-up and window. A ratio is taken within its round.
+
+    python tests/benchmarks/fast_network_against_bare_loop.py --write docs/performance.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import trio
+from onnx import TensorProto, helper, numpy_helper
+
+from asyncbench.backends.base import EngineRequest
+from asyncbench.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeEngine
+from asyncbench.backends.onnxruntime_buffers import LaneBuffers
+from asyncbench.clock import NS_PER_S, now_ns
+from asyncbench.host_memory.probe import HostReading
+from asyncbench.measurement.stopping import StopRule
+from asyncbench.measurement.window import WindowResult
+from asyncbench.runner.cell_policy import CellPolicy
+from asyncbench.runner.cell_runner import CellRunner
+from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
+from asyncbench.runner.output_check import OutputCheck
+from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
+
+BEGIN, END = "<!-- begin: fast -->", "<!-- end: fast -->"
+INPUTS = {"x": np.zeros((1, 64), np.float32)}
+PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
+
+
+def write_network(path: Path) -> None:
+    """Write a small multilayer perceptron: what is left is the runtime's own cost and ours."""
+    weights = numpy_helper.from_array(np.full((64, 256), 0.01, np.float32), "w")
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["product"]), helper.make_node("Relu", ["product"], ["y"])]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 64])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 256])
+    graph = helper.make_graph(nodes, "mlp", [x], [y], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def bare_loop(run: Callable[[], object], window_ns: int) -> float:
+    """Return inferences per second."""
+    count, started_at_ns, at_ns = 0, now_ns(), 0
+    while at_ns < started_at_ns + window_ns:
+        run()
+        at_ns = now_ns()
+        count += 1
+    return count * NS_PER_S / (at_ns - started_at_ns)
+
+
+async def run_cell(engine: OnnxRuntimeEngine, driver: Driver, window_ns: int) -> WindowResult:
+    """Return the window of a cell of one lane."""
+    policy = CellPolicy(
+        driver=driver,
+        input_kind=InputKind.ZEROS,
+        rule=StopRule(duration_ns=window_ns),
+        warmup_ns=None,
+        stall_limit_ns=60 * NS_PER_S,
+    )
+    runner = CellRunner(
+        engine,
+        Cell(model="mlp", precision=Precision.FP32, batch=1, concurrency=1),
+        policy,
+        lanes=1,
+        desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
+        inputs=INPUTS,
+        outputs=OutputCheck(lambda _: None),
+        stop_requested=trio.Event(),
+        progress=lambda _phase, _count, _elapsed_ns: None,
+    )
+    window = (await runner.run()).window
+    if window is None:
+        raise SystemExit("nothing completed")
+    return window
+
+
+async def measure(options: argparse.Namespace) -> str:
+    """Return the table; the first round warms up and is left out."""
+    window_ns = round(options.window * NS_PER_S)
+    bare, ratios, in_flight = [], {driver: [] for driver in Driver}, {driver: [] for driver in Driver}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mlp.onnx"
+        write_network(path)
+        request = EngineRequest(
+            model_name="mlp",
+            model_path=path,
+            precision=Precision.FP32,
+            device="cpu",
+            batches=(1,),
+            max_concurrency=1,
+        )
+        async with OnnxRuntimeBackend().open_engine(request) as engine:
+            run = LaneBuffers(engine._model, batch=1, inputs=INPUTS).run
+            for number in range(options.rounds + 1):
+                bare_per_s = await trio.to_thread.run_sync(bare_loop, run, window_ns)
+                windows = {driver: await run_cell(engine, driver, window_ns) for driver in Driver}
+                if not number:
+                    continue
+                bare.append(bare_per_s)
+                for driver, window in windows.items():
+                    ratios[driver].append(window.inferences_per_s / bare_per_s)
+                    in_flight[driver].append(window.mean_in_flight)
+            version, device = engine.facts.backend_version, engine.facts.device_name
+    lines = [
+        (
+            f"A perceptron of 64 to 256, batch 1, ONNX Runtime {version} on {device}, {options.rounds} rounds of "
+            f"{options.window:g} s in turn. Median (lowest to highest). Written by "
+            "`python tests/benchmarks/fast_network_against_bare_loop.py --write docs/performance.md`."
+        ),
+        "",
+        "| way | inferences/s | to the bare loop of the same round | in flight of 1 |",
+        "| --- | --- | --- | --- |",
+        f"| bare loop, bound buffers | {statistics.median(bare):,.0f} | 1 | |",
+    ]
+    for driver in Driver:
+        ratio = statistics.median(ratios[driver])
+        spread = f"{ratio:.3f} ({min(ratios[driver]):.3f} to {max(ratios[driver]):.3f})"
+        rate = statistics.median(each * base for each, base in zip(ratios[driver], bare, strict=True))
+        lines.append(f"| a cell, {driver} | {rate:,.0f} | {spread} | {statistics.median(in_flight[driver]):.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table, and write it where that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--window", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument("--write", type=Path, help=f"replace what is between {BEGIN} and {END} in this file")
+    options = parser.parse_args()
+    table = trio.run(measure, options)
+    print(table)
+    if options.write:
+        page = options.write.read_text(encoding="utf-8")
+        text = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{table}\n{END}", page, flags=re.DOTALL)
+        options.write.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
