@@ -18,20 +18,3 @@ class Stalls:
     total_ns: int = 0
     longest_ns: int = 0
     suspended_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Throttling:
-    """What the kernel withheld because a CPU quota was used up.
-
-    Attributes:
-        quota_cpus: Processors' worth of time that the control group may use.
-        periods: Periods of the quota in which the group wanted to run.
-        throttled_periods: Those of them in which it was held back.
-        throttled_ns: For how long, summed over processors: may be more than the window.
-    """
-
-    quota_cpus: float
-    periods: int
-    throttled_periods: int
-    throttled_ns: int

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from asyncbench.clock import NS_PER_S
-from asyncbench.measurement.disturbance import Stalls, Throttling
+from asyncbench.host_memory.cpu_quota import Throttling
+from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.percentile import minimum_samples
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from asyncbench.backends.base import EngineFacts, LaneFacts
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, InternalError, LimitError
-from asyncbench.measurement.disturbance import Stalls, Throttling
+from asyncbench.host_memory.cpu_quota import Throttling
+from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import achieved

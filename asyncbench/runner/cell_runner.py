@@ -10,7 +10,8 @@ import trio
 from asyncbench.backends.base import Engine, Lane, LaneFacts
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import DeviceLostError
-from asyncbench.measurement.disturbance import Stalls, Throttling
+from asyncbench.host_memory.cpu_quota import Throttling
+from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.stopping import StopReason, decide
 from asyncbench.measurement.window import WindowResult
 from asyncbench.runner.cell_meter import CellMeter

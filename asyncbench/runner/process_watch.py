@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from asyncbench.host_memory.cpu_quota import CpuQuota, ThrottleCounts
-from asyncbench.measurement.disturbance import Stalls, Throttling
+from asyncbench.host_memory.cpu_quota import CpuQuota, ThrottleCounts, Throttling
+from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.window import WindowResult
 from asyncbench.runner.heartbeat import Clock, Heartbeat
 from asyncbench.telemetry.own_process import cpu_time_ns

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from asyncbench.host_memory.cgroup_path import CgroupVersion, find_cpu_groups
-from asyncbench.host_memory.cpu_quota import CpuQuota, cpu_quota
-from asyncbench.measurement.disturbance import Throttling
+from asyncbench.host_memory.cpu_quota import CpuQuota, Throttling, cpu_quota
 
 
 def v1(kernel, group, *, mounted="cpu,cpuacct", top="/"):

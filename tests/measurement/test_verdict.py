@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.clock import NS_PER_S
-from asyncbench.measurement.disturbance import Stalls, Throttling
+from asyncbench.host_memory.cpu_quota import Throttling
+from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule
 from asyncbench.measurement.verdict import Reason, ReasonCode, judge
