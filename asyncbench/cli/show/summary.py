@@ -10,6 +10,7 @@ from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, Traile
 from asyncbench.units import format_duration
 
 CELLS_NAMED = 8
+_ABOUT_OUTPUTS = frozenset({"not_finite_outputs", "random_outputs"})
 
 
 def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trailer: TrailerRecord) -> list[str]:
@@ -22,6 +23,7 @@ def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trail
         lines += _best(label, limited, records)
     lines += _best("knee (95 % of best)", trailer.knee, records)
     lines += _imprecise(records)
+    lines += _of_outputs(records)
     lines.append(_runner_cost(header))
     return lines
 
@@ -47,6 +49,17 @@ def _imprecise(records: Mapping[int, CellRecord]) -> list[str]:
     if not reasons:
         return []
     return [f"{'imprecise:':<22} {len(reasons)} cells; --duration measures longer. The last: {reasons[-1]}"]
+
+
+def _of_outputs(records: Mapping[int, CellRecord]) -> list[str]:
+    """Return what a reader must know of the outputs, once each: it is much the same in all cells of a network."""
+    found = {
+        (record.model, reason.code): reason.text
+        for record in records.values()
+        for reason in record.reasons
+        if reason.code in _ABOUT_OUTPUTS
+    }
+    return [f"{'outputs:':<22} {model}: {text}" for (model, _), text in found.items()]
 
 
 def _runner_cost(header: HeaderRecord) -> str:
