@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto
 
 from asyncbench.models.graph_precision import graph_precision
 from asyncbench.models.graph_walk import nodes_of, nodes_within, tensors_of
@@ -126,4 +126,4 @@ def _drops(node: NodeProto, constants: Mapping[str, TensorProto]) -> bool:
     if not name:
         return False
     mode = constants.get(name)
-    return mode is None or bool(numpy_helper.to_array(mode).any())
+    return mode is None or mode.data_location == TensorProto.EXTERNAL or any(mode.raw_data) or any(mode.int32_data)

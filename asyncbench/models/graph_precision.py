@@ -73,7 +73,7 @@ def graph_precision(model: ModelProto) -> str | None:
     for node in nodes_of(model):
         for name, count in weights.of_node(node):
             elements[name] += count
-    if not elements.total():
+    if elements.total() <= 0:  # sizes are what the file says
         return _precision_of_ends(model)
     name, most = elements.most_common(1)[0]
     share = most / elements.total()

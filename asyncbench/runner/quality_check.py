@@ -20,6 +20,7 @@ from asyncbench.datasets.marked_size import refuse_other_sizes
 from asyncbench.datasets.opening import open_dataset
 from asyncbench.datasets.subset import choose, parse_subset
 from asyncbench.errors import BadInputError
+from asyncbench.model_store.published import find_published
 from asyncbench.models.catalog import ModelInfo, Task
 from asyncbench.models.identification import require_known
 from asyncbench.models.inspection import inspect_model
@@ -115,9 +116,12 @@ def _need_trained(config: SweepConfig, subject: Subject) -> ModelInfo:
     if config.backend is BackendChoice.SIMULATED:
         raise BadInputError("a simulated network has no accuracy", remedy="choose another --backend")
     if config.model_file is None:
+        # Where there is a remark, the published file is another network, or one that no backend here runs.
+        fits = subject.info is not None and not find_published(subject.info.name).remark
+        fetch = f"; asyncbench models pull {config.model} fetches one" if fits else ""
         raise BadInputError(
             f"the weights of the built-in {config.model} are random, and so would its accuracy be",
-            remedy=f"name a file with trained weights with --model; asyncbench models pull {config.model} fetches one",
+            remedy=f"name a file with trained weights with --model{fetch}",
         )
     if subject.info is not None:
         return subject.info

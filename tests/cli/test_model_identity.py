@@ -62,10 +62,11 @@ def test_outputs_that_are_alike_and_not_finite_are_measured_and_told(tool, kind)
     weights = [initializer(np.zeros(16, np.float32), "zero")]
     model = write_network(tool, NOT_FINITE[kind], y=("N", 16), weights=weights)
 
-    tool.run("sweep", "--model", model, *NOISE)
+    done = tool.run("sweep", "--model", model, *NOISE)
 
     cells = tool.cells()
     assert [cell["status"] for cell in cells] == ["measured"] * 2
+    assert f"net: output 'y' is not finite ({kind} in 32 of 32 values)" in done.stderr
     told = [reason["text"] for cell in cells for reason in cell["reasons"] if reason["code"] == "not_finite_outputs"]
     assert told == [f"output 'y' is not finite ({kind} in {n} of {n} values)" for n in (16, 32)]
     assert tool.records()[-1]["best_throughput"] is not None
@@ -184,13 +185,8 @@ def test_another_architecture_with_the_same_ends_does_not_get_the_published_accu
     assert (engine["known_as"], engine["recognized"]) == ("mobilenet", False)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("accuracy", "mobilenet", "--dataset"), ("sweep", "mobilenet", *QUICK, "--accuracy")],
-    ids=["accuracy", "sweep"],
-)
-def test_accuracy_of_random_weights_is_refused_with_where_to_get_others(tool, pictures, command):
-    refused = tool.run(*command, pictures, "--output", "out.jsonl", check_code=2)
+def test_accuracy_of_random_weights_is_refused_with_where_to_get_others(tool, pictures):
+    refused = tool.run("accuracy", "mobilenet", "--dataset", pictures, "--output", "out.jsonl", check_code=2)
 
     assert "the weights of the built-in mobilenet are random" in refused.stderr
     assert "--model; asyncbench models pull mobilenet fetches one" in refused.stderr
@@ -206,12 +202,6 @@ def test_the_remedy_for_a_foreign_file_without_a_name_is_no_name_that_does_not_f
     assert "net.onnx is none of the built-in networks" in refused.stderr
     assert "give a file of mobilenet, resnet50, ssdmobilenet" in refused.stderr
     assert "name it" not in refused.stderr
-
-
-def test_the_simulated_backend_has_no_accuracy(tool, pictures):
-    refused = tool.run("sweep", "--backend", "simulated", "--accuracy", pictures, "--batch", "1", check_code=2)
-
-    assert "a simulated network has no accuracy" in refused.stderr
 
 
 def test_calibrating_random_weights_says_so(tool, pictures):

@@ -82,6 +82,9 @@ class TestRandomOperators:
             (["ratio", "mode"], [number("ratio", 0.5), number("mode", False, np.bool_)], False),
             (["ratio", "mode"], [number("ratio", 0.5), number("mode", True, np.bool_)], True),
             (["", "mode"], [number("mode", True, np.bool_)], True),
+            (["", "mode"], [helper.make_tensor("mode", TensorProto.BOOL, [], [False])], False),
+            (["", "mode"], [helper.make_tensor("mode", TensorProto.BOOL, [], [True])], True),
+            (["", "x"], [], True),
         ],
     )
     def test_dropout_draws_in_training_mode_alone(self, tmp_path, more_inputs, weights, is_random):

@@ -1,18 +1,24 @@
-"""A data set as a sweep opens it: what was marked belongs to the pictures, whatever the instances call them."""
+"""A data set as a sweep opens it: whose accuracy can be told, and that what was marked belongs to the pictures."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from asyncbench.errors import BadInputError
-from asyncbench.models.catalog import find_model
+from asyncbench.models.catalog import MODELS, find_model
 from asyncbench.runner.quality_check import open_labelled_data
+from asyncbench.runner.subject import Pictures, Subject
 from asyncbench.sweep.cell import Precision
-from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.config import SweepConfig, check_config
+
+
+def subject_of(config, info):
+    return Subject(config=config, path=Path("any.onnx"), info=info, pictures=Pictures(used=(), found=0))
 
 
 @pytest.fixture
@@ -37,7 +43,8 @@ def coco_folder(tmp_path):
 
 
 def open_data(folder):
-    return open_labelled_data(SweepConfig(dataset=str(folder)), find_model("ssdmobilenet"), Precision.FP32)
+    config = SweepConfig(dataset=str(folder), model_file="any.onnx")
+    return open_labelled_data(config, subject_of(config, find_model("ssdmobilenet")), Precision.FP32)
 
 
 @pytest.mark.parametrize("prefix", ["", "val2017/", "images\\"])
@@ -59,3 +66,35 @@ def test_some_of_another_size_are_left_to_be_told_of_when_they_are_decoded(coco_
     data = open_data(coco_folder(("p0.png", 20, 24), ("p1.png", 24, 20)))
 
     assert len(data.dataset.items) == 2
+
+
+def refusal(**keys):
+    config = check_config({"dataset": "pictures", **keys}, source="")
+    info = None if config.backend == "simulated" else find_model(config.model)
+    with pytest.raises(BadInputError) as caught:
+        open_labelled_data(config, subject_of(config, info), Precision.FP32)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", [model.name for model in MODELS])
+def test_random_weights_have_none(name):
+    error = refusal(model=name)
+
+    assert error.message == f"the weights of the built-in {name} are random, and so would its accuracy be"
+    assert error.remedy.startswith("name a file with trained weights with --model")
+
+
+def test_weights_are_proposed_to_be_fetched_only_where_those_that_are_published_can_be_used():
+    proposing = [model.name for model in MODELS if "models pull" in refusal(model=model.name).remedy]
+
+    assert proposing == ["mobilenet"]
+
+
+def test_a_simulated_network_has_none():
+    assert refusal(backend="simulated").message == "a simulated network has no accuracy"
+
+
+def test_without_a_data_set_none_is_asked_for():
+    config = check_config({}, source="")
+
+    assert open_labelled_data(config, subject_of(config, find_model("mobilenet")), Precision.FP32) is None

@@ -16,6 +16,7 @@ from asyncbench.units import counted, format_duration
 CELLS_NAMED = 8
 # Codes of reasons that a longer window does away with.
 _LONGER_HELPS = frozenset({"time_limit", "out_of_reach", "few_per_lane"})
+_ABOUT_OUTPUTS = frozenset({"not_finite_outputs", "random_outputs"})
 
 
 def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trailer: TrailerRecord) -> list[str]:
@@ -23,7 +24,7 @@ def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trail
     lines = [*_failures(records, header.cells), _counts(trailer, header.cells)]
     for of_model, cells in _by_model(header, records, trailer):
         lines += _stand_out(of_model, cells, records)
-    return [*lines, *_imprecise(records), *_runner_cost(header, records)]
+    return [*lines, *_imprecise(records), *_of_outputs(records), *_runner_cost(header, records)]
 
 
 def _by_model(
@@ -84,6 +85,17 @@ def _imprecise(records: Mapping[int, CellRecord]) -> list[str]:
     longer = "; --duration measures longer" if any(reason.code in _LONGER_HELPS for reason in reasons) else ""
     last = "" if len(reasons) == 1 else "The last: "
     return [f"{'imprecise:':<22} {count}{longer}. {last}{reasons[-1].text}"]
+
+
+def _of_outputs(records: Mapping[int, CellRecord]) -> list[str]:
+    """Return what a reader must know of the outputs, once each: it is much the same in all cells of a network."""
+    found = {
+        (record.model, reason.code): reason.text
+        for record in records.values()
+        for reason in record.reasons
+        if reason.code in _ABOUT_OUTPUTS
+    }
+    return [f"{'outputs:':<22} {model}: {text}" for (model, _), text in found.items()]
 
 
 def _runner_cost(header: HeaderRecord, records: Mapping[int, CellRecord]) -> list[str]:
