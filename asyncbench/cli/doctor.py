@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from asyncbench.child_program import child_command, child_environment, last_words
 from asyncbench.cli.places import cache_folder
 from asyncbench.cli.show.terminal import people_console
-from asyncbench.errors import ExitCode
+from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.telemetry.host import cpu_name, cpus_text, host_facts
 from asyncbench.units import format_size
 
@@ -61,7 +61,10 @@ def _host() -> Finding:
 
 
 def _cache() -> Finding:
-    return Finding(what="cache", works=None, found=str(cache_folder()))
+    try:
+        return Finding(what="cache", works=None, found=str(cache_folder()))
+    except BadInputError as error:
+        return Finding(what="cache", works=False, found=error.message, remedy=error.remedy)
 
 
 def _onnxruntime() -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 
@@ -143,35 +144,45 @@ def test_the_header_tells_of_an_engine_that_fits_also_where_the_first_one_does_n
     ]
 
 
-def test_cells_that_a_process_died_of_are_run_once_more_on_half_the_lanes(tool):
+def kill_bench_in_a_cell(tool):
+    """Do what somebody's `kill -9` does, once."""
+    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
+    os.kill(events(tool, "bench.started")[0]["pid"], signal.SIGKILL)
+
+
+def test_a_cell_whose_process_somebody_killed_is_run_once_more_on_all_its_lanes(tool):
+    config = tool.write_config(concurrency="4", batch="1", duration="1s")
+    process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    kill_bench_in_a_cell(tool)
+
+    _, stderr = process.communicate(timeout=60)
+
+    (cell,) = tool.cells()
+    assert (cell["attempt"], cell["status"] in MEASURED) == (2, True)
+    assert cell["memory"]["resident_lanes"] == 4
+    assert cell["facts"]["first_try_signal"] == "SIGKILL"
+    assert "once more, on 4 lanes" in stderr
+
+
+def test_a_cell_that_a_process_died_of_is_run_once_more_however_it_died(tool):
     kinds = {1: "kill", 2: "exit", 4: "sticky"}
     faults = [{"at": 50, "kind": kind, "batch": batch, "concurrency": 4} for batch, kind in kinds.items()]
 
-    done = sweep(tool, "--log", "log.jsonl", concurrency="1,4", batch="1,2,4", simulated={"faults": faults})
+    done = sweep(
+        tool, "--log", "log.jsonl", concurrency="1,4", batch="1,2,4", simulated={"faults": faults}, check_code=3
+    )
 
     for first_of_batch, retried in zip(tool.cells()[::2], tool.cells()[1::2], strict=True):
-        assert first_of_batch["attempt"] == 1
+        assert (first_of_batch["attempt"], first_of_batch["status"] in MEASURED) == (1, True)
         assert "retried" not in codes(first_of_batch)
-        assert retried["attempt"] == 2
-        assert retried["status"] in MEASURED
-        assert retried["memory"]["resident_lanes"] == 2
+        assert (retried["attempt"], retried["status"]) == (2, "error")
         assert "retried" in codes(retried)
     facts = {cell["batch"]: cell["facts"] for cell in tool.cells()[1::2]}
     assert facts[1]["first_try_signal"] == "SIGKILL"
     assert facts[2]["first_try_exit_code"] == 70
     assert facts[4]["first_try_cuda_error"] == "simulated"
-    assert done.stderr.count("once more, on 2 lanes") == 3
-    assert len(events(tool, "bench.started")) == 4
-
-
-def test_half_is_of_the_lanes_that_the_first_try_shared_however_soon_it_died(tool):
-    faults = [{"at": 1, "kind": "kill", "concurrency": 3}]
-
-    done = sweep(tool, concurrency="8", batch="1", simulated=SMALL | {"faults": faults})
-
-    (cell,) = tool.cells()
-    assert (cell["attempt"], cell["memory"]["resident_lanes"]) == (2, 1)
-    assert "once more, on 1 lane" in done.stderr
+    assert done.stderr.count("once more, on 4 lanes") == 3
+    assert len(events(tool, "bench.started")) == 6
 
 
 def test_a_second_death_is_recorded_and_the_sweep_goes_on(tool):
@@ -198,10 +209,9 @@ def test_where_lanes_may_not_be_shared_the_second_try_has_all_of_them(tool):
 
 
 def test_an_interruption_during_a_second_try_drains_it_and_a_resume_repeats_the_cell(tool):
-    config = tool.write_config(
-        concurrency="4", batch="1", duration="1.5s", simulated={"faults": [{"at": 5, "kind": "kill", "concurrency": 4}]}
-    )
+    config = tool.write_config(concurrency="4", batch="1", duration="1.5s")
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    kill_bench_in_a_cell(tool)
     wait_for_text(tool.folder / "log.jsonl", '"cell.started"', count=2)
 
     process.send_signal(signal.SIGINT)
@@ -214,4 +224,4 @@ def test_an_interruption_during_a_second_try_drains_it_and_a_resume_repeats_the_
     assert tool.records()[-1]["exit_code"] == 130
     tool.run("sweep", "--config", config, "--output", "out.jsonl", "--resume")
     assert tool.cells()[-1]["status"] in MEASURED
-    assert tool.cells()[-1]["attempt"] == 2
+    assert tool.cells()[-1]["attempt"] == 1  # nobody has killed it this time

@@ -44,4 +44,9 @@ async def test_a_line_without_an_end_is_an_error_of_ours_and_no_exhausted_memory
 
 
 async def test_of_what_people_read_a_long_line_comes_in_pieces():
-    assert await lines_of([b"x" * 11, b"yz\n"], limit_bytes=10, cut=True) == [b"x" * 11, b"yz"]
+    line = b"x" * (1 << 20)
+
+    pieces = await lines_of([line, b"\n"], limit_bytes=1 << 17, cut=True)
+
+    assert b"".join(pieces) == line
+    assert max(map(len, pieces)) <= 1 << 18

@@ -159,6 +159,7 @@ class TensorRtBackend:
                 "flavour": str(bindings.flavour),
                 "compute_capability": gpu.compute_capability_text,
                 "driver_cuda_major": gpu.cuda_major,
+                "driver_major": gpu.driver_major or None,
                 "engines": len(plans),
                 "engines_built": sum(one.freshly_built for one in stored),
                 "build_ns": sum(one.sidecar.build.build_ns for one in stored),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
@@ -10,7 +11,7 @@ import trio
 from cuda.bindings import driver
 
 from asyncbench.backends.tensorrt.device_account import DeviceAccount
-from asyncbench.backends.tensorrt.gpu_facts import GpuFacts
+from asyncbench.backends.tensorrt.gpu_facts import GpuFacts, read_driver_major
 from asyncbench.errors import (
     AsyncbenchError,
     BackendUnavailableError,
@@ -22,6 +23,7 @@ from asyncbench.errors import (
 # The bindings have no type stubs. Nothing of this type leaves the module but as an integer.
 Foreign: TypeAlias = Any
 T = TypeVar("T")
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 # After these the context answers every call with the same error: the process must be replaced.
 STICKY_ERRORS = frozenset(
@@ -60,6 +62,46 @@ def _checked(call: str, answer: tuple[Foreign, ...], **facts: int | str) -> Fore
     return values[0] if values else None
 
 
+def _start_driver() -> None:
+    """Start the driver in this process.
+
+    Raises:
+        BackendUnavailableError: There is none, or it sees no GPU.
+    """
+    try:
+        _checked("cuInit", driver.cuInit(0))
+    except RuntimeError as error:  # what cuda.bindings raises where libcuda.so.1 is missing
+        raise BackendUnavailableError(
+            f"there is no NVIDIA driver: {error}", remedy="run nvidia-smi, or use --backend onnxruntime"
+        ) from error
+    except AsyncbenchError as error:
+        raise unavailable_gpu(error) from error
+
+
+def unavailable_gpu(error: AsyncbenchError) -> BackendUnavailableError:
+    """Return what to say where the driver does not start: no GPU is visible, above all."""
+    if error.facts.get("cuda_error") != "CUDA_ERROR_NO_DEVICE":
+        remedy = "run nvidia-smi, or use --backend onnxruntime"
+        return BackendUnavailableError(
+            f"the NVIDIA driver does not start: {error.message}", remedy=remedy, **error.facts
+        )
+    visible = os.environ.get(VISIBLE_DEVICES)
+    why = "" if visible is None else f": {VISIBLE_DEVICES} is {visible!r}"
+    way = "run the container with --gpus all" if visible is None else f"unset {VISIBLE_DEVICES}"
+    return BackendUnavailableError(
+        f"no NVIDIA GPU is visible{why}",
+        remedy=f"run nvidia-smi -L, {way}, or use --backend onnxruntime",
+        **error.facts,
+    )
+
+
+def no_such_device_text(ordinal: int, count: int) -> str:
+    """Return that there are fewer devices, and which of them are visible."""
+    there = "there is 1 device" if count == 1 else f"there are {count} devices"
+    visible = os.environ.get(VISIBLE_DEVICES)
+    return f"there is no cuda:{ordinal}: {there}" + ("" if visible is None else f" ({VISIBLE_DEVICES} is {visible!r})")
+
+
 class CudaDevice:
     """A device's primary context. Calls may come from any thread that has called `activate`.
 
@@ -72,16 +114,12 @@ class CudaDevice:
 
     def __init__(self, ordinal: int, *, limit_bytes: int | None = None) -> None:
         self.account = DeviceAccount(limit_bytes)
-        try:
-            _checked("cuInit", driver.cuInit(0))
-        except RuntimeError as error:  # what cuda.bindings raises where libcuda.so.1 is missing
-            raise BackendUnavailableError(
-                f"there is no NVIDIA driver: {error}", remedy="run nvidia-smi, or use --backend onnxruntime"
-            ) from error
+        _start_driver()
         count = int(_checked("cuDeviceGetCount", driver.cuDeviceGetCount()))
         if ordinal >= count:
-            remedy = "run nvidia-smi -L for what there is"
-            raise BackendUnavailableError(f"there is no cuda:{ordinal}, {count} devices were found", remedy=remedy)
+            raise BackendUnavailableError(
+                no_such_device_text(ordinal, count), remedy="run nvidia-smi -L for what there is"
+            )
         self._device = _checked("cuDeviceGet", driver.cuDeviceGet(ordinal))
         self._cuda_context = _checked("cuDevicePrimaryCtxRetain", driver.cuDevicePrimaryCtxRetain(self._device))
 
@@ -115,7 +153,7 @@ class CudaDevice:
                 self._attribute("COMPUTE_CAPABILITY_MAJOR"),
                 self._attribute("COMPUTE_CAPABILITY_MINOR"),
             ),
-            driver_major=version // 1000,
+            driver_major=read_driver_major(),
             cuda_major=version // 1000,
             uuid=f"GPU-{dashed}",
         )

@@ -45,7 +45,7 @@ def write_model(name: str, folder: Path, seed: int) -> Path:
     except OSError as error:
         raise OutputError(
             f"cannot write the model {path} of {len(content)} B ({error.strerror})",
-            remedy=f"free space in {folder} and make it writable",
+            remedy=f"make {folder} writable and free space there, or set ASYNCBENCH_CACHE to another folder",
         ) from error
     return path
 
