@@ -63,8 +63,11 @@ def find_loss(written: Written) -> Loss | None:
     return _loss_of_name(written, links=opened.st_nlink)
 
 
-def open_rescue(asked: Path, content: Sequence[bytes]) -> tuple[int, Path]:
+def open_rescue(asked: Path, content: Sequence[bytes], *, lost: str) -> tuple[int, Path]:
     """Write what there is to a new file beside the one that was asked for, or where else there is room.
+
+    Args:
+        lost: What has happened, for the error.
 
     Returns:
         Its descriptor, locked, and where it is.
@@ -79,7 +82,7 @@ def open_rescue(asked: Path, content: Sequence[bytes]) -> tuple[int, Path]:
         except OSError as failed:
             error = error or failed
     reason = error.strerror if error else "no folder"
-    raise OutputError(f"{asked}: nor can a file to rescue its records be made ({reason})", remedy="check the disk")
+    raise OutputError(f"{lost}, and no file can be made to rescue its records ({reason})", remedy="check the disk")
 
 
 def rescued_beside(path: Path) -> Path | None:

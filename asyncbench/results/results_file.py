@@ -142,7 +142,7 @@ class ResultsFile:
         if loss is None:
             return None
         lost = f"{self.path} {loss.text} while the sweep ran"
-        self._move_to_rescue(written, loss)
+        self._move_to_rescue(written, loss, lost)
         self.loss = self.loss or lost
         return f"{lost}: all its records are in {self.path} now, and the sweep goes on there"
 
@@ -161,12 +161,12 @@ class ResultsFile:
             raise OutputError(f"{self.path}: is closed", remedy="start again")
         return self._fd
 
-    def _move_to_rescue(self, written: Written, loss: Loss) -> None:
+    def _move_to_rescue(self, written: Written, loss: Loss, lost: str) -> None:
         if loss.is_readable:
             content = list(read_chunks(written.fd, written.size_bytes))
         else:
             content = [encode_line(record) for record in self._records]
-        fd, path = open_rescue(self._asked, content)
+        fd, path = open_rescue(self._asked, content, lost=lost)
         os.close(written.fd)
         self._fd, self.path = fd, path
         self._whole_bytes = sum(map(len, content))

@@ -127,7 +127,7 @@ def test_without_any_folder_the_error_says_what_was_lost(results_path, begun, ma
     gone.rmdir()
     shutil.rmtree(results_path.parent)
 
-    with pytest.raises(OutputError, match=r"results\.jsonl: nor can a file to rescue its records be made"):
+    with pytest.raises(OutputError, match=r"was deleted .*, and no file can be made to rescue its records"):
         begun.append(make_cell(1))
 
 

@@ -58,9 +58,18 @@ def test_a_line_that_loses_more_than_it_has_keeps_the_one_before_it(results):
 
 def test_a_file_that_does_not_parse_says_why(tmp_path):
     path = tmp_path / "results.jsonl"
-    path.write_text("")
+    path.write_text("{")
 
     assert "no whole header" in read_state(path).complaint
+
+
+def test_a_name_that_was_taken_and_got_no_record_is_no_file_yet(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.touch()
+
+    state = read_state(path)
+
+    assert (state.read, state.complaint) == (None, "")
 
 
 def test_the_cell_that_ran_when_it_was_killed_is_the_one_that_is_lost():
