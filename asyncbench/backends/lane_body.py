@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from asyncbench.backends.base import AnyArray
+from asyncbench.errors import AsyncbenchError
 
 
 class LaneBody(Protocol):
@@ -34,6 +35,9 @@ class RunnableBody(LaneBody, Protocol):
     def run(self) -> None:
         """Run one inference and return when it has ended. Blocking, on the lane's thread."""
 
+    def explain(self, error: Exception) -> AsyncbenchError | None:
+        """Return what the user can do about what `run` raised; None where nothing is known beyond the error itself."""
+
 
 class GraphBody(LaneBody, Protocol):
     """A body whose inference is a captured graph, for somebody else to launch."""
@@ -59,6 +63,10 @@ class EmptyBody:
 
     def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
         """Ignore the inputs."""
+
+    def explain(self, _error: Exception) -> AsyncbenchError | None:
+        """Know nothing beyond the error itself."""
+        return None
 
     async def free_memory(self) -> None:
         """Free nothing."""

@@ -18,7 +18,7 @@ from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.clock import NS_PER_MS, now_ns
-from asyncbench.errors import LaneError, LimitError
+from asyncbench.errors import AsyncbenchError, LaneError, LimitError
 from asyncbench.host_memory.process_limits import thread_limit_text
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 
@@ -195,7 +195,7 @@ class ThreadLane:
             while (lot := wait_lot()) is not None:
                 self._run_lot(lot)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the lane's next call does
-            self._failure = error
+            self._failure = self._body.explain(error) or error
             self._wake_tasks()
 
     def _run_lot(self, lot: _Lot) -> None:
@@ -250,8 +250,10 @@ class ThreadLane:
             return
         if isinstance(self._failure, LaneError):
             raise self._failure
-        text = " ".join(str(self._failure).split())
-        raise LaneError(f"lane {self.index}: {text}", lane=self.index, error=text) from self._failure
+        text, remedy = " ".join(str(self._failure).split()), ""
+        if isinstance(self._failure, AsyncbenchError):
+            text, remedy = self._failure.message, self._failure.remedy
+        raise LaneError(f"lane {self.index}: {text}", remedy=remedy, lane=self.index, error=text) from self._failure
 
 
 class LaneThreads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -11,7 +12,12 @@ import trio
 
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.backends.onnxruntime_session import LoadedModel, shrink_arena
-from asyncbench.errors import DoesNotFitError, LaneError
+from asyncbench.errors import AsyncbenchError, BadInputError, DoesNotFitError, LaneError
+
+# What Gather and its kin say in ONNX Runtime.
+_OUTSIDE_OF_TABLE = re.compile(
+    r"indices? .*out of (data )?bounds?(, idx=\S+ must be within the inclusive range \[\S+\])?"
+)
 
 
 class LaneBuffers:
@@ -34,6 +40,18 @@ class LaneBuffers:
         self.run: Callable[[], None] = _without_memory
         """Run one inference on the calling thread; the interpreter lock is free meanwhile."""
         self._bind()
+
+    def explain(self, error: Exception) -> AsyncbenchError | None:
+        """See `RunnableBody.explain`. Onnxruntime's own errors have no base class: what they are is in the text.
+
+        Random integers are 0 and 1, and a table may have one row: the token types of RoBERTa, for one.
+        """
+        found = _OUTSIDE_OF_TABLE.search(str(error))
+        if found is None:
+            return None
+        return BadInputError(
+            f"an integer of the input is no row of the table that it looks up ({found[0]})", remedy="use --input zeros"
+        )
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """Return copies of what the last inference wrote, each `(batch, *item_shape)`."""

@@ -5,16 +5,25 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
-import numpy as np
 import onnxruntime as ort
 
 from asyncbench.backends.base import AnyArray, TensorSpec
+from asyncbench.backends.onnxruntime_first_inference import (
+    check_other_batch,
+    first_inference,
+    one_line,
+    shrinking_options,
+    type_text,
+)
 from asyncbench.clock import now_ns
-from asyncbench.errors import BadInputError
+from asyncbench.errors import BackendUnavailableError, BadInputError
+from asyncbench.files.user_file import require_regular_file
 from asyncbench.models.model_hash import model_sha256
 
 _LOG_NOTHING = 4  # what goes wrong is raised as an exception; the native logger would say it a second time on stderr
@@ -28,7 +37,9 @@ _DTYPES = {
     "tensor(int16)": "int16",
     "tensor(uint16)": "uint16",
     "tensor(int32)": "int32",
+    "tensor(uint32)": "uint32",
     "tensor(int64)": "int64",
+    "tensor(uint64)": "uint64",
 }
 
 
@@ -53,37 +64,43 @@ class LoadedModel:
 def load_model(
     path: Path, *, batches: tuple[int, ...], intra_op_threads: int, model_hash: str | None = None
 ) -> LoadedModel:
-    """Open the model and run it once, at batch 1 if it can, on zeros. Blocks: call it on a thread.
+    """Open the model and run it once or twice, at batch 1 if it can, on zeros. Blocks: call it on a thread.
 
-    The inference finds the shapes of the outputs, which a graph need not state, and fails now rather than in a cell.
+    The first inference finds the shapes of the outputs, which a graph need not state, and fails now rather than in a
+    cell. One more at the next batch tells whether the batch, which is free in the inputs, is free inside too.
 
     Args:
         model_hash: What the model is known by; None to find it out.
 
     Raises:
         BadInputError: Not a file, not a model, or not one that these batches can be asked of.
+        BackendUnavailableError: The machine refuses so many threads.
+        DoesNotFitError: The host refused the memory of one item.
     """
+    require_regular_file(path, what="the model", remedy="name an ONNX file")
     model_hash = model_hash or model_sha256(path)
+    _try_threads(intra_op_threads - 1)
     try:
         started_at_ns = now_ns()
         session = ort.InferenceSession(path, _session_options(intra_op_threads), providers=["CPUExecutionProvider"])
         load_ns = now_ns() - started_at_ns
     except Exception as error:  # onnxruntime's own errors have no base class but this one
         raise _unusable(path, error) from error
-    inputs = tuple(_input_spec(path, value, batches) for value in session.get_inputs())
-    batch = min(1 if _has_free_batch(session) else batches[0], batches[0])
-    smallest_inputs = {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in inputs}
+    inputs = tuple(_input_spec(path, value) for value in session.get_inputs())
+    _check_fixed_batch(path, session, batches)
     _return_free_heap()
     resident_bytes = _resident_bytes()
-    outputs = _first_inference(path, session, smallest_inputs, batch=batch)
+    first = first_inference(path, session, inputs, batches)
+    activation_bytes = max(_resident_bytes() - resident_bytes, 0) // first.batch
+    check_other_batch(path, session, inputs, batches, first)
     return LoadedModel(
         session=session,
         model_hash=model_hash,
         load_ns=load_ns,
         inputs=inputs,
-        outputs=outputs,
-        smallest_inputs=smallest_inputs,
-        activation_bytes=max(_resident_bytes() - resident_bytes, 0) // batch,
+        outputs=first.outputs,
+        smallest_inputs=first.inputs,
+        activation_bytes=activation_bytes,
     )
 
 
@@ -93,9 +110,27 @@ def shrink_arena(model: LoadedModel) -> None:
     The runtime offers this as an option of an inference, not as a call, so it costs one at the smallest batch.
     Measured on MobileNet v1 after 8 concurrent inferences of batch 16: 965 MB resident before, 181 MB after, 88 ms.
     """
-    options = ort.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    model.session.run(None, dict(model.smallest_inputs), options)
+    model.session.run(None, dict(model.smallest_inputs), shrinking_options())
+
+
+def _try_threads(count: int) -> None:
+    """Start as many threads as the runtime will, and end them: where one of its own is refused it hangs for ever.
+
+    Raises:
+        BackendUnavailableError: One was refused, by a limit on processes or on memory.
+    """
+    may_end = Event()
+    with ThreadPoolExecutor(max_workers=max(count, 1)) as pool:
+        try:
+            for _ in range(count):
+                pool.submit(may_end.wait)
+        except RuntimeError as error:
+            raise BackendUnavailableError(
+                f"this machine refused one of the {count + 1} threads of an inference ({error})",
+                remedy="lower --intra-op-threads",
+            ) from error
+        finally:
+            may_end.set()
 
 
 def _session_options(intra_op_threads: int) -> ort.SessionOptions:
@@ -112,21 +147,17 @@ def _session_options(intra_op_threads: int) -> ort.SessionOptions:
     return options
 
 
-def _has_free_batch(session: ort.InferenceSession) -> bool:
-    return not any(isinstance(value.shape[0], int) for value in session.get_inputs())
-
-
-def _input_spec(path: Path, value: ort.NodeArg, batches: tuple[int, ...]) -> TensorSpec:
+def _input_spec(path: Path, value: ort.NodeArg) -> TensorSpec:
     shape = value.shape
-    if not shape or value.type not in _DTYPES:
+    if value.type not in _DTYPES:
         raise BadInputError(
-            f"{path}: input {value.name!r} is a {value.type} of shape {shape}, without a batch axis that can be fed",
-            remedy="export the model with tensor inputs whose first axis is the batch",
+            f"{path}: input {value.name!r} is {type_text(value.type)}, which cannot be fed",
+            remedy="export the model with tensors of numbers that numpy has, such as float32",
         )
-    if isinstance(shape[0], int) and batches != (shape[0],):
+    if not shape:
         raise BadInputError(
-            f"{path}: input {value.name!r} has no batch axis, only a fixed batch of {shape[0]}",
-            remedy=f"export the model with a free first axis, or ask for --batch {shape[0]}",
+            f"{path}: input {value.name!r} has no batch axis: it is a scalar, or of no known shape",
+            remedy="export the model with the batch as the first axis of every input",
         )
     if not all(isinstance(size, int) for size in shape[1:]):
         raise BadInputError(
@@ -136,25 +167,18 @@ def _input_spec(path: Path, value: ort.NodeArg, batches: tuple[int, ...]) -> Ten
     return TensorSpec(name=value.name, item_shape=tuple(shape[1:]), dtype=_DTYPES[value.type])
 
 
-def _first_inference(
-    path: Path, session: ort.InferenceSession, inputs: Mapping[str, AnyArray], *, batch: int
-) -> tuple[TensorSpec, ...]:
-    try:
-        arrays = session.run(None, dict(inputs))
-    except Exception as error:  # onnxruntime's own errors have no base class but this one
-        raise _unusable(path, error) from error
-    named = zip(session.get_outputs(), arrays, strict=True)
-    return tuple(_output_spec(path, value.name, array, batch=batch) for value, array in named)
-
-
-def _output_spec(path: Path, name: str, array: object, *, batch: int) -> TensorSpec:
-    if not isinstance(array, np.ndarray) or array.shape[:1] != (batch,):
-        shape = array.shape if isinstance(array, np.ndarray) else "no tensor"
-        raise BadInputError(
-            f"{path}: output {name!r} ({shape}) does not have the batch of {batch} as its first axis",
-            remedy="cut the graph before the node that mixes the items, such as its non-maximum suppression",
-        )
-    return TensorSpec(name=name, item_shape=array.shape[1:], dtype=array.dtype.name)
+def _check_fixed_batch(path: Path, session: ort.InferenceSession, batches: tuple[int, ...]) -> None:
+    fixed = {value.shape[0]: value.name for value in session.get_inputs() if isinstance(value.shape[0], int)}
+    for size, name in fixed.items():
+        if size < 1:
+            raise BadInputError(
+                f"{path}: the first axis of input {name!r} has the size {size}", remedy="export it with a free one"
+            )
+        if batches != (size,):
+            raise BadInputError(
+                f"{path}: input {name!r} has no batch axis, only a fixed batch of {size}",
+                remedy=f"export the model with a free first axis, or ask for --batch {size}",
+            )
 
 
 def _return_free_heap() -> None:
@@ -169,7 +193,7 @@ def _resident_bytes() -> int:
 
 
 def _unusable(path: Path, error: Exception) -> BadInputError:
-    text = " ".join(str(error).split())
     return BadInputError(
-        f"{path} cannot be used as a model: {text}", remedy="give an ONNX file that this ONNX Runtime can load"
+        f"{path} cannot be used as a model: {one_line(error)}",
+        remedy="give an ONNX file that this ONNX Runtime can load",
     )

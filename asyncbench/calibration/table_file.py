@@ -11,8 +11,6 @@ from asyncbench.files.user_file import read_user_text, require_regular_file
 
 _HEAD = "TRT-"
 _OLD_HEAD = "1"  # a whole line, of TensorRT 5 and before
-
-
 _WHAT = "cannot read the calibration"
 _REMEDY = "name a table of `asyncbench calibrate`, or a cache of TensorRT, with --calibration"
 

@@ -9,6 +9,7 @@ import typer
 
 from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.run_sweep import run_sweep
+from asyncbench.cli.settle import settle_defaults
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.cli.sweep import make_plan
 from asyncbench.sweep.config import Mode
@@ -24,7 +25,7 @@ def accuracy(
     subset: Annotated[
         str | None, typer.Option(help="Part of it: 'first 5 per class', 'every 10th', @list.txt.")
     ] = None,
-    batch: Annotated[str, typer.Option(help="Items of one inference: 4 or 1,16 or 1..16.")] = "1",
+    batch: Annotated[str | None, typer.Option(help="Items of one inference: 4 or 1,16 or 1..16; by default 1.")] = None,
     concurrency: Annotated[str, typer.Option(help="Inferences in flight, written like --batch.")] = "1",
     precision: Annotated[str | None, typer.Option(help="fp32, fp16, bf16, int8, fp8; several with commas.")] = None,
     calibration: Annotated[
@@ -65,5 +66,9 @@ def accuracy(
             "tactic_sources": tactic_sources,
         }
     )
-    plan = make_plan((flags,), flags, output=output, resume=resume, log=log, verbose=verbose)
-    return run_sweep(plan, people_console())
+    console = people_console()
+    (config,) = settle_defaults((flags,), console)
+    if "batch" not in config.model_fields_set:
+        config = config.model_copy(update={"batch": (1,)})
+    plan = make_plan((config,), flags, output=output, resume=resume, log=log, verbose=verbose)
+    return run_sweep(plan, console)

@@ -11,6 +11,7 @@ from asyncbench.cli.model_argument import HELP, model_keys_of_each
 from asyncbench.cli.named_files import check_named_files
 from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, refuse_output, run_sweep
+from asyncbench.cli.settle import settle_defaults
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
@@ -148,9 +149,9 @@ def sweep(
         }
     )
     each = [merge_config(flags, read_flags(keys), source="") for keys in named]
-    configs = read_configs(config, *each)
-    plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
     console = people_console()
+    configs = settle_defaults(read_configs(config, *each), console)
+    plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
     if dry_run:
         refuse_output(plan)
         return run_dry(plan.groups, console, log=log, verbose=verbose)

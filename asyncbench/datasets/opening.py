@@ -104,9 +104,10 @@ def _find_truth(folder: Path, pictures_folder: Path) -> Path | None:
 
 def _there(place: Path, pattern: str) -> list[Path]:
     """Return what stands under a name or pattern, links that lead nowhere included, which `glob` leaves out."""
-    return (
-        list(place.glob(pattern)) if "*" in pattern else [path for path in (place / pattern,) if os.path.lexists(path)]
-    )
+    if "*" in pattern:
+        return list(place.glob(pattern))
+    path = place / pattern
+    return [path] if os.path.lexists(path) else []
 
 
 def _kind_of(truth: Path) -> DatasetKind:

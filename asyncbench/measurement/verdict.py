@@ -115,10 +115,13 @@ def judge(
         findings += stood_still
         # How long a window should have been is unknown where part of it was lost.
         findings += () if stood_still else _precision_findings(stop_reason, rule, progress, window)
-        findings += _throttle_findings(throttling, window)
+        throttled = list(_throttle_findings(throttling, window))
+        findings += throttled
         findings += _drift_findings(drift_ratio)
         findings += _few_findings(window, lanes, fixed=rule.fixed)
-        findings += () if withheld else _load_findings(window, lanes, awaited=awaited)
+        # Why lanes idled is said already where they were withheld, or the whole process was held back.
+        held_back = withheld or stood_still or any(status is Status.IMPRECISE for status, *_ in throttled)
+        findings += () if held_back else _load_findings(window, lanes, awaited=awaited)
     if not steady:
         text = "the warm-up ended at its limit, before the service time was steady"
         findings.append((Status.MEASURED, ReasonCode.NOT_STEADY, text))

@@ -14,7 +14,7 @@ from asyncbench.models.preparation import prepare, read_image
 from asyncbench.models.recipe import Layout, Recipe
 from asyncbench.sweep.cell import InputKind
 
-__all__ = ["find_images", "generic_recipe", "make_inputs", "sample_image_folder"]
+__all__ = ["find_images", "generic_recipe", "make_inputs", "sample_image_folder", "why_no_pictures"]
 
 _FEED_NOISE = "use --input random"
 _CHANNELS = 3
@@ -84,6 +84,15 @@ def generic_recipe(spec: TensorSpec) -> Recipe:
     layout = _layout(spec)
     height, width = spec.item_shape[1:] if layout is Layout.NCHW else spec.item_shape[:2]
     return Recipe(height=height, width=width, divisor=1.0 if spec.dtype == "uint8" else 255.0, layout=layout)
+
+
+def why_no_pictures(specs: Sequence[TensorSpec]) -> str | None:
+    """Return why a network with these inputs cannot be fed with pictures, or None where it can."""
+    try:
+        _layout(_only_input(specs))
+    except BadInputError as error:
+        return error.message
+    return None
 
 
 def _layout(spec: TensorSpec) -> Layout:

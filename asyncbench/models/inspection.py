@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import Error
 from onnx import TensorProto, shape_inference
 
 from asyncbench.backends.base import TensorSpec
@@ -15,10 +16,23 @@ from asyncbench.errors import BadInputError
 from asyncbench.models.model_hash import model_sha256
 from asyncbench.models.multiply_accumulates import Shapes, count_multiply_accumulates
 from asyncbench.models.onnx_file import read_without_weights
-from asyncbench.models.tensor_specs import dimensions, find_batch_dimension, graph_inputs, input_spec, output_spec
+from asyncbench.models.tensor_specs import (
+    Dimension,
+    check_output,
+    dimensions,
+    find_batch_dimension,
+    graph_inputs,
+    input_spec,
+    output_spec,
+    output_without_batch,
+)
 
 # Where the batch is free, shapes are inferred at this one: a size that equals it by chance is unlikely.
 _PROBE_BATCH = 3
+_SHOWN_BATCHES = 8
+
+_Shape = tuple[Dimension, ...]
+_Inferred = Mapping[str, "_Shape | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +41,9 @@ class ModelFacts:
 
     Attributes:
         sha256: What it is known by; see `model_sha256`.
-        fixed_batch: The only batch that it can run; None where the batch is free.
+        outputs: Those of a known size: what the file does not tell of the others the engine does.
+        fixed_batch: The only batch that it can run; None where the batch is free, as far as the file tells.
+        fixed_by: Where the batch is free in the inputs and fixed all the same: what shows it.
         multiply_accumulates: Of one item, in convolutions and matrix products; None where a node cannot be counted.
         parameters: Elements of all initializers but the 64-bit integers, which are shapes and indices.
     """
@@ -37,6 +53,7 @@ class ModelFacts:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     fixed_batch: int | None
+    fixed_by: str | None = None
     multiply_accumulates: int | None
     parameters: int
 
@@ -50,20 +67,23 @@ def inspect_model(path: Path) -> ModelFacts:
     model = read_without_weights(path)
     sha256 = model_sha256(path)
     inputs = graph_inputs(model)
-    batch = find_batch_dimension(inputs, path)
-    fixed_batch = batch if isinstance(batch, int) else None
+    fixed_batch = find_batch_dimension(inputs, path)
     specs = tuple(input_spec(value, path) for value in inputs)
     probe = fixed_batch or _PROBE_BATCH
     shapes = _infer_shapes(model, path, batch=probe)
-    total = count_multiply_accumulates(model.graph, shapes)
+    fixed_by = None
+    if (wrong := _output_without(model, shapes, batch=probe)) is not None:
+        fixed_batch, fixed_by = _batch_fixed_inside(model, path, wrong, probe=probe)
+        probe = fixed_batch
+        shapes = _infer_shapes(model, path, batch=probe)
+    total = count_multiply_accumulates(model.graph, _known(shapes))
     return ModelFacts(
         path=path,
         sha256=sha256,
         inputs=specs,
-        outputs=tuple(
-            output_spec(value, inferred=shapes.get(value.name), batch=probe, path=path) for value in model.graph.output
-        ),
+        outputs=_outputs(model, shapes, path),
         fixed_batch=fixed_batch,
+        fixed_by=fixed_by,
         multiply_accumulates=None if total is None else total // probe,
         parameters=_parameters(model.graph),
     )
@@ -77,20 +97,82 @@ def check_batches(facts: ModelFacts, batches: Iterable[int]) -> None:
     """
     refused = [batch for batch in batches if facts.fixed_batch not in {None, batch}]
     if refused:
+        why = f" ({facts.fixed_by})" if facts.fixed_by else ""
         raise BadInputError(
-            f"{facts.path} runs at batch {facts.fixed_batch} only, not at {', '.join(map(str, refused))}",
+            f"{facts.path} runs at batch {facts.fixed_batch} only, not at {_shortened(refused)}{why}",
             remedy=f"use --batch {facts.fixed_batch}, or export it with a free first axis",
         )
 
 
-def _infer_shapes(model: onnx.ModelProto, path: Path, *, batch: int) -> Shapes:
-    """Return the shape of every tensor at that batch, None where it is not known."""
+def _shortened(batches: Sequence[int]) -> str:
+    shown = ", ".join(map(str, batches[:_SHOWN_BATCHES]))
+    return shown if len(batches) <= _SHOWN_BATCHES else f"{shown} and {len(batches) - _SHOWN_BATCHES} more"
+
+
+def _output_without(model: onnx.ModelProto, shapes: _Inferred, *, batch: int) -> tuple[str, _Shape] | None:
+    """Return the name and shape of the first output that is known not to have that batch."""
+    for value in model.graph.output:
+        shape = shapes.get(value.name)
+        if shape and isinstance(shape[0], int) and shape[0] != batch:
+            return value.name, shape
+    return None
+
+
+def _batch_fixed_inside(
+    model: onnx.ModelProto, path: Path, wrong: tuple[str, _Shape], *, probe: int
+) -> tuple[int, str]:
+    """Return the one batch at which all outputs have the batch as their first axis, and what shows that.
+
+    A constant shape inside of the graph, such as a Reshape to (1, -1), is the commonest slip of an export: at that
+    batch the network runs.
+
+    Args:
+        wrong: An output that lacks the batch at `probe`.
+
+    Raises:
+        BadInputError: There is no such batch.
+    """
+    name, shape = wrong
+    batch = shape[0]
+    refusal = output_without_batch(name, shape, batch=probe, path=path)
+    is_fixed_outside = any(isinstance(_first_axis(value), int) for value in graph_inputs(model))
+    if not isinstance(batch, int) or batch == 0 or is_fixed_outside:
+        raise refusal
+    shapes = _infer_shapes(model, path, batch=batch)
+    there = shapes.get(name) or (None,)
+    is_known = all(isinstance(size, int) for size in there)
+    has_no_batch = there == shape and batch > 1  # such as a list of anchors, which is the same at any batch
+    if not is_known or has_no_batch or _output_without(model, shapes, batch=batch) is not None:
+        raise refusal
+    sizes = ", ".join(map(str, shape))
+    return batch, f"output {name!r} has the shape ({sizes}) at batch {probe}: the graph fixes the batch inside"
+
+
+def _first_axis(value: onnx.ValueInfoProto) -> Dimension:
+    return (dimensions(value) or (None,))[0]
+
+
+def _outputs(model: onnx.ModelProto, shapes: _Inferred, path: Path) -> tuple[TensorSpec, ...]:
+    specs = []
+    for value in model.graph.output:
+        inferred = shapes.get(value.name)
+        shape = dimensions(value) if inferred is None else inferred
+        check_output(value, shape=shape, path=path)
+        specs.append(output_spec(value, shape=shape, path=path))
+    return tuple(spec for spec in specs if spec is not None)
+
+
+def _infer_shapes(model: onnx.ModelProto, path: Path, *, batch: int) -> _Inferred:
+    """Return the shape of every tensor at that batch as far as it is known, None where nothing is.
+
+    Sizes that are computed inside of the graph, as by `x.view(x.size(0), -1)`, are followed.
+    """
     try:
-        inferred = shape_inference.infer_shapes(_at_batch(model, batch)).graph
-    except shape_inference.InferenceError as error:
-        reason = str(error).splitlines()[0]
+        inferred = shape_inference.infer_shapes(_at_batch(model, batch), data_prop=True).graph
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, Error) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInputError(f"{path} is not a consistent ONNX model ({reason})", remedy="export it again") from error
-    shapes = {value.name: _known(value) for value in (*inferred.input, *inferred.value_info, *inferred.output)}
+    shapes = {value.name: dimensions(value) for value in (*inferred.input, *inferred.value_info, *inferred.output)}
     shapes.update({tensor.name: tuple(tensor.dims) for tensor in inferred.initializer})
     return shapes
 
@@ -106,12 +188,13 @@ def _at_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return probed
 
 
-def _known(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
-    shape = dimensions(value)
-    if shape is None:
-        return None
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    return sizes if len(sizes) == len(shape) else None
+def _known(shapes: _Inferred) -> Shapes:
+    """Return the shapes of which every size is known."""
+    known = {}
+    for name, shape in shapes.items():
+        sizes = tuple(size for size in shape or () if isinstance(size, int))
+        known[name] = sizes if shape is not None and len(sizes) == len(shape) else None
+    return known
 
 
 def _parameters(graph: onnx.GraphProto) -> int:

@@ -28,6 +28,7 @@ from asyncbench.runner.messages import (
     EngineOpened,
     Forecasts,
     Message,
+    NetworkInspected,
     Refused,
     to_line,
 )
@@ -40,7 +41,7 @@ _STDERR_LINE_BYTES = 1 << 20
 # and address space, and where the latter is met while they start it tries for ever.
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
-Answer: TypeAlias = EngineOpened | Refused | CellEnded | Forecasts
+Answer: TypeAlias = NetworkInspected | EngineOpened | Refused | CellEnded | Forecasts
 Progress: TypeAlias = CellProgress | EngineNotice
 ReadOom: TypeAlias = Callable[[], OomCount]
 _log = structlog.get_logger()

@@ -33,6 +33,7 @@ from asyncbench.runner.messages import (
     EngineNotice,
     EngineOpened,
     ForecastCells,
+    InspectNetwork,
     Message,
     OpenEngine,
     RunCell,
@@ -46,7 +47,7 @@ from asyncbench.runner.policies import memory_policy_of, policy_of
 from asyncbench.runner.quality_cell import add_quality, asks_for_quality
 from asyncbench.runner.quality_check import LabelledData, QualityCheck, open_labelled_data
 from asyncbench.runner.runner_cost import runner_cost_ns
-from asyncbench.runner.subject import Subject, find_subject, simulated_subject
+from asyncbench.runner.subject import Subject, find_subject, inspect_network, simulated_subject
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import Mode, SweepConfig
@@ -129,6 +130,8 @@ class BenchProcess:
                 await self._answer_with(await self._open(request, engine_stack))
             elif isinstance(request, RunCell):
                 await self._run_cell(request)
+            elif isinstance(request, InspectNetwork):
+                await self._answer_with(await trio.to_thread.run_sync(inspect_network, Path(request.model_file)))
             elif isinstance(request, ForecastCells):
                 await self._answer_with(await forecast_cells(self._need_opened()))
         except Exception as error:  # noqa: BLE001 # whatever it is: the supervisor is told in one line, the log has the rest

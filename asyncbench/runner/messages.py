@@ -38,6 +38,13 @@ class OpenEngine(Message):
         return config.model_dump(mode="json", exclude_unset=True)
 
 
+class InspectNetwork(Message):
+    """Say what an ONNX file can be asked for, before a grid is made of it. Answered by NetworkInspected or Refused."""
+
+    do: Literal["inspect"] = "inspect"
+    model_file: str
+
+
 class RunCell(Message):
     """Measure a cell on the open engine. Answered by CellProgress messages and one CellEnded."""
 
@@ -70,6 +77,21 @@ class EngineOpened(Message):
     engine: dict[str, JsonValue]
     versions: dict[str, str]
     runner_cost_ns: dict[str, float | None]
+
+
+class NetworkInspected(Message):
+    """What the file of a network tells.
+
+    Attributes:
+        fixed_batch: The only batch that it can run; None where the batch is free.
+        fixed_by: Where the inputs do not show that: what does.
+        no_pictures: Why it cannot be fed with pictures; None where it can.
+    """
+
+    event: Literal["inspected"] = "inspected"
+    fixed_batch: int | None
+    fixed_by: str | None
+    no_pictures: str | None
 
 
 class Refused(Message):
@@ -147,11 +169,12 @@ class CellEnded(Message):
     unfit: bool = False
 
 
-Request = Annotated[OpenEngine | RunCell | ForecastCells | StopCell, Field(discriminator="do")]
-AnyEvent: TypeAlias = EngineOpened | Refused | EngineNotice | CellProgress | CellEnded | Forecasts
+AnyRequest: TypeAlias = InspectNetwork | OpenEngine | RunCell | ForecastCells | StopCell
+Request = Annotated[AnyRequest, Field(discriminator="do")]
+AnyEvent: TypeAlias = NetworkInspected | EngineOpened | Refused | EngineNotice | CellProgress | CellEnded | Forecasts
 Event = Annotated[AnyEvent, Field(discriminator="event")]
 
-REQUESTS: TypeAdapter[OpenEngine | RunCell | ForecastCells | StopCell] = TypeAdapter(Request)
+REQUESTS: TypeAdapter[AnyRequest] = TypeAdapter(Request)
 EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(Event)
 
 _ERRORS: dict[str, type[AsyncbenchError]] = {

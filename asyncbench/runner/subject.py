@@ -11,10 +11,11 @@ from asyncbench.models.catalog import ModelInfo, find_model
 from asyncbench.models.graph_facts import GraphFacts, read_graph_facts
 from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import known_as
-from asyncbench.models.inputs import check_inputs, find_images, make_inputs, sample_image_folder
+from asyncbench.models.inputs import check_inputs, find_images, make_inputs, sample_image_folder, why_no_pictures
 from asyncbench.models.inspection import check_batches, inspect_model
 from asyncbench.models.label_check import check_labels, read_labels
 from asyncbench.models.model_hash import model_sha256
+from asyncbench.runner.messages import NetworkInspected
 from asyncbench.sweep.cell import InputKind, Precision
 from asyncbench.sweep.config import SweepConfig
 
@@ -144,6 +145,18 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> Subject:
     if (labels_file := subject.labels_file()) is not None:
         read_labels(labels_file)  # what is wrong with it is bad input, and no error of the first cell
     return subject
+
+
+def inspect_network(path: Path) -> NetworkInspected:
+    """Return what the ONNX file in `path` can be asked for. Blocking: reads files, hashes the model.
+
+    Raises:
+        BadInputError: The model cannot be used.
+    """
+    facts = inspect_model(path)
+    return NetworkInspected(
+        fixed_batch=facts.fixed_batch, fixed_by=facts.fixed_by, no_pictures=why_no_pictures(facts.inputs)
+    )
 
 
 def simulated_subject(config: SweepConfig) -> Subject:

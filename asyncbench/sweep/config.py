@@ -40,6 +40,8 @@ from asyncbench.sweep.stop import StopConfig
 from asyncbench.units import parse_duration_ns, parse_size_bytes
 
 MAX_CELLS = 100_000
+MAX_INTRA_OP_THREADS = 1024
+"""More than any machine has processors; so many that cannot be started would keep the runtime busy for minutes."""
 
 
 class BackendChoice(str, Enum):
@@ -157,7 +159,7 @@ class SweepConfig(BaseModel):
     )
     seed: int = Field(default=0, ge=0, description="Seed of the weights, of random input and of every choice by lot.")
     intra_op_threads: Annotated[int, OnlyOn(BackendChoice.ONNXRUNTIME)] = Field(
-        default=1, ge=1, description="Threads of one inference on ONNX Runtime."
+        default=1, ge=1, le=MAX_INTRA_OP_THREADS, description="Threads of one inference on ONNX Runtime."
     )
     engine: Annotated[EngineChoice, OnlyOn(BackendChoice.TENSORRT)] = Field(
         default=EngineChoice.AUTO,

@@ -19,7 +19,7 @@ _CUSTOM = "bad_input"
 _SHOULD = re.compile(r"\w+ should (be )?(.*)", re.DOTALL)
 _EXPECTED = {
     "string_type": "a text in quotes",
-    "string_unicode": "a text of whole characters",
+    "string_unicode": "text in UTF-8",
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
@@ -30,6 +30,8 @@ _EXPECTED = {
 }
 
 Path = tuple[int | str, ...]
+# Keys whose option has another name.
+_FLAGS: Mapping[Path, str] = {("model",): "MODEL", ("model_file",): "--model"}
 
 
 def as_custom_error(error: BadInputError) -> PydanticCustomError:
@@ -44,7 +46,9 @@ def quoted_key(path: Path) -> str:
 
 
 def flag_name(path: Path) -> str:
-    """Return the name of the option that sets a key: `--stop-min`."""
+    """Return the name of the option or argument that sets a key: `--stop-min`."""
+    if path in _FLAGS:
+        return _FLAGS[path]
     return "--" + "-".join(step.replace("_", "-") for step in path if isinstance(step, str))
 
 

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ from asyncbench.backends.base import EngineRequest, TensorSpec
 from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
 from asyncbench.backends.onnxruntime_buffers import LaneBuffers
 from asyncbench.backends.onnxruntime_session import load_model, shrink_arena
-from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError, OutputError
+from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError, LaneError, OutputError
 from asyncbench.sweep.cell import Precision
 
 
@@ -105,7 +108,7 @@ async def test_a_free_axis_other_than_the_batch_is_refused(tmp_path):
 async def test_an_output_without_the_batch_is_refused(tmp_path):
     path = write_relu(tmp_path / "mixed.onnx", op="ReduceSum", keepdims=0, output_shape=())
 
-    assert "does not have the batch of 1" in await refusal_of(request_for(path, batches=(2,)))
+    assert "output 'y' is a scalar, without the batch" in await refusal_of(request_for(path, batches=(2,)))
 
 
 async def test_an_output_whose_shape_the_graph_does_not_state_is_found_by_running_it(tmp_path):
@@ -113,6 +116,162 @@ async def test_an_output_whose_shape_the_graph_does_not_state_is_found_by_runnin
 
     async with OnnxRuntimeBackend().open_engine(request_for(path)) as engine:
         assert engine.facts.outputs[0].item_shape == (4,)
+
+
+def write_graph(path, nodes, inputs, outputs, *, constants=None, domains=("",), types=None):
+    """Write a network; `types` has those of inputs and outputs that are not float."""
+    types = types or {}
+
+    def ends(shapes):
+        return [helper.make_tensor_value_info(n, types.get(n, TensorProto.FLOAT), shape) for n, shape in shapes.items()]
+
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
+    graph = helper.make_graph(nodes, "g", ends(inputs), ends(outputs), weights)
+    opsets = [helper.make_opsetid(domain, 17 if domain == "" else 1) for domain in domains]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+async def outputs_of(path, inputs, *, batch):
+    async with (
+        OnnxRuntimeBackend().open_engine(request_for(path, batches=(batch,))) as engine,
+        engine.open_lanes(batch=batch, count=1, inputs=inputs) as (lane,),
+    ):
+        await lane.infer()
+        return lane.read_outputs()
+
+
+@pytest.mark.parametrize(("first", "second"), [("unk__13", "unk__14"), ("batch _size", "batch_size"), ("N", None)])
+async def test_inputs_whose_free_axes_have_different_names_are_run(tmp_path, first, second):
+    node = helper.make_node("Add", ["a", "b"], ["y"])
+    path = write_graph(tmp_path / "two.onnx", [node], {"a": (first, 4), "b": (second, 4)}, {"y": ("other", 4)})
+    inputs = {name: np.ones((3, 4), np.float32) for name in ("a", "b")}
+
+    assert (await outputs_of(path, inputs, batch=3))["y"].tolist() == [[2.0] * 4] * 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+async def test_unsigned_integers_of_32_and_64_bits_are_fed(tmp_path, dtype):
+    code = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    path = write_relu(tmp_path / "same.onnx", op="Identity", dtype=code)
+    largest = np.full((2, 4), np.iinfo(dtype).max, dtype)
+
+    outputs = await outputs_of(path, {"x": largest}, batch=2)
+
+    assert outputs["y"].dtype == dtype
+    assert np.array_equal(outputs["y"], largest)
+
+
+async def test_an_operator_that_onnx_cannot_infer_tells_its_sizes_when_it_runs(tmp_path):
+    node = helper.make_node("FusedMatMul", ["x", "w"], ["y"], domain="com.microsoft")
+    constants = {"w": np.ones((4, 6), np.float32)}
+    path = write_graph(
+        tmp_path / "m.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants, domains=("", "com.microsoft")
+    )
+
+    assert (await outputs_of(path, {"x": np.ones((3, 4), np.float32)}, batch=3))["y"].shape == (3, 6)
+
+
+async def test_an_output_of_items_of_size_0_is_run(tmp_path):
+    node = helper.make_node("Slice", ["x", "zero", "zero", "one"], ["y"])
+    constants = {"zero": np.array([0], np.int64), "one": np.array([1], np.int64)}
+    path = write_graph(tmp_path / "zero.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants)
+
+    assert (await outputs_of(path, {"x": np.ones((2, 4), np.float32)}, batch=2))["y"].shape == (2, 0)
+
+
+class TestABatchThatTheGraphFixesInside:
+    """Behind an operator that hides it from the inference of shapes."""
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        return self.write(tmp_path, [1, -1, 6])
+
+    @staticmethod
+    def write(folder, shape):
+        nodes = [
+            helper.make_node("FusedMatMul", ["x", "w"], ["m"], domain="com.microsoft"),
+            helper.make_node("Reshape", ["m", "shape"], ["y"]),
+        ]
+        constants = {"w": np.ones((4, 6), np.float32), "shape": np.array(shape, np.int64)}
+        inputs = {"x": ("N", 2, 4)}
+        return write_graph(
+            folder / "hard.onnx", nodes, inputs, {"y": None}, constants=constants, domains=("", "com.microsoft")
+        )
+
+    async def test_is_run_alone(self, path):
+        assert (await outputs_of(path, {"x": np.ones((1, 2, 4), np.float32)}, batch=1))["y"].shape == (1, 2, 6)
+
+    @pytest.mark.parametrize("shape", [[1, -1, 6], [1, 2, 6]], ids=["swallows the batch", "fails"])
+    @pytest.mark.parametrize("batches", [(1, 3), (3,), (1, 1_000_000)])
+    async def test_is_refused_with_others_before_a_cell_runs(self, tmp_path, shape, batches):
+        path = self.write(tmp_path, shape)
+
+        text = await refusal_of(request_for(path, batches=batches))
+
+        assert "at batch 1 it runs: the graph fixes the batch inside" in text
+        assert "--batch 1" in text
+
+    async def test_may_be_another_than_1(self, tmp_path):
+        path = self.write(tmp_path, [4, -1, 6])
+
+        assert (await outputs_of(path, {"x": np.ones((4, 2, 4), np.float32)}, batch=4))["y"].shape == (4, 2, 6)
+
+
+async def test_a_first_axis_of_size_0_is_refused(tmp_path):
+    path = write_relu(tmp_path / "zero.onnx", shape=(0, 4), output_shape=(0, 4))
+
+    assert "has the size 0: export it with a free one" in await refusal_of(request_for(path))
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.STRING, TensorProto.BFLOAT16])
+async def test_a_type_that_cannot_be_fed_is_named(tmp_path, dtype):
+    path = write_relu(tmp_path / "same.onnx", op="Identity", dtype=dtype)
+
+    text = await refusal_of(request_for(path))
+
+    assert f"of the type {TensorProto.DataType.Name(dtype).lower()}, which cannot be fed" in text
+    assert "batch axis" not in text
+
+
+async def test_an_index_outside_of_its_table_names_the_input_that_fits_every_table(tmp_path):
+    node = helper.make_node("Gather", ["table", "x"], ["y"])
+    constants = {"table": np.ones((1, 8), np.float32)}
+    path = write_graph(
+        tmp_path / "t.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants, types={"x": TensorProto.INT64}
+    )
+
+    with pytest.raises(LaneError, match=r"idx=1 must be within .* use --input zeros"):
+        await outputs_of(path, {"x": np.ones((1, 4), np.int64)}, batch=1)
+    assert (await outputs_of(path, {"x": np.zeros((1, 4), np.int64)}, batch=1))["y"].shape == (1, 4, 8)
+
+
+async def test_an_item_that_no_memory_holds_does_not_fit(tmp_path):
+    path = write_relu(tmp_path / "huge.onnx", shape=("N", 1 << 45), output_shape=("N", 1 << 45))
+
+    assert "refused host memory" in await refusal_of(request_for(path), DoesNotFitError)
+
+
+def test_threads_that_the_machine_refuses_are_refused_before_the_runtime_hangs_on_them(tmp_path):
+    path = write_relu(tmp_path / "relu.onnx")
+    load = f"load_model(Path({str(path)!r}), batches=(1,), intra_op_threads=1024)"
+    program = (
+        "from pathlib import Path; from asyncbench.backends.onnxruntime_session import load_model\n"
+        "from asyncbench.errors import BackendUnavailableError\n"
+        f"try: {load}\nexcept BackendUnavailableError as error: print(error)"
+    )
+
+    # Stacks of 8 MiB each: some 400 threads.
+    done = subprocess.run(
+        ["prlimit", "--as=3221225472", sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert "refused one of the 1024 threads" in done.stdout, done.stderr
+    assert "lower --intra-op-threads" in done.stdout
 
 
 async def test_integers_stay_integers(tmp_path):
@@ -167,6 +326,18 @@ async def test_a_calibration_cache_of_another_model_is_refused_by_name(tmp_path)
 
     with pytest.raises(BadInputError, match=r"old\.cache is of another model: 1 of its 2 tensors .*\(conv77\)"):
         await OnnxRuntimeBackend(quantized_folder=tmp_path / "int8").open_engine(request).__aenter__()
+
+
+async def test_a_calibration_that_is_missing_or_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    request = calibrated_request(write_product(tmp_path / "product.onnx"), b"")
+    backend = OnnxRuntimeBackend(quantized_folder=tmp_path / "int8")
+    request.calibration_path.unlink()
+
+    with pytest.raises(BadInputError, match=r"old\.cache: No such file or directory: name a table"):
+        await backend.open_engine(request).__aenter__()
+    os.mkfifo(request.calibration_path)
+    with pytest.raises(BadInputError, match=r"old\.cache: it is a pipe, not a file: name a table"):
+        await backend.open_engine(request).__aenter__()
 
 
 async def test_a_folder_for_int8_networks_that_cannot_be_created_is_said_with_the_variable(tmp_path):

@@ -97,10 +97,28 @@ def test_a_network_without_a_batch_axis_is_refused(tool):
     assert "batch" in refused(tool, "--model", "scalar.onnx", "--input", "random")
 
 
-def test_a_network_of_one_batch_is_refused_at_others(tool):
-    write_model(tool.folder / "fixed.onnx", batch=1)
+def test_a_network_of_one_batch_is_refused_at_others_with_the_one(tool):
+    write_model(tool.folder / "fixed.onnx", batch=4)
 
-    assert "batch" in refused(tool, "--model", "fixed.onnx", "--input", "random", "--batch", "1,2")
+    assert "--batch 4" in refused(tool, "--model", "fixed.onnx", "--input", "random", "--batch", "1,2")
+
+
+@pytest.mark.parametrize("command", [["sweep"], ["sweep", "--dry-run"], ["sweep", "--batch", "1", "--input", "zeros"]])
+def test_a_pipe_as_a_model_is_not_waited_for(tool, command):
+    os.mkfifo(tool.folder / "pipe.onnx")
+
+    done = tool.run(*command, "--model", "pipe.onnx", check_code=2)
+
+    assert "pipe.onnx: it is a pipe, not a file" in done.stderr
+
+
+@pytest.mark.parametrize("path", ["", "\udcff.onnx"])
+def test_a_path_of_a_model_that_cannot_be_is_named_by_its_option(tool, path):
+    assert refused(tool, "--model", path).startswith("asyncbench: --model is ")
+
+
+def test_more_threads_than_any_machine_has_are_refused(tool):
+    assert "--intra-op-threads is 100000" in refused(tool, "--intra-op-threads", "100000")
 
 
 def test_missing_external_data_is_named(tool):
@@ -109,10 +127,10 @@ def test_missing_external_data_is_named(tool):
     assert "weights.bin" in refused(tool, "--model", "external.onnx", "--input", "random")
 
 
-def test_pictures_for_a_network_that_takes_none_are_refused_with_the_remedy(tool):
+def test_pictures_that_were_asked_for_are_refused_of_a_network_that_takes_none_with_the_remedy(tool):
     write_model(tool.folder / "vector.onnx")
 
-    assert "--input random" in refused(tool, "--model", "vector.onnx")
+    assert "--input random" in refused(tool, "--model", "vector.onnx", "--input", "images", "--batch", "1")
 
 
 def test_a_precision_that_the_backend_lacks_is_refused(tool):

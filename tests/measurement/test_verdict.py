@@ -423,6 +423,18 @@ def test_few_in_flight_are_no_surprise_where_lanes_were_withheld():
     assert codes(judged(window=window(in_flight=2.5), withheld=True)) == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"stalls": STALL}, ReasonCode.STOOD_STILL),
+        ({"stalls": Stalls(n=1, total_ns=NS_PER_S // 3, longest_ns=NS_PER_S // 3)}, ReasonCode.STOOD_STILL),
+        ({"throttling": throttled(NS_PER_S)}, ReasonCode.CPU_THROTTLED),
+    ],
+)
+def test_few_in_flight_are_not_the_runners_doing_where_the_whole_process_was_held_back(changed, code):
+    assert codes(judged(window=window(in_flight=2.0), **changed)) == [code]
+
+
 def test_no_reason_spans_two_lines():
     verdict = judged(stop_reason=StopReason.TIME_LIMIT, drift_ratio=0.5, steady=False)
 

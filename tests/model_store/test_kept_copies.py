@@ -100,7 +100,7 @@ async def test_a_published_file_that_cannot_be_run_is_kept_and_says_why(folder, 
     pin = await keep_copy(folder, weights, copy, say=silent)
 
     assert pin.network is None
-    assert pin.complaint == "axis 1 of input 'x' of it has no fixed size has the shape (N, height)"
+    assert pin.complaint == "axis 1 of input 'x' of it has no fixed size: its shape is (N, height)"
 
 
 async def test_a_folder_that_cannot_be_written_is_named(weights, copy, tmp_path):

@@ -253,7 +253,7 @@ async def test_a_file_that_is_shorter_than_it_should_be_is_refused(puller, serve
 async def test_a_page_in_place_of_the_file_is_refused(puller, server):
     server.answers = [server.sends(b"<html>Please log in</html>")]
 
-    with pytest.raises(BadInputError, match="is not an ONNX model"):
+    with pytest.raises(BadInputError, match="is a web page"):
         await puller.pull()
 
     assert puller.files() == ["resnet50.onnx.lock"]

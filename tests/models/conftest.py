@@ -32,6 +32,7 @@ def write_onnx(tmp_path) -> Callable[..., Path]:
         weights: Sequence[onnx.TensorProto] = (),
         elem_type: int = TensorProto.FLOAT,
         domains: Sequence[str] = ("",),
+        opset: int = 13,
     ) -> Path:
         graph = helper.make_graph(
             nodes,
@@ -40,7 +41,7 @@ def write_onnx(tmp_path) -> Callable[..., Path]:
             [helper.make_tensor_value_info(name, elem_type, shape) for name, shape in outputs.items()],
             initializer=list(weights),
         )
-        opsets = [helper.make_opsetid(domain, 13) for domain in domains]
+        opsets = [helper.make_opsetid(domain, opset) for domain in domains]
         path = tmp_path / "tiny.onnx"
         path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
         return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import struct
 
 import numpy as np
@@ -129,3 +130,11 @@ def test_a_cache_of_this_model_reaches_both_kinds_of_builder(network, table_path
 
     assert read_cache(old.calibration_cache_path).scales == read_cache(path).scales
     assert any(node.op_type == "QuantizeLinear" for node in onnx.load(str(new.model_path)).graph.node)
+
+
+@pytest.mark.parametrize("flavour", [OLD, NEW], ids=["calibrators", "no calibrators"])
+def test_a_calibration_that_is_a_pipe_is_refused_and_not_waited_for(network, tmp_path, flavour):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(BadInputError, match="pipe: it is a pipe, not a file"):
+        calibrated_model(network, tmp_path / "pipe", flavour, folder=tmp_path / "kept")

@@ -66,6 +66,8 @@ class TensorRtBackend:
         order = await trio.to_thread.run_sync(self._order, request, bindings, gpu)
         started_at_ns = now_ns()
         stored, plans = await self._load(device, bindings, order)
+        for plan in plans:
+            plan.check_outputs()
         async with open_pump(device.cuda_context, completion=self._settings.lanes.completion) as reactor:
             engine = TensorRtEngine(
                 device,

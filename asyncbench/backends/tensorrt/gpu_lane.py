@@ -9,7 +9,7 @@ from asyncbench.backends.tensorrt.cuda_device import CudaDevice, CudaGraph
 from asyncbench.backends.tensorrt.handles import IExecutionContext
 from asyncbench.backends.tensorrt.lane_memory import LaneMemory
 from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
-from asyncbench.errors import DeviceLostError, LaneError
+from asyncbench.errors import AsyncbenchError, DeviceLostError, LaneError
 
 
 class GpuLane:
@@ -96,6 +96,10 @@ class GpuLane:
         self._device.activate()
         self.memory.fill_inputs(inputs, self.stream)
         self._device.synchronize(self.stream)
+
+    def explain(self, _error: Exception) -> AsyncbenchError | None:
+        """Know nothing beyond the error itself."""
+        return None
 
     async def free_memory(self) -> None:
         """Close it on a thread of its own."""

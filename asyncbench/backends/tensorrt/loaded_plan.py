@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from asyncbench.backends.base import TensorSpec
@@ -12,6 +13,8 @@ from asyncbench.backends.tensorrt.handles import ICudaEngine, IExecutionContext
 from asyncbench.backends.tensorrt.versions import Bindings, IoTensor, Severity
 from asyncbench.clock import now_ns
 from asyncbench.errors import AsyncbenchError, BadInputError, DoesNotFitError, LaneError
+
+_OPEN = -1  # how TensorRT writes a size that is not known yet
 
 
 class LoadedPlan:
@@ -48,7 +51,37 @@ class LoadedPlan:
         self.load_ns = now_ns() - started_at_ns
         tensors = bindings.io_tensors(engine)
         self.inputs = tuple(_spec(tensor) for tensor in tensors if tensor.is_input)
-        self.outputs = tuple(_spec(tensor) for tensor in tensors if not tensor.is_input)
+        self._outputs = [tensor for tensor in tensors if not tensor.is_input]
+        self.outputs = tuple(_spec(tensor) for tensor in self._with_sizes(self._outputs))
+
+    def check_outputs(self) -> None:
+        """Refuse a network that lanes cannot run. Not while it is loaded: the engine is whole, another were the same.
+
+        Raises:
+            BadInputError: An output has no batch axis, or a size that the inputs do not decide.
+        """
+        own_axes = ((_OPEN,), self.shape.batches) if len(self.shape.batches) == 1 else ((_OPEN,),)
+        for tensor in self._outputs:
+            if tensor.shape[:1] not in own_axes:
+                raise BadInputError(
+                    f"output {tensor.name!r} has the shape {tensor.shape} at {self.shape}, without a batch axis",
+                    remedy="export the model with the batch as the first axis of every output",
+                )
+        for spec in self.outputs:
+            if _OPEN in spec.item_shape:
+                raise BadInputError(
+                    f"the size of an item of output {spec.name!r}, {spec.item_shape}, depends on the data",
+                    remedy="cut the graph before the node that makes it so, such as its non-maximum suppression",
+                )
+
+    def _with_sizes(self, outputs: list[IoTensor]) -> list[IoTensor]:
+        """Return outputs with the sizes that an engine leaves open until its inputs have theirs."""
+        if not any(_OPEN in tensor.shape[1:] for tensor in outputs):
+            return outputs
+        batch = self.shape.batches[0]  # of the first profile, which a context begins with: no stream is needed
+        exec_context = self.create_context(batch, stream=0)
+        self.set_batch(exec_context, batch)
+        return [replace(tensor, shape=tuple(exec_context.get_tensor_shape(tensor.name))) for tensor in outputs]
 
     def last_message(self) -> str:
         """Return TensorRT's last complaint."""

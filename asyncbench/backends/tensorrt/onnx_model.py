@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from asyncbench.errors import BadInputError
+from asyncbench.files.user_file import require_regular_file
 from asyncbench.sweep.cell import Precision
 
 _QUANTIZED_TYPES = {
@@ -22,6 +23,7 @@ def load_with_weights(path: Path) -> onnx.ModelProto:
     Raises:
         BadInputError: It is no ONNX file, or a file with its weights is missing.
     """
+    require_regular_file(path, what="the model", remedy="name an ONNX file")
     try:
         return onnx.load(str(path))
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:

@@ -18,6 +18,7 @@ _WORDS = {
     "drift": "speed changed while measuring",
     "few_per_lane": "few inferences",
     "low_concurrency": "lanes were idle at times",
+    "runner_bound": "lanes idled, limited by the runner",
     "not_steady": "not steady after the warm-up",
     "backpressure": "lanes shared, memory is short",
     "memory_refused": "fewer lanes, memory was refused",
