@@ -150,7 +150,7 @@ def sweep(
     )
     each = [merge_config(flags, read_flags(keys), source="") for keys in named]
     console = people_console()
-    configs = settle_defaults([one for flags_of_one in each for one in read_configs(config, flags_of_one)], console)
+    configs = settle_defaults(read_configs(config, *each), console)
     plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
     if dry_run:
         refuse_output(plan)
@@ -185,19 +185,22 @@ def make_plan(
     )
 
 
-def read_configs(path: Path | None, flags: SweepConfig) -> tuple[SweepConfig, ...]:
-    """Return the sweeps of a file with the flags over them, or the one that the flags describe.
+def read_configs(path: Path | None, *flags: SweepConfig) -> tuple[SweepConfig, ...]:
+    """Return the sweeps of a file with the flags over them, or those that the flags describe.
+
+    Args:
+        flags: What the command line says, for each network that it names. The file is read once: it may be a pipe.
 
     Raises:
         BadInputError: The file cannot be read, or says something that cannot be used.
     """
     if path is None:
-        return (flags,)
+        return flags
     text = read_user_text(path, what="--config", remedy="name a JSON file")
     # What comes through a pipe, such as `--config <(jq ...)` or /dev/stdin, has no folder of its own.
     is_stream = path.is_fifo() or path.is_relative_to("/dev")
     loaded = load_config(text, source=str(path), base_folder="." if is_stream else str(path.parent))
-    return tuple(merge_config(one, flags, source=str(path)) for one in loaded)
+    return tuple(merge_config(one, upper, source=str(path)) for upper in flags for one in loaded)
 
 
 def output_path(output: str | None, config: SweepConfig, *, resume: bool) -> Path | None:

@@ -1,10 +1,15 @@
 """What a network may be called on the command line: a built-in name, a file, or both."""
 
+import os
+import subprocess
+
 import pytest
 
 from asyncbench.cli.model_argument import model_keys, model_keys_of_each
+from asyncbench.cli.sweep import read_configs
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import MODELS
+from asyncbench.sweep.loading import read_flags
 
 NAMES = [model.name for model in MODELS]
 
@@ -79,3 +84,12 @@ def test_one_file_beside_several_networks_is_refused():
 def test_two_networks_that_the_records_could_not_tell_apart_are_refused(folder):
     with pytest.raises(BadInputError, match="two of the networks would both be called a"):
         model_keys_of_each(["sub/a.onnx", "a.onnx"], None)
+
+
+def test_a_configuration_that_comes_through_a_pipe_is_read_once_for_all_networks(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"echo '{{\"batch\": [4, 1]}}' > {pipe}"]):
+        configs = read_configs(pipe, read_flags({"model": "mobilenet"}), read_flags({"model": "resnet50"}))
+
+    assert [(config.model, config.batch) for config in configs] == [("mobilenet", (4, 1)), ("resnet50", (4, 1))]

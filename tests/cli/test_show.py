@@ -69,9 +69,7 @@ def shown(configs, *, change=lambda _: {}, **header_changes):
         record = record_of(index, cell)
         records.append(record.model_copy(update=change(record)))
         listener.cell_ended(records[-1])
-    trailer = make_trailer(
-        records, sweep_id="s", exit_code=ExitCode.OK, duration_ns=1_000_000_000, latency_limit_ns=None
-    )
+    trailer = make_trailer(records, sweep_id="s", exit_code=ExitCode.OK, duration_ns=1_000_000_000, latency_limit=None)
     listener.sweep_ended(trailer)
     return lines
 
