@@ -15,6 +15,7 @@ from asyncbench.clock import now_ns
 from asyncbench.errors import AsyncbenchError, BadInputError, DoesNotFitError, LaneError
 
 _OPEN = -1  # how TensorRT writes a size that is not known yet
+_DEFAULT_STREAM = 0  # nothing is launched there: choosing a profile asks for a stream
 
 
 class LoadedPlan:
@@ -52,36 +53,40 @@ class LoadedPlan:
         tensors = bindings.io_tensors(engine)
         self.inputs = tuple(_spec(tensor) for tensor in tensors if tensor.is_input)
         self._outputs = [tensor for tensor in tensors if not tensor.is_input]
-        self.outputs = tuple(_spec(tensor) for tensor in self._with_sizes(self._outputs))
+        self.outputs = tuple(_spec(tensor) for tensor in self._with_sizes())
 
     def check_outputs(self) -> None:
         """Refuse a network that lanes cannot run. Not while it is loaded: the engine is whole, another were the same.
 
+        A context is asked, at the largest batch: what the engine itself says is the shape of its first profile, which
+        with TensorRT 8.6 is that of one batch where the profile has only that.
+
         Raises:
             BadInputError: An output has no batch axis, or a size that the inputs do not decide.
         """
-        own_axes = ((_OPEN,), self.shape.batches) if len(self.shape.batches) == 1 else ((_OPEN,),)
-        for tensor in self._outputs:
-            if tensor.shape[:1] not in own_axes:
+        batch = self.shape.batches[-1]
+        for tensor in self._at_batch(batch):
+            if tensor.shape[:1] != (batch,):
                 raise BadInputError(
-                    f"output {tensor.name!r} has the shape {tensor.shape} at {self.shape}, without a batch axis",
+                    f"output {tensor.name!r} has the shape {tensor.shape} at batch {batch}, without a batch axis",
                     remedy="export the model with the batch as the first axis of every output",
                 )
-        for spec in self.outputs:
-            if _OPEN in spec.item_shape:
+            if _OPEN in tensor.shape:
                 raise BadInputError(
-                    f"the size of an item of output {spec.name!r}, {spec.item_shape}, depends on the data",
+                    f"the size of an item of output {tensor.name!r}, {tensor.shape[1:]}, depends on the data",
                     remedy="cut the graph before the node that makes it so, such as its non-maximum suppression",
                 )
 
-    def _with_sizes(self, outputs: list[IoTensor]) -> list[IoTensor]:
-        """Return outputs with the sizes that an engine leaves open until its inputs have theirs."""
-        if not any(_OPEN in tensor.shape[1:] for tensor in outputs):
-            return outputs
-        batch = self.shape.batches[0]  # of the first profile, which a context begins with: no stream is needed
-        exec_context = self.create_context(batch, stream=0)
+    def _with_sizes(self) -> list[IoTensor]:
+        """Return the outputs with the sizes that an engine leaves open until its inputs have theirs."""
+        is_open = any(_OPEN in tensor.shape[1:] for tensor in self._outputs)
+        return self._at_batch(self.shape.batches[0]) if is_open else self._outputs
+
+    def _at_batch(self, batch: int) -> list[IoTensor]:
+        """Return the outputs with their shapes at one batch."""
+        exec_context = self.create_context(batch, stream=_DEFAULT_STREAM)
         self.set_batch(exec_context, batch)
-        return [replace(tensor, shape=tuple(exec_context.get_tensor_shape(tensor.name))) for tensor in outputs]
+        return [replace(tensor, shape=tuple(exec_context.get_tensor_shape(tensor.name))) for tensor in self._outputs]
 
     def last_message(self) -> str:
         """Return TensorRT's last complaint."""
