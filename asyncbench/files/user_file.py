@@ -44,20 +44,23 @@ def require_regular_file(path: Path, *, what: str, remedy: str) -> None:
         opened.require_regular()
 
 
-def read_user_bytes(path: Path, *, what: str, remedy: str, limit_bytes: int = MAX_TEXT_BYTES) -> bytes:
-    """Return what a file or a pipe holds. Blocking: for as long as a disk takes, or `PIPE_LIMIT_S`.
+def read_user_bytes(
+    path: Path, *, what: str, remedy: str, limit_bytes: int = MAX_TEXT_BYTES, pipe_limit_s: float = PIPE_LIMIT_S
+) -> bytes:
+    """Return what a file or a pipe holds. Blocking: for as long as a disk takes, or `pipe_limit_s`.
 
     Args:
         what: What the message calls it, such as "--config".
         remedy: What the user should do, in the imperative.
         limit_bytes: The most that is read.
+        pipe_limit_s: How long a pipe may take to get a writer and to be written to its end.
 
     Raises:
         BadInputError: It cannot be read, is a folder or a device, is larger than `limit_bytes`, or is a pipe whose
             writer does not end.
     """
     with closing(_Opened(path, what=what, remedy=remedy)) as opened:
-        return opened.read_all(limit_bytes)
+        return opened.read_all(limit_bytes, pipe_limit_s)
 
 
 def read_user_text(path: Path, *, what: str, remedy: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
@@ -109,10 +112,13 @@ class _Opened:
         if not stat.S_ISREG(self._mode):
             raise self._refusal(_KINDS.get(stat.S_IFMT(self._mode), "it is no file"))
 
-    def read_all(self, limit_bytes: int) -> bytes:
-        if not stat.S_ISFIFO(self._mode):
+    def read_all(self, limit_bytes: int, pipe_limit_s: float) -> bytes:
+        ends_at_ns = now_ns() + int(pipe_limit_s * NS_PER_S)
+        if stat.S_ISFIFO(self._mode):
+            # A named pipe whose writer has not come yet reads as one that has ended.
+            self._wait_written(ends_at_ns)
+        else:
             self.require_regular()
-        ends_at_ns = now_ns() + int(PIPE_LIMIT_S * NS_PER_S)
         chunks: list[bytes] = []
         total_bytes = 0
         while chunk := self._read_chunk(ends_at_ns):
@@ -121,7 +127,7 @@ class _Opened:
             if total_bytes > limit_bytes:
                 raise self._refusal(f"it is larger than {format_size(limit_bytes)}")
         if not chunks and stat.S_ISFIFO(self._mode):
-            raise self._refusal("it is a pipe that nothing is written to")
+            raise self._refusal("it is a pipe that nothing was written to")
         return b"".join(chunks)
 
     def _read_chunk(self, ends_at_ns: int) -> bytes:
@@ -138,7 +144,7 @@ class _Opened:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         if left_ms <= 0 or not poll.poll(left_ms):
-            raise self._refusal(f"it is a pipe whose writer did not end within {PIPE_LIMIT_S:.0f} s")
+            raise self._refusal("it is a pipe, and nobody wrote to it or its writer did not end")
 
     def _refusal(self, reason: str) -> BadInputError:
         return BadInputError(f"{self._source}: {reason}", remedy=self._remedy)

@@ -3,7 +3,7 @@
 import codecs
 import os
 import socket
-import threading
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -67,29 +67,44 @@ def test_a_socket_is_refused(tmp_path):
         assert refusal(tmp_path / "s").endswith("name a JSON file")
 
 
-def test_a_pipe_that_nothing_is_written_to_is_refused_at_once(tmp_path):
+def refusal_of_pipe(path: Path) -> str:
+    with pytest.raises(BadInputError) as raised:
+        read_user_bytes(path, pipe_limit_s=0.02, **SAID)
+    return str(raised.value)
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for_any_longer_than_agreed(tmp_path):
     os.mkfifo(tmp_path / "f")
 
-    assert refusal(tmp_path / "f").endswith("it is a pipe that nothing is written to: name a JSON file")
+    assert refusal_of_pipe(tmp_path / "f").endswith(
+        "it is a pipe, and nobody wrote to it or its writer did not end: name a JSON file"
+    )
 
 
-def test_a_pipe_with_a_writer_is_read_to_its_end_as_a_shell_s_process_substitution_needs(tmp_path):
+def test_a_pipe_whose_writer_does_not_end_is_not_waited_for_any_longer_than_agreed():
     reading, writing = os.pipe()
-    begun = threading.Event()
+    os.write(writing, b"{")
 
-    def write() -> None:
-        begun.wait()
-        os.write(writing, b"{}")
-        os.close(writing)
+    assert "its writer did not end" in refusal_of_pipe(Path(f"/dev/fd/{reading}"))
 
-    writer = threading.Thread(target=write)  # noqa: TID251 - the other end of a pipe, in a test
-    writer.start()
-    begun.set()
-
-    assert read(Path(f"/dev/fd/{reading}")) == "{}"
-
-    writer.join()
     os.close(reading)
+    os.close(writing)
+
+
+def test_a_pipe_whose_writer_has_ended_without_a_word_is_refused():
+    reading, writing = os.pipe()
+    os.close(writing)
+
+    assert refusal(Path(f"/dev/fd/{reading}")).endswith("it is a pipe that nothing was written to: name a JSON file")
+
+    os.close(reading)
+
+
+def test_a_named_pipe_whose_writer_comes_later_is_read_to_its_end(tmp_path):
+    os.mkfifo(tmp_path / "f")
+    # The writer opens the pipe once somebody reads it, whoever of both comes first.
+    with subprocess.Popen(["sh", "-c", 'echo "{}" > "$0"', tmp_path / "f"]):
+        assert read(tmp_path / "f") == "{}\n"
 
 
 def test_a_file_beyond_the_limit_is_refused_without_being_read_whole(tmp_path):
