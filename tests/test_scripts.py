@@ -94,3 +94,22 @@ def test_the_statistics_are_printed_and_written_only_where_asked_for(tmp_path):
     assert written.stdout == ""
     assert "| counters | range |" in page.read_text()
     assert (ROOT / "docs" / "statistics.md").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("memory_of_a_long_run.py", "--inferences", "2000"),
+        ("fast_network_against_bare_loop.py", "--rounds", "1", "--window", "0.05"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_benchmark_runs_with_the_code_as_it_is_and_prints_its_table(command):
+    name, *arguments = command
+    path = ROOT / "tests" / "benchmarks" / name
+
+    done = run(sys.executable, path, *arguments)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n| ") > 1

@@ -27,6 +27,7 @@ from asyncbench.stress.simulated_sweep import (
 )
 from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, Ended, open_child, sweep_command
+from asyncbench.units import counted
 
 KILLS, QUICK_KILLS = 1000, 20
 NOTICE = "a torn last line is dropped on --resume, with a notice"
@@ -153,5 +154,5 @@ class _Victim:
         torn_bytes = before.read.torn_bytes if before.read else 0
         if torn_bytes and "going on with" in ended.said:
             self._tally.torn += 1
-            held = f"a torn last line of {torn_bytes} bytes was dropped" in ended.said
+            held = f"its last line was cut off and is dropped ({counted(torn_bytes, 'byte')})" in ended.said
             self._stage.check(NOTICE, step, held=held, torn_bytes=torn_bytes)

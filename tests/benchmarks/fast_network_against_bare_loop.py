@@ -29,6 +29,7 @@ from asyncbench.measurement.stopping import StopRule
 from asyncbench.measurement.window import WindowResult
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_runner import CellRunner
+from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
 from asyncbench.runner.output_check import OutputCheck
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
@@ -73,7 +74,7 @@ async def run_cell(engine: OnnxRuntimeEngine, driver: Driver, window_ns: int) ->
         policy,
         lanes=1,
         desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
-        inputs=INPUTS,
+        inputs=InputSupply(engine.facts.inputs, lambda *_: INPUTS),
         outputs=OutputCheck(lambda _: None),
         stop_requested=trio.Event(),
         progress=lambda _phase, _count, _elapsed_ns: None,

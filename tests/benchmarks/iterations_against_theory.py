@@ -26,6 +26,7 @@ from asyncbench.measurement.stopping import StopRule
 from asyncbench.measurement.window import WindowResult
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_runner import CellRunner
+from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
 from asyncbench.runner.output_check import OutputCheck
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
@@ -77,13 +78,18 @@ async def _measure(
         stall_limit_ns=60 * NS_PER_S,
     )
     async with SimulatedBackend(parse_simulated_spec(device)).open_engine(request) as engine:
+        inputs = InputSupply(
+            engine.facts.inputs,
+            lambda specs, batch: {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in specs},
+        )
+        await inputs.of(1)  # the mock clock would go on while a thread makes them
         runner = CellRunner(
             engine,
             Cell(model="simulated", precision=Precision.FP32, batch=1, concurrency=concurrency),
             policy,
             lanes=concurrency,
             desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
-            inputs={spec.name: np.zeros((1, *spec.item_shape), spec.dtype) for spec in engine.facts.inputs},
+            inputs=inputs,
             outputs=OutputCheck(lambda _: None),
             stop_requested=trio.Event(),
             progress=lambda _phase, _count, _elapsed_ns: None,

@@ -21,14 +21,18 @@ import trio.testing
 from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.simulated import SimulatedBackend
 from asyncbench.backends.simulated_spec import parse_simulated_spec
+from asyncbench.host_memory.probe import HostReading
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.runner.cell_policy import CellPolicy
 from asyncbench.runner.cell_runner import CellRunner
+from asyncbench.runner.input_supply import InputSupply
+from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
 from asyncbench.runner.output_check import OutputCheck
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 
 BEGIN, END = "<!-- begin: memory -->", "<!-- end: memory -->"
 DEVICE = {"service": {"kind": "lognormal", "median": "1ms", "sigma": 0.3}, "slots": 4}
+PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
 LANES = 8
 WARM_SHARE = 0.1
 
@@ -64,11 +68,18 @@ async def main(options: argparse.Namespace) -> tuple[int, int, int]:
             warmup_ns=None,
             stall_limit_ns=10**12,
         )
+        inputs = InputSupply(
+            engine.facts.inputs,
+            lambda specs, batch: {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in specs},
+        )
+        await inputs.of(1)  # the mock clock would go on while a thread makes them
         runner = CellRunner(
             engine,
             Cell(model="simulated", precision=Precision.FP32, batch=1, concurrency=LANES),
             policy,
-            inputs={spec.name: np.zeros((1, *spec.item_shape), spec.dtype) for spec in engine.facts.inputs},
+            lanes=LANES,
+            desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
+            inputs=inputs,
             outputs=OutputCheck(lambda _: None),
             stop_requested=trio.Event(),
             progress=progress,
