@@ -164,7 +164,7 @@ def test_a_data_set_without_one_usable_picture_is_an_error_and_no_result(tool, t
     (cell,) = tool.cells()
     assert cell["status"] == "error"
     assert cell["reasons"][0]["code"] == "accuracy_failed"
-    assert "none of the 10 pictures of junk can be used" in cell["reasons"][0]["text"]
+    assert "of 10 pictures of junk none can be used: cat.png: it cannot be decoded" in cell["reasons"][0]["text"]
 
 
 @pytest.mark.slow
