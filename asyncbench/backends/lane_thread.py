@@ -206,7 +206,7 @@ class ThreadLane:
         Nothing is allocated here but ints, and nothing is called that could be left out: what stands around the two
         stamps is a cost of every inference (docs/performance.md, "Very fast networks").
         """
-        clock, run, ring = now_ns, self._body.run, self._ring
+        clock, run, ring, few_credits = now_ns, self._body.run, self._ring, self._few_credits
         issued, completed, mask, pushed = ring.issued_at_ns, ring.completed_at_ns, ring.mask, ring.pushed
         for _ in lot:
             issued_at_ns = clock()
@@ -217,7 +217,7 @@ class ThreadLane:
             completed[slot] = completed_at_ns
             pushed += 1
             ring.pushed = pushed  # after the slot is whole: see CompletionRing
-            if self._task_waits and (completed_at_ns >= self._news_at_ns or self._granted - pushed < self._few_credits):
+            if self._task_waits and (completed_at_ns >= self._news_at_ns or self._granted - pushed < few_credits):
                 self._wake_tasks()
 
     def _wake_tasks(self) -> None:
