@@ -24,9 +24,10 @@ from asyncbench.measurement.stamps import Completions, InferenceStamps
 
 LEAST_CREDITS = 1024
 """What a lane may hold of however many; see `credits_per_lane`."""
-_NEWS_AFTER_NS = 20 * NS_PER_MS
-"""A waiting task is woken this late where credits are plenty: whatever it does, it does with the interpreter lock
-that lanes need between inferences, and on a busy machine it may lose its core while it holds it."""
+_NEWS_AFTER_NS = 100 * NS_PER_MS
+"""A waiting task is woken this late after somebody has looked, where credits are plenty. Waking it stands between two
+inferences, and lets go of the interpreter lock: with more lanes than processors a lane then queues for both, while its
+stamps say that it idles. Longer than the 50 ms after which the runner of a cell looks anyway."""
 _Lot: TypeAlias = "repeat[None]"
 
 
@@ -38,7 +39,7 @@ class ThreadLane:
     for a credit and never lose one, and a credit costs some 10 ns.
 
     The thread calls into Trio only when a task has said that it waits, so a task that is behind is woken once, not per
-    inference; and while credits are plenty, only for the first completion after 20 ms of waiting.
+    inference; and while credits are plenty, only when nobody has looked for 100 ms.
 
     Args:
         body: Whose `run` is called on the lane's thread.
@@ -93,6 +94,7 @@ class ThreadLane:
     def completions_nowait(self) -> Completions:
         """Return what has ended; the failure of a later inference is raised once nothing is left to take."""
         self._raise_failure()
+        self._news_at_ns = now_ns() + _NEWS_AFTER_NS
         return self._ring.take()
 
     async def infer(self) -> InferenceStamps:
@@ -204,7 +206,7 @@ class ThreadLane:
         Nothing is allocated here but ints, and nothing is called that could be left out: what stands around the two
         stamps is a cost of every inference (docs/performance.md, "Very fast networks").
         """
-        clock, run, ring = now_ns, self._body.run, self._ring
+        clock, run, ring, few_credits = now_ns, self._body.run, self._ring, self._few_credits
         issued, completed, mask, pushed = ring.issued_at_ns, ring.completed_at_ns, ring.mask, ring.pushed
         for _ in lot:
             issued_at_ns = clock()
@@ -215,7 +217,7 @@ class ThreadLane:
             completed[slot] = completed_at_ns
             pushed += 1
             ring.pushed = pushed  # after the slot is whole: see CompletionRing
-            if self._task_waits and (completed_at_ns >= self._news_at_ns or self._granted - pushed < self._few_credits):
+            if self._task_waits and (completed_at_ns >= self._news_at_ns or self._granted - pushed < few_credits):
                 self._wake_tasks()
 
     def _wake_tasks(self) -> None:

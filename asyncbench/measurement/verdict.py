@@ -13,7 +13,7 @@ from asyncbench.measurement.percentile import minimum_samples
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
-from asyncbench.units import format_duration, format_number
+from asyncbench.units import counted, format_duration, format_number
 
 DRIFT_LIMIT_RATIO = 0.10
 _LITTLE_LIMIT_RATIO = 0.01
@@ -27,7 +27,8 @@ _STOPPED_RATIO = 0.01
 _STALLED_RATIO = 0.05
 _THROTTLED_RATIO = 0.01
 # Finer is not worth a digit: the histogram is not.
-_FINEST_PERCENT = 0.01
+_FINEST_RATIO = 0.0001
+_LEAST_IN_FLIGHT = 0.01
 # Nobody measures one cell for longer.
 _LONGEST_ADVISED_NS = 600 * NS_PER_S
 
@@ -124,7 +125,7 @@ def judge(
         held_back = withheld or stood_still or any(status is Status.IMPRECISE for status, *_ in throttled)
         findings += () if held_back else _load_findings(window, lanes, awaited=awaited)
     if not steady:
-        text = "the warm-up ended at its limit, before the service time was steady"
+        text = "the service time was not known to be steady when the window opened"
         findings.append((Status.MEASURED, ReasonCode.NOT_STEADY, text))
     return _verdict(findings)
 
@@ -139,11 +140,7 @@ def _verdict(findings: list[_Finding]) -> Verdict:
 def _interrupted_text(window: WindowResult | None) -> str:
     if window is None:
         return "stopped by the user before the window opened"
-    return f"stopped by the user after {_count(window.n, 'inference')} in {format_duration(window.window_ns)}"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+    return f"stopped by the user after {counted(window.n, 'inference')} in {format_duration(window.window_ns)}"
 
 
 def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
@@ -152,8 +149,9 @@ def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
     residual = window.littles_law_residual
     if residual is not None and residual > limit_ratio:
         text = (
-            f"rate x mean service time is {residual * 100:.1f} % off the {window.mean_in_flight:.2f} in flight, "
-            f"more than the {limit_ratio * 100:.1f} % that a window of {window.n} inferences allows"
+            f"rate x mean service time is {format_number(residual * 100)} % off the {_in_flight(window)} in "
+            f"flight, more than the {format_number(limit_ratio * 100)} % that a window of "
+            f"{counted(window.n, 'inference')} allows"
         )
         yield Status.INVALID, ReasonCode.LITTLES_LAW, text
 
@@ -182,11 +180,16 @@ def _throttle_findings(throttling: Throttling | None, window: WindowResult) -> I
     status = Status.IMPRECISE if throttling.throttled_ns > _THROTTLED_RATIO * window.window_ns else Status.MEASURED
     text = (
         f"throttled for {format_duration(throttling.throttled_ns)} (summed over processors) of "
-        f"{format_duration(window.window_ns)}, in {throttling.throttled_periods:,} of {throttling.periods:,} periods, "
-        f"by its control group's CPU quota of {format_number(throttling.quota_cpus)} processors: "
+        f"{format_duration(window.window_ns)}, in {throttling.throttled_periods:,} of "
+        f"{counted(throttling.periods, 'period')}, by its control group's CPU quota of {_processors(throttling)}: "
         "the figures are those of the quota"
     )
     yield status, ReasonCode.CPU_THROTTLED, text
+
+
+def _processors(throttling: Throttling) -> str:
+    quota = format_number(throttling.quota_cpus)
+    return f"{quota} processor{'' if quota == '1' else 's'}"
 
 
 def _precision_findings(
@@ -195,8 +198,9 @@ def _precision_findings(
     needed_ns = needed_window_ns(rule, progress, n=window.n, window_ns=window.window_ns)
     if stop_reason is StopReason.TIME_LIMIT:
         text = (
-            f"after {format_duration(window.window_ns)} the median is {_known(progress.median_ratio)} "
-            f"(asked within {_plus_minus(rule.median_ratio)}) and p99 is {_known(progress.p99_ratio)} "
+            f"after {format_duration(window.window_ns)} "
+            f"the median is {_known(progress.median_ratio, rule.median_ratio)} "
+            f"(asked within {_plus_minus(rule.median_ratio)}) and p99 is {_known(progress.p99_ratio, rule.p99_ratio)} "
             f"(asked within {_plus_minus(rule.p99_ratio)}): {_advice(needed_ns, progress)}"
         )
         yield Status.IMPRECISE, ReasonCode.TIME_LIMIT, text
@@ -204,7 +208,7 @@ def _precision_findings(
         text = (
             f"p99 takes {minimum_samples(0.99)} inferences at {_rate(window)}: {_advice(needed_ns, progress)}, "
             f"and the window may last {format_duration(rule.max_window_ns)}; stopped with the median "
-            f"{_known(progress.median_ratio)}"
+            f"{_known(progress.median_ratio, rule.median_ratio)}"
         )
         yield Status.IMPRECISE, ReasonCode.OUT_OF_REACH, text
 
@@ -218,16 +222,18 @@ def _advice(needed_ns: float, progress: StopProgress) -> str:
     return "more than 10 minutes would be needed, it scatters too much for that (the stop rule can ask for less)"
 
 
-def _known(half_width_ratio: float | None) -> str:
+def _known(half_width_ratio: float | None, asked_ratio: float) -> str:
     """Return how well a percentile is known; an interval wider than twice its value is no knowledge."""
     if half_width_ratio is None or half_width_ratio > 1:
         return "not known yet"
-    return f"known within {_plus_minus(half_width_ratio)}"
+    within = _plus_minus(max(half_width_ratio, _FINEST_RATIO))
+    # Rounded to the same digits, too wide would read as good enough.
+    just_over = half_width_ratio > asked_ratio and within == _plus_minus(asked_ratio)
+    return f"known within {'just over ' if just_over else ''}{within}"
 
 
 def _plus_minus(half_width_ratio: float) -> str:
-    percent = max(half_width_ratio * 100, _FINEST_PERCENT)
-    return f"±{format_number(float(f'{percent:.2g}'))} %"
+    return f"±{format_number(float(f'{half_width_ratio * 100:.2g}'))} %"
 
 
 def _rate(window: WindowResult) -> str:
@@ -239,8 +245,8 @@ def _rate(window: WindowResult) -> str:
 def _drift_findings(drift_ratio: float | None) -> Iterator[_Finding]:
     if drift_ratio is not None and abs(drift_ratio) > DRIFT_LIMIT_RATIO:
         way = "rose" if drift_ratio > 0 else "fell"
-        percent = abs(drift_ratio) * 100
-        text = f"the mean service time {way} by {percent:.0f} % from the first to the last third of the window"
+        percent = min(abs(drift_ratio) * 100, 99) if drift_ratio < 0 else drift_ratio * 100
+        text = f"the mean service time {way} by {percent:,.0f} % from the first to the last third of the window"
         yield Status.IMPRECISE, ReasonCode.DRIFT, text
 
 
@@ -248,7 +254,7 @@ def _few_findings(window: WindowResult, lanes: int, *, fixed: bool) -> Iterator[
     if window.n < _MIN_PER_LANE * lanes:
         # Whoever fixed the length knows how many inferences that makes.
         status = Status.MEASURED if fixed else Status.IMPRECISE
-        completed, on = _count(window.n, "inference"), _count(lanes, "lane")
+        completed, on = counted(window.n, "inference"), counted(lanes, "lane")
         text = f"{completed} completed on {on}: fewer than {_MIN_PER_LANE} per lane"
         yield status, ReasonCode.FEW_PER_LANE, text
 
@@ -261,16 +267,20 @@ def _load_findings(window: WindowResult, lanes: int, *, awaited: bool) -> Iterat
         status = Status.MEASURED if awaited else Status.IMPRECISE
         yield status, ReasonCode.RUNNER_BOUND, _runner_bound_text(window, lanes, idle_ratio, awaited=awaited)
     else:
-        text = f"{window.mean_in_flight:.2f} inferences were in flight on average, {lanes} could have been"
+        text = f"{_in_flight(window)} inferences were in flight on average, {lanes} could have been"
         yield Status.MEASURED, ReasonCode.LOW_CONCURRENCY, text
+
+
+def _in_flight(window: WindowResult) -> str:
+    return f"{window.mean_in_flight:.2f}" if window.mean_in_flight >= _LEAST_IN_FLIGHT else "less than 0.01"
 
 
 def _runner_bound_text(window: WindowResult, lanes: int, idle_ratio: float, *, awaited: bool) -> str:
     """Say whose figures these are. Lanes that wait for a processor or a slot wait inside an inference, not here."""
     idle_ns = idle_ratio * lanes * window.window_ns / window.n
     idle = (
-        f"lanes idled for {idle_ratio * 100:.0f} % of the window between inferences, {format_duration(idle_ns)} each "
-        f"time ({window.mean_in_flight:.2f} in flight of {lanes})"
+        f"lanes idled for {min(idle_ratio * 100, 99):.0f} % of the window between inferences, "
+        f"{format_duration(idle_ns)} each time ({_in_flight(window)} in flight of {lanes})"
     )
     if awaited:
         return f"{idle}: that is what awaiting every inference costs, and part of these figures"

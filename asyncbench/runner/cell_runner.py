@@ -114,7 +114,7 @@ class CellRunner:
         self._started_at_ns = 0
         self._opened_at_ns = 0
         self._steady = False
-        self._process = ProcessWatch(engine.now_ns)
+        self._process = ProcessWatch(engine.now_ns, beats_every_ns=round(TICK_S * NS_PER_S))
         self._stalled_since_ns = 0
         self._seen_count = -1
         self._all_withheld = False

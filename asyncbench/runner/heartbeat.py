@@ -12,7 +12,7 @@ from asyncbench.telemetry.own_process import cpu_time_ns
 
 # A beat that is late by less is the scheduler's doing, or that of lanes that hold the interpreter.
 _SHORTEST_STALL_NS = 250 * NS_PER_MS
-_TIMES_USUAL = 10
+_TIMES_LATE = 10  # than is usual
 # Of the time between two beats: a process that computed for more than this was not standing still. Guess.
 _BUSY_RATIO = 0.25
 _SHORTEST_SUSPENSION_NS = 100 * NS_PER_MS
@@ -44,10 +44,14 @@ class Heartbeat:
 
     Args:
         now_ns: The clock of the stamps.
+        every_ns: Between two beats, if nothing makes them late.
     """
 
-    def __init__(self, now_ns: Clock, *, cpu_time_ns: Clock = cpu_time_ns, suspended_ns: Clock = suspended_ns) -> None:
+    def __init__(
+        self, now_ns: Clock, *, every_ns: int, cpu_time_ns: Clock = cpu_time_ns, suspended_ns: Clock = suspended_ns
+    ) -> None:
         self._now_ns = now_ns
+        self._every_ns = every_ns
         self._cpu_time_ns = cpu_time_ns
         self._suspended_ns = suspended_ns
         self._last = self._read()
@@ -98,7 +102,7 @@ class Heartbeat:
         return self._usual_gap_ns // self._usual_beats if self._usual_beats else 0
 
     def _longest_usual_ns(self) -> int:
-        return max(_SHORTEST_STALL_NS, _TIMES_USUAL * self._mean_gap_ns())
+        return max(_SHORTEST_STALL_NS, _TIMES_LATE * (self._mean_gap_ns() - self._every_ns))
 
     def _most_cpu_ns(self, gap_ns: int) -> int:
         """Return what a process that was stopped may have used: it ran as usual before and after, for a beat each."""

@@ -17,10 +17,11 @@ class ProcessWatch:
 
     Args:
         now_ns: The clock of the stamps.
+        beats_every_ns: How often the heartbeat is meant to beat.
     """
 
-    def __init__(self, now_ns: Clock) -> None:
-        self.heartbeat = Heartbeat(now_ns)
+    def __init__(self, now_ns: Clock, *, beats_every_ns: int) -> None:
+        self.heartbeat = Heartbeat(now_ns, every_ns=beats_every_ns)
         self.throttling: Throttling | None = None
         """What a CPU quota withheld in the window; None where there is no quota."""
         self._quota: CpuQuota | None = None

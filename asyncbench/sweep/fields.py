@@ -21,7 +21,7 @@ NO_WARMUP = "none"
 _AXIS_REMEDY = 'write a whole number, a list of them or a text such as "1..8"'
 _NOT_ZERO = r"(?=[\s0-9.]*[1-9])"
 _LIMIT_PATTERN = (
-    r"^\s*((NAMES)\s*=)?".replace("NAMES", "|".join(map(re.escape, LIMIT_PERCENTILES)))
+    r"^\s*((NAMES)\s*=)?".replace("NAMES", "|".join(f"[pP]{re.escape(name[1:])}" for name in LIMIT_PERCENTILES))
     + _NOT_ZERO
     + DURATION_PATTERN
     + "$"

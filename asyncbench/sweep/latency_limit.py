@@ -37,7 +37,10 @@ def parse_latency_limit(text: str) -> LatencyLimit:
         BadInputError: The percentile is none that records have, or the rest is no duration.
     """
     name, given, duration = text.rpartition("=")
-    percentile = name.strip() if given else DEFAULT_PERCENTILE
+    percentile = name.strip().lower() if given else DEFAULT_PERCENTILE
+    if given and not (percentile and duration.strip()):
+        missing = "a duration after" if percentile else "a percentile before"
+        raise BadInputError(f"{text.strip()!r} lacks {missing} its =", remedy="write p99=20ms, or 20ms for p99")
     if percentile not in LIMIT_PERCENTILES:
         known = ", ".join(LIMIT_PERCENTILES)
         raise BadInputError(

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ import trio
 
 from asyncbench.backends.lane_body import EmptyBody
 from asyncbench.backends.lane_thread import ThreadLane, running
+from asyncbench.clock import NS_PER_MS, now_ns
 from asyncbench.errors import LaneError
 
 
@@ -99,6 +101,38 @@ async def test_a_task_that_is_behind_is_woken_once_and_not_per_inference():
     assert len(taken) + len(left) == 1000
     assert len(taken) >= 999
     assert wake_ups.count == 1
+
+
+async def test_a_waiting_task_is_not_woken_between_slow_inferences_while_somebody_looks_at_the_lane():
+    started, ended = threading.Semaphore(0), threading.Semaphore(0)
+
+    def run():
+        started.release()
+        ended.acquire()
+        time.sleep(0.01)  # ten of them take about as long as a lane keeps quiet where nobody looks
+
+    late_looks = 0
+    async with lane_over(run) as lane, trio.open_nursery() as nursery:
+        lane.give_credits(1000)
+        nursery.start_soon(lane.wait_completions)
+        await trio.testing.wait_all_tasks_blocked()
+        (waiter,) = nursery.child_tasks
+        wake_ups = WakeUps(waiter)
+        trio.lowlevel.add_instrument(wake_ups)
+        started.acquire()
+        for _ in range(10):
+            looked_at_ns = now_ns()
+            lane.completions_nowait()
+            ended.release()
+            started.acquire()
+            late_looks += now_ns() - looked_at_ns > 90 * NS_PER_MS  # this machine was slow, and the lane right to wake
+            await trio.testing.wait_all_tasks_blocked()
+        woken = wake_ups.count
+        trio.lowlevel.remove_instrument(wake_ups)
+        lane.take_credits_back()
+        ended.release()
+
+    assert woken <= late_looks
 
 
 async def test_a_task_that_waits_for_many_gets_what_there_is_when_the_credits_are_taken_back():

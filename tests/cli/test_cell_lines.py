@@ -76,7 +76,7 @@ def test_a_percentile_that_is_there_is_shown_with_its_name():
 def test_a_cell_says_in_plain_words_what_its_figures_lack():
     line = cell_line(cell(ReasonCode.FEW_PER_LANE, ReasonCode.NOT_STEADY), total=3)
 
-    assert line.endswith("  p99 needs 517 more inferences  imprecise  (few inferences, not steady after the warm-up)")
+    assert line.endswith("  p99 needs 517 more inferences  imprecise  (few inferences, not known to be steady)")
 
 
 def test_a_cell_that_failed_says_its_whole_reason():

@@ -65,7 +65,7 @@ def test_a_flawless_cell_is_measured_without_reasons():
             {"interrupted": True, "stop_reason": None},
             Status.INTERRUPTED,
             ReasonCode.INTERRUPTED,
-            "stopped by the user after 10000 inferences in 1.00 s",
+            "stopped by the user after 10,000 inferences in 1.00 s",
         ),
         (
             {"canary_mismatch": "lane 2 differs by 0.5 from lane 0"},
@@ -85,7 +85,7 @@ def test_a_flawless_cell_is_measured_without_reasons():
             Status.INVALID,
             ReasonCode.LITTLES_LAW,
             (
-                "rate x mean service time is 6.0 % off the 4.00 in flight, more than the 5.0 % that a window of "
+                "rate x mean service time is 6 % off the 4.00 in flight, more than the 5 % that a window of "
                 "100 inferences allows"
             ),
         ),
@@ -139,7 +139,7 @@ def test_a_flawless_cell_is_measured_without_reasons():
             {"steady": False},
             Status.MEASURED,
             ReasonCode.NOT_STEADY,
-            "the warm-up ended at its limit, before the service time was steady",
+            "the service time was not known to be steady when the window opened",
         ),
     ],
 )
@@ -350,6 +350,10 @@ def test_a_process_that_stood_still_because_of_its_quota_was_not_stopped():
         (StopProgress(median_ratio=1.0, p99_ratio=0.2), "the median is known within ±100 % (asked within ±1 %)"),
         (StopProgress(median_ratio=0.0123, p99_ratio=7.0), "p99 is not known yet (asked within ±5 %)"),
         (StopProgress(median_ratio=1e-9, p99_ratio=0.2), "the median is known within ±0.01 % (asked within ±1 %)"),
+        (
+            StopProgress(median_ratio=0.01001, p99_ratio=0.2),
+            "the median is known within just over ±1 % (asked within ±1 %)",
+        ),
     ],
 )
 def test_an_interval_wider_than_its_value_is_no_knowledge(progress, known):
@@ -389,6 +393,31 @@ def test_a_rate_below_one_a_second_is_told_as_the_time_of_one():
     assert verdict.reasons[0].text.startswith(
         "p99 takes 662 inferences at one in 12.0 s: more than 10 minutes would be needed, it is too slow for that, "
     )
+
+
+def test_a_precision_that_nobody_reaches_is_named_as_it_was_asked_for():
+    verdict = judged(
+        stop_reason=StopReason.TIME_LIMIT,
+        rule=StopRule(median_ratio=1e-6),
+        progress=StopProgress(median_ratio=1e-5, p99_ratio=0.02),
+    )
+
+    assert "the median is known within ±0.01 % (asked within ±0.0001 %)" in verdict.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"drift_ratio": -0.9999}, "fell by 99 % from"),
+        ({"drift_ratio": 1234.0}, "rose by 123,400 % from"),
+        ({"window": window(in_flight=0.0001)}, "lanes idled for 99 % of the window"),
+        ({"window": window(in_flight=0.0001)}, "(less than 0.01 in flight of 4)"),
+        ({"window": window(residual=1234.5, n=10**7)}, "is 123,450 % off the 4.00 in flight"),
+        ({"throttling": Throttling(quota_cpus=1.0, periods=1, throttled_periods=1, throttled_ns=1)}, "of 1 processor:"),
+    ],
+)
+def test_extreme_figures_read_as_what_can_be(changed, text):
+    assert text in judged(**changed).reasons[0].text
 
 
 def test_one_inference_is_no_inferences():

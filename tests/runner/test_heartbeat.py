@@ -22,7 +22,10 @@ class Machine:
         self.suspended_ns = 0
         self.cores_used = cores_used
         self.heart = Heartbeat(
-            lambda: self.now_ns, cpu_time_ns=lambda: self.cpu_ns, suspended_ns=lambda: self.suspended_ns
+            lambda: self.now_ns,
+            every_ns=TICK_NS,
+            cpu_time_ns=lambda: self.cpu_ns,
+            suspended_ns=lambda: self.suspended_ns,
         )
 
     def run(self, for_ns, *, gap_ns=TICK_NS):
@@ -45,7 +48,7 @@ class Machine:
 
 
 @pytest.mark.parametrize("cores_used", [0.01, 1.0, 16.0, 64.0])
-@pytest.mark.parametrize("for_ns", [4 * NS_PER_S, NS_PER_S])
+@pytest.mark.parametrize("for_ns", [4 * NS_PER_S, NS_PER_S, 300 * NS_PER_MS])
 def test_a_process_that_was_stopped_stood_still_however_busy_it_was(cores_used, for_ns):
     machine = Machine(cores_used=cores_used)
     machine.run(NS_PER_S)

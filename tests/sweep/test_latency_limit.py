@@ -16,6 +16,7 @@ from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES, LatencyLimit, pars
         ("p99=20ms", "p99", 20_000_000),
         (" p99.9 = 1.5 s ", "p99.9", 1_500_000_000),
         ("p50=250us", "p50", 250_000),
+        ("P99 = 20 ms", "p99", 20_000_000),
     ],
 )
 def test_a_limit_is_of_the_percentile_that_is_named_and_of_p99_where_none_is(text, percentile, limit_ns):
@@ -31,12 +32,28 @@ def test_the_share_within_the_limit_is_that_of_the_percentile(name):
     assert percentile_name(LatencyLimit(percentile=name, limit_ns=1).ratio) == name
 
 
-@pytest.mark.parametrize("text", ["p98=20ms", "mean=20ms", "99=20ms", "=20ms", "P99=20ms", "p50=p99=20ms"])
+@pytest.mark.parametrize("text", ["p98=20ms", "mean=20ms", "99=20ms", "p50=p99=20ms"])
 def test_a_percentile_that_is_not_measured_is_refused_with_those_that_are(text):
     with pytest.raises(BadInputError) as refusal:
         parse_latency_limit(text)
 
     assert "is not a percentile that is measured: use one of p50, p90, p95, p99, p99.9" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("=20ms", "'=20ms' lacks a percentile before its =: write p99=20ms, or 20ms for p99"),
+        ("p99=", "'p99=' lacks a duration after its =: write p99=20ms, or 20ms for p99"),
+        ("p99= ", "'p99=' lacks a duration after its =: write p99=20ms, or 20ms for p99"),
+        ("=", "'=' lacks a percentile before its =: write p99=20ms, or 20ms for p99"),
+    ],
+)
+def test_half_of_a_limit_is_refused_with_the_half_that_it_lacks(text, said):
+    with pytest.raises(BadInputError) as refusal:
+        parse_latency_limit(text)
+
+    assert str(refusal.value) == said
 
 
 @pytest.mark.parametrize("text", ["p99=", "p99=20", "p99=0ms", "p99", "0ms", ""])

@@ -19,7 +19,7 @@ _WORDS = {
     "few_per_lane": "few inferences",
     "low_concurrency": "lanes were idle at times",
     "runner_bound": "lanes idled, limited by the runner",
-    "not_steady": "not steady after the warm-up",
+    "not_steady": "not known to be steady",
     "backpressure": "lanes shared, memory is short",
     "memory_refused": "fewer lanes, memory was refused",
     "memory_pressure": "lanes withheld, memory was short",
