@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from asyncbench.cli.import_path import without_current_folder
+
+if (path := without_current_folder(sys.path)) != sys.path:
+    sys.path[:] = path  # before anything else is looked for
+
 from asyncbench.cli.process_start import (
     exit_on_signals,
     ignore_signals,
