@@ -14,6 +14,7 @@ from asyncbench.cli.process_start import (
     ignore_signals,
     occupy_closed_descriptors,
     take_signals_as_ctrl_c,
+    why_not_started,
 )
 from asyncbench.errors import AsyncbenchError, ExitCode
 
@@ -38,6 +39,11 @@ try:
     from asyncbench.runner.foreign_errors import own_or_system_error
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)
+except (ImportError, MemoryError, OSError) as error:
+    if (refused := why_not_started(error)) is None:
+        raise
+    sys.stderr.write(f"asyncbench: {refused}\n")
+    sys.exit(ExitCode.BAD_INPUT)
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
