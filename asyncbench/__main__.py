@@ -1,11 +1,12 @@
 """`python -m asyncbench`."""
 
-import os
 import sys
 
+from asyncbench.cli.import_path import current_folder
+
 # `-m` has put the current folder first, where the user's files would be taken for modules: see child_program. What is
-# imported above was there before us.
-if sys.path and sys.path[0] == os.getcwd():  # noqa: PTH109 # pathlib is not imported yet, and may be a file of the user
+# imported above was there before us, or is ours.
+if sys.path and sys.path[0] == current_folder():
     del sys.path[0]
 
 from asyncbench.cli.main import main  # the path comes first

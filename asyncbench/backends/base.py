@@ -150,6 +150,7 @@ class Lane(Protocol):
 
         Raises:
             LaneError: An inference failed; the lane is stopped.
+            DoesNotFitError: It was refused memory; as above.
         """
 
     def completions_nowait(self) -> Completions:
@@ -157,6 +158,7 @@ class Lane(Protocol):
 
         Raises:
             LaneError: An inference failed; the lane is stopped.
+            DoesNotFitError: It was refused memory; as above.
         """
 
     async def infer(self) -> InferenceStamps:
@@ -164,6 +166,7 @@ class Lane(Protocol):
 
         Raises:
             LaneError: The inference failed; the lane is stopped.
+            DoesNotFitError: It was refused memory; as above.
         """
 
     async def wait_idle(self) -> None:

@@ -18,7 +18,7 @@ from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.clock import NS_PER_MS, now_ns
-from asyncbench.errors import AsyncbenchError, LaneError, LimitError
+from asyncbench.errors import AsyncbenchError, DoesNotFitError, LaneError, LimitError
 from asyncbench.host_memory.process_limits import thread_limit_text
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 
@@ -250,7 +250,7 @@ class ThreadLane:
         """Raise what stopped the lane, once all that had ended before it has been taken."""
         if self._failure is None or self._ring:
             return
-        if isinstance(self._failure, LaneError):
+        if isinstance(self._failure, LaneError | DoesNotFitError):
             raise self._failure
         text, remedy = " ".join(str(self._failure).split()), ""
         if isinstance(self._failure, AsyncbenchError):

@@ -12,8 +12,7 @@ import onnxruntime as ort
 
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.errors import BadInputError, DoesNotFitError
-
-_SAYS_NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
+from asyncbench.host_memory.refusal_words import speaks_of_memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +148,7 @@ def type_text(name: str) -> str:
 
 def _cannot_run(path: Path, error: Exception, *, batch: int) -> BadInputError | DoesNotFitError:
     text = one_line(error)
-    if isinstance(error, MemoryError) or any(sign in text for sign in _SAYS_NO_MEMORY):
+    if isinstance(error, MemoryError) or speaks_of_memory(text):
         return DoesNotFitError(
             f"an inference of {path} at batch {batch} was refused host memory: {text}", remedy="free host memory"
         )

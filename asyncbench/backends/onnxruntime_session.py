@@ -22,8 +22,9 @@ from asyncbench.backends.onnxruntime_first_inference import (
     type_text,
 )
 from asyncbench.clock import now_ns
-from asyncbench.errors import BackendUnavailableError, BadInputError
+from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
 from asyncbench.files.user_file import require_regular_file
+from asyncbench.host_memory.refusal_words import speaks_of_memory
 from asyncbench.models.model_hash import model_sha256
 
 _LOG_NOTHING = 4  # what goes wrong is raised as an exception; the native logger would say it a second time on stderr
@@ -192,8 +193,11 @@ def _resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _unusable(path: Path, error: Exception) -> BadInputError:
+def _unusable(path: Path, error: Exception) -> BadInputError | DoesNotFitError:
+    text = one_line(error)
+    if isinstance(error, MemoryError) or speaks_of_memory(text):
+        return DoesNotFitError(f"{path} was refused host memory: {text}", remedy="free host memory")
     return BadInputError(
-        f"{path} cannot be used as a model: {one_line(error)}",
+        f"{path} cannot be used as a model: {text}",
         remedy="give an ONNX file that this ONNX Runtime can load",
     )

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from asyncbench.cli.import_path import without_current_folder
+
+if (path := without_current_folder(sys.path)) != sys.path:
+    sys.path[:] = path  # before anything else is looked for
+
 from asyncbench.cli.process_start import (
     exit_on_signals,
     ignore_signals,
     occupy_closed_descriptors,
     take_signals_as_ctrl_c,
+    why_not_started,
 )
 from asyncbench.errors import AsyncbenchError, ExitCode
 
@@ -33,6 +39,11 @@ try:
     from asyncbench.runner.foreign_errors import own_or_system_error
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)
+except (ImportError, MemoryError, OSError) as error:
+    if (refused := why_not_started(error)) is None:
+        raise
+    sys.stderr.write(f"asyncbench: {refused}\n")
+    sys.exit(ExitCode.BAD_INPUT)
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup

@@ -5,6 +5,7 @@ Little is imported here: until it is done, a signal ends the process as if it we
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from asyncbench.errors import ExitCode
+from asyncbench.host_memory.refusal_words import speaks_of_memory
 
 _ALWAYS_TAKEN = (signal.SIGINT, signal.SIGTERM)
 _TAKEN_UNLESS_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
@@ -70,6 +72,16 @@ def ignore_signals() -> None:
     """Let no signal change what the shell is told any more."""
     for number in ending_signals():
         signal.signal(number, signal.SIG_IGN)
+
+
+def why_not_started(error: Exception) -> str | None:
+    """Return what keeps the program itself from being loaded, in one line; None where that is a fault of ours."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(" :")
+    if speaks_of_memory(text):
+        return f"there is no memory to start in ({text}): raise ulimit -v, or free memory"
+    if isinstance(error, OSError) or os.strerror(errno.EMFILE) in text:
+        return f"it cannot be loaded ({text}): raise ulimit -n, or check the installation"
+    return None
 
 
 def _handle_with(handler: signal._HANDLER) -> None:

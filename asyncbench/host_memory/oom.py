@@ -62,7 +62,7 @@ def prefer_to_be_killed(score: int, *, root: Path = Path("/")) -> bool:
     return True
 
 
-def classify_death(returncode: int, *, before: OomCount, after: OomCount) -> Death:
+def classify_death(returncode: int, *, before: OomCount, after: OomCount, cpu_time_limit: str | None = None) -> Death:
     """Return how a process of the own group ended.
 
     The kernel counts a kill before it sends the signal: whoever was reaped is counted.
@@ -71,16 +71,21 @@ def classify_death(returncode: int, *, before: OomCount, after: OomCount) -> Dea
         returncode: As subprocess gives it: an exit code, or minus the signal.
         before: Read before the process started, or at any time while it lived.
         after: Read after it was reaped.
+        cpu_time_limit: What limits its CPU time, such as `ulimit -t is 3 s`; the kernel ends whoever meets that, first
+            by SIGXCPU and then by SIGKILL.
     """
     new_kills = _difference(before.oom_kills, after.oom_kills)
     facts: dict[str, Fact] = {**_ending(returncode), "oom_kills": new_kills}
     if returncode != -signal.SIGKILL:
-        return _other_death(returncode, new_kills, facts)
+        return _other_death(returncode, new_kills, facts, cpu_time_limit)
     if new_kills is None:
         sentence = "it was ended by SIGKILL: likely, but not certainly, by the kernel's out-of-memory killer"
         return Death(kind=DeathKind.KILLED, sentence=sentence, memory_suspected=True, facts=facts)
     if new_kills == 0:
-        sentence = "it was ended by SIGKILL, which another program or a person sent: memory was not the reason"
+        sender = "another program or a person sent"
+        if cpu_time_limit is not None:
+            sender = f"comes where CPU time is used up ({cpu_time_limit}), or which {sender}"
+        sentence = f"it was ended by SIGKILL, which {sender}: memory was not the reason"
         return Death(kind=DeathKind.KILLED, sentence=sentence, memory_suspected=False, facts=facts)
     if not after.of_own_group:
         sentence = (
@@ -115,13 +120,15 @@ def _own_peak_bytes(full: CgroupOomReading) -> int | None:
     return full.peak_bytes
 
 
-def _other_death(returncode: int, new_kills: int | None, facts: dict[str, Fact]) -> Death:
+def _other_death(returncode: int, new_kills: int | None, facts: dict[str, Fact], cpu_time_limit: str | None) -> Death:
     meanwhile = f"; the kernel's out-of-memory killer ended {_processes(new_kills)} meanwhile" if new_kills else ""
     if returncode >= 0:
         kind, sentence = DeathKind.EXITED, f"it ended by itself with exit code {returncode}"
     else:
         kind = DeathKind.CRASHED if -returncode in _CRASHES else DeathKind.KILLED
         sentence = f"it {'crashed with' if kind is DeathKind.CRASHED else 'was ended by'} {facts['signal']}"
+        if returncode == -signal.SIGXCPU and cpu_time_limit is not None:
+            sentence += f": its CPU time is used up ({cpu_time_limit})"
     return Death(kind=kind, sentence=sentence + meanwhile, memory_suspected=bool(new_kills), facts=facts)
 
 

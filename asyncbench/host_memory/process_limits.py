@@ -45,6 +45,12 @@ def open_files_limit_text() -> str:
     return f"ulimit -n is {_soft_limit(resource.RLIMIT_NOFILE) or 'unlimited'}"
 
 
+def cpu_time_limit_text() -> str | None:
+    """Return `ulimit -t is … s`, or None where CPU time has no limit; a child has the same."""
+    limit_s = _soft_limit(resource.RLIMIT_CPU)
+    return None if limit_s is None else f"ulimit -t is {limit_s} s"
+
+
 def _full_group_text(group: GroupFolder) -> str | None:
     most = only_number(read_once(group.path / "pids.max"))
     current = only_number(read_once(group.path / "pids.current"))

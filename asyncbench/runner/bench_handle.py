@@ -15,9 +15,11 @@ import trio
 from pydantic import ValidationError
 
 from asyncbench.child_program import child_environment, last_words
-from asyncbench.errors import BenchProcessDiedError, InternalError
+from asyncbench.errors import BenchProcessDiedError, ExitCode, InternalError
 from asyncbench.host_memory.oom import classify_death
 from asyncbench.host_memory.probe import OomCount
+from asyncbench.host_memory.process_limits import address_space_limit_text, cpu_time_limit_text
+from asyncbench.host_memory.refusal_words import speaks_of_memory
 from asyncbench.runner.line_stream import read_lines
 from asyncbench.runner.messages import (
     EVENTS,
@@ -142,12 +144,24 @@ class BenchHandle:
             await self._process.wait()
         with trio.move_on_after(CLOSE_LIMIT_S):
             await self._stderr_ended.wait()
-        death = classify_death(self._process.returncode or 0, before=self._oom_before, after=self._read_oom())
+        death = classify_death(
+            self._process.returncode or 0,
+            before=self._oom_before,
+            after=self._read_oom(),
+            cpu_time_limit=cpu_time_limit_text(),
+        )
         words = last_words(list(self._stderr_tail))
         said = f"; its last words: {words[:300]}" if words else ""
-        error = BenchProcessDiedError(f"the bench process died: {death.sentence}{said}", death=str(death.kind))
+        limit = address_space_limit_text() if speaks_of_memory(words) else None
+        error = BenchProcessDiedError(
+            f"the bench process died: {death.sentence}{said}{f' ({limit})' if limit else ''}",
+            remedy="raise that limit" if limit else "",
+            death=str(death.kind),
+        )
+        if limit is not None:
+            error.exit_code = ExitCode.BAD_INPUT
         error.facts |= death.facts
-        error.memory_suspected = death.memory_suspected
+        error.memory_suspected = death.memory_suspected or speaks_of_memory(words)
         return error
 
 

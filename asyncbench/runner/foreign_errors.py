@@ -20,6 +20,7 @@ from asyncbench.host_memory.process_limits import (
     open_files_limit_text,
     thread_limit_text,
 )
+from asyncbench.host_memory.refusal_words import speaks_of_memory
 from asyncbench.runner.error_group import first_own_error
 
 if sys.version_info < (3, 11):
@@ -70,7 +71,8 @@ def innermost(error: BaseException) -> BaseException:
 
 
 def _system_error(error: BaseException) -> AsyncbenchError | None:
-    if isinstance(error, MemoryError):
+    # Onnxruntime's own errors have no base class: what they are is in the text.
+    if isinstance(error, MemoryError) or speaks_of_memory(str(error)):
         limit = address_space_limit_text()
         why = "; ".join(filter(None, (_one_line(error), limit)))
         return DoesNotFitError(

@@ -247,6 +247,29 @@ async def test_an_index_outside_of_its_table_names_the_input_that_fits_every_tab
     assert (await outputs_of(path, {"x": np.zeros((1, 4), np.int64)}, batch=1))["y"].shape == (1, 4, 8)
 
 
+async def test_an_inference_that_is_refused_memory_does_not_fit(tmp_path):
+    nodes = [  # as many numbers in between as the largest of the input says
+        helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0),
+        helper.make_node("Reshape", ["most", "one"], ["size"]),
+        helper.make_node("ConstantOfShape", ["size"], ["many"]),
+        helper.make_node("ReduceSum", ["many"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["x"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["floats", "sum"], ["y"]),
+    ]
+    path = write_graph(
+        tmp_path / "grows.onnx",
+        nodes,
+        {"x": ("N", 4)},
+        {"y": None},
+        constants={"one": np.array([1], np.int64)},
+        types={"x": TensorProto.INT64},
+    )
+
+    assert (await outputs_of(path, {"x": np.ones((1, 4), np.int64)}, batch=1))["y"].shape == (1, 4)
+    with pytest.raises(DoesNotFitError, match="was refused host memory"):
+        await outputs_of(path, {"x": np.full((1, 4), 1 << 45)}, batch=1)
+
+
 async def test_an_item_that_no_memory_holds_does_not_fit(tmp_path):
     path = write_relu(tmp_path / "huge.onnx", shape=("N", 1 << 45), output_shape=("N", 1 << 45))
 

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 import asyncbench
 from asyncbench.child_program import child_command, child_environment
+from asyncbench.cli.import_path import without_current_folder
 
 FEW = ("--iterations", 2, "--output", "o")
 EXECUTED = "a file of the user was executed"
@@ -85,6 +86,33 @@ def test_python_m_takes_the_current_folder_off_the_path_before_a_library_is_impo
     tool.run("sweep", "--backend", "simulated", "--concurrency", 1, "--batch", 1, *FEW)
 
     assert [cell["n"] for cell in tool.cells("o")] == [2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pattern", [":/nowhere", "/nowhere:", "/nowhere::/nowhere"])
+def test_an_empty_entry_of_the_users_path_is_not_the_current_folder(tool, pattern):
+    tool.folder = poison(tool.folder / "poisoned", NOT_YET_LOADED)
+    tool.environment["PYTHONPATH"] = pattern
+    script = Path(sysconfig.get_path("scripts")) / "asyncbench"
+
+    done = subprocess.run(
+        [script, "doctor"], cwd=tool.folder, env=tool.environment, capture_output=True, text=True, check=False
+    )
+
+    assert EXECUTED not in done.stdout + done.stderr
+    assert "onnxruntime backend" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("folders", "is_kept"), [(":/more", False), ("/more:", False), ("", True), (":.", True), ("/more", True)]
+)
+def test_only_an_empty_entry_takes_the_current_folder_off_the_path(tmp_path, monkeypatch, folders, is_kept):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", folders)
+
+    path = without_current_folder([str(tmp_path), "/more"])
+
+    assert path == ([str(tmp_path), "/more"] if is_kept else ["/more"])
 
 
 def run_child(folder, environment):

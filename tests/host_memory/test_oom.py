@@ -111,6 +111,16 @@ def test_other_signals_are_kills():
     assert (death.kind, death.sentence) == (DeathKind.KILLED, "it was ended by SIGTERM")
 
 
+@pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGKILL])
+def test_what_the_kernel_sends_where_cpu_time_is_used_up_names_that_limit(number):
+    limited = classify_death(-number, before=count(0), after=count(0), cpu_time_limit="ulimit -t is 3 s")
+    unlimited = classify_death(-number, before=count(0), after=count(0))
+
+    assert "CPU time is used up (ulimit -t is 3 s)" in limited.sentence
+    assert not limited.memory_suspected
+    assert "CPU time" not in unlimited.sentence
+
+
 def test_a_signal_without_a_name_is_named_by_its_number():
     death = classify_death(-(signal.SIGRTMIN + 3), before=count(0), after=count(0))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 
+import pytest
 import trio
 
+from asyncbench.errors import BenchProcessDiedError, ExitCode
 from asyncbench.host_memory.probe import OomCount
 from asyncbench.runner.bench_handle import open_bench
 from asyncbench.runner.messages import RunCell, StopCell
@@ -37,3 +40,39 @@ async def test_a_stop_may_be_sent_while_a_request_is():
             nursery.start_soon(bench.send, StopCell())
 
     assert [answer.message for answer in said] == ["2 lines"]
+
+
+@pytest.fixture
+def address_space_limit():
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 40, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+async def death_of(program):
+    async with open_bench([sys.executable, "-c", program], no_oom) as bench:
+        with pytest.raises(BenchProcessDiedError) as died:
+            await bench.ask(StopCell(), on_progress=print)
+    return died.value
+
+
+@pytest.mark.usefixtures("address_space_limit")
+@pytest.mark.parametrize(
+    "raised", ["MemoryError", "ImportError('cv2.so: failed to map segment')", "ImportError('std::bad_alloc')"]
+)
+async def test_a_process_that_got_no_memory_to_start_in_names_the_limit_and_is_no_fault_of_ours(raised):
+    error = await death_of(f"raise {raised}")
+
+    assert f"ulimit -v is {1 << 30} (KiB)" in error.message
+    assert (error.remedy, error.exit_code) == ("raise that limit", ExitCode.BAD_INPUT)
+    assert error.memory_suspected
+
+
+@pytest.mark.usefixtures("address_space_limit")
+async def test_a_process_that_died_of_something_else_does_not_blame_the_limit():
+    error = await death_of("raise KeyError('x')")
+
+    assert "ulimit" not in error.message
+    assert (error.remedy, error.exit_code) == ("", ExitCode.INTERNAL)
+    assert not error.memory_suspected

@@ -78,6 +78,15 @@ def test_memory_that_was_refused_is_a_result_and_not_a_mistake():
     assert not leaves_unfit(error)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["std::bad_alloc", "BFCArena: Failed to allocate memory for requested buffer", "x.so: failed to map segment from"],
+)
+@pytest.mark.parametrize("kind", [RuntimeError, ImportError, Exception])
+def test_memory_that_a_library_was_refused_is_a_result_whatever_the_library_calls_it(kind, text):
+    assert isinstance(own_error_of(nested(kind(text))), DoesNotFitError)
+
+
 def test_too_many_open_files_names_the_limit():
     error = own_error_of(OSError(errno.EMFILE, "Too many open files", "/proc/meminfo"))
 
