@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 
 from asyncbench.backends.base import AnyArray
+from asyncbench.backends.onnxruntime_messages import explain_unusable
 from asyncbench.calibration.float_graph import calibrated_tensors, load_float_network
 from asyncbench.calibration.magnitude import MagnitudeHistogram, choose_amax
 from asyncbench.calibration.table import CalibrationTable, ImageHash, Method
@@ -114,10 +115,8 @@ def _open_session(network: onnx.ModelProto, tensors: tuple[str, ...]) -> onnxrun
 
 
 def _refused_by_runtime(error: Exception) -> BadInputError:
-    return BadInputError(
-        f"ONNX Runtime {onnxruntime.__version__} does not run the network: {' '.join(str(error).split())}",
-        remedy="export the model again, as one that a sweep on --backend onnxruntime takes",
-    )
+    explanation = explain_unusable(error)
+    return BadInputError(f"the network {explanation.text}", remedy=explanation.remedy)
 
 
 def _add(histogram: MagnitudeHistogram, values: AnyArray, *, name: str, batch: int) -> None:

@@ -320,6 +320,12 @@ class TestWhatCannotBeUsed:
 
         assert "a name in its graph that is not UTF-8" in _refusal(path)
 
+    def test_a_free_axis_whose_name_has_line_breaks_in_one_line(self, write_relu):
+        with pytest.raises(BadInputError) as caught:
+            inspect_model(write_relu(["N", "two\nlines"]))
+
+        assert r"its shape is (N, two\nlines)" in caught.value.message
+
     def test_a_graph_without_an_output(self, write_onnx):
         assert "has no output" in _refusal(write_onnx([helper.make_node("Relu", ["x"], ["y"])], {"x": ["N", 4]}, {}))
 
