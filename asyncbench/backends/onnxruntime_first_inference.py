@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from asyncbench.backends.base import AnyArray, TensorSpec
+from asyncbench.backends.onnxruntime_messages import batch_inside, plain_text
 from asyncbench.errors import BadInputError, DoesNotFitError
 from asyncbench.host_memory.refusal_words import speaks_of_memory
 
@@ -66,6 +67,25 @@ def check_other_batch(
             f"{refusals[-1].message}; at batch {first.batch} it runs: the graph fixes the batch inside",
             remedy=f"use --batch {first.batch}, or export it with a batch that is free inside too",
         ) from refusals[-1]
+
+
+def declares_other_shapes(
+    session: ort.InferenceSession, outputs: Sequence[TensorSpec], batches: tuple[int, ...]
+) -> bool:
+    """Return whether the session expects other shapes of its outputs than they have at these batches."""
+    return any(
+        _contradicts(value.shape, (batch, *spec.item_shape))
+        for value, spec in zip(session.get_outputs(), outputs, strict=True)
+        for batch in batches
+    )
+
+
+def _contradicts(declared: Sequence[object], shape: Sequence[int]) -> bool:
+    if not declared:  # nothing is said, or that it is a scalar, which a run has told from one
+        return False
+    return len(declared) != len(shape) or any(
+        isinstance(said, int) and said != size for said, size in zip(declared, shape, strict=True)
+    )
 
 
 def _check_same_items(path: Path, first: FirstInference, other: FirstInference) -> None:
@@ -147,17 +167,15 @@ def type_text(name: str) -> str:
 
 
 def _cannot_run(path: Path, error: Exception, *, batch: int) -> BadInputError | DoesNotFitError:
-    text = one_line(error)
+    text = plain_text(error)
     if isinstance(error, MemoryError) or speaks_of_memory(text):
         return DoesNotFitError(
             f"an inference of {path} at batch {batch} was refused host memory: {text}", remedy="free host memory"
         )
+    inside = batch_inside(error, batch=batch)
     return BadInputError(
         f"{path} cannot be run at batch {batch}: {text}",
-        remedy="try another --batch, or export it again",
+        remedy="try another --batch, or export it again"
+        if inside is None
+        else f"the graph seems to fix the batch inside: use --batch {inside}, or export it with a free one",
     )
-
-
-def one_line(error: Exception) -> str:
-    """Return the text of an error without its line breaks."""
-    return " ".join(str(error).split())

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+import onnx
 import onnxruntime as ort
 
 from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.backends.onnxruntime_first_inference import (
     check_other_batch,
+    declares_other_shapes,
     first_inference,
-    one_line,
     shrinking_options,
     type_text,
 )
+from asyncbench.backends.onnxruntime_messages import explain_unusable
 from asyncbench.clock import now_ns
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
 from asyncbench.files.user_file import require_regular_file
@@ -81,12 +83,9 @@ def load_model(
     require_regular_file(path, what="the model", remedy="name an ONNX file")
     model_hash = model_hash or model_sha256(path)
     _try_threads(intra_op_threads - 1)
-    try:
-        started_at_ns = now_ns()
-        session = ort.InferenceSession(path, _session_options(intra_op_threads), providers=["CPUExecutionProvider"])
-        load_ns = now_ns() - started_at_ns
-    except Exception as error:  # onnxruntime's own errors have no base class but this one
-        raise _unusable(path, error) from error
+    started_at_ns = now_ns()
+    session = _open_session(path, path, _session_options(intra_op_threads))
+    load_ns = now_ns() - started_at_ns
     inputs = tuple(_input_spec(path, value) for value in session.get_inputs())
     _check_fixed_batch(path, session, batches)
     _return_free_heap()
@@ -94,6 +93,9 @@ def load_model(
     first = first_inference(path, session, inputs, batches)
     activation_bytes = max(_resident_bytes() - resident_bytes, 0) // first.batch
     check_other_batch(path, session, inputs, batches, first)
+    if declares_other_shapes(session, first.outputs, batches):
+        del session  # two of them may be more than the memory holds
+        session = _open_without_declared_shapes(path, intra_op_threads)
     return LoadedModel(
         session=session,
         model_hash=model_hash,
@@ -103,6 +105,33 @@ def load_model(
         smallest_inputs=first.inputs,
         activation_bytes=activation_bytes,
     )
+
+
+def _open_session(path: Path, model: Path | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    """Open what `model` holds.
+
+    Raises:
+        BadInputError: The runtime does not take it; the message names `path`.
+    """
+    try:
+        # Its fallback is to the provider that has just failed, and prints four lines about that.
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:  # onnxruntime's own errors have no base class but this one
+        raise _unusable(path, error) from error
+
+
+def _open_without_declared_shapes(path: Path, intra_op_threads: int) -> ort.InferenceSession:
+    """Open a model whose file says of its outputs what is not true of them.
+
+    Whoever frees the batch of the inputs by hand forgets the outputs. An inference into memory of the caller's is
+    refused for that, and one into memory of the runtime's is not.
+    """
+    model = onnx.load_model(path, load_external_data=False)
+    for value in (*model.graph.value_info, *model.graph.output):
+        value.type.tensor_type.ClearField("shape")
+    options = _session_options(intra_op_threads)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    return _open_session(path, model.SerializeToString(), options)
 
 
 def shrink_arena(model: LoadedModel) -> None:
@@ -197,7 +226,5 @@ def _unusable(path: Path, error: Exception) -> BadInputError | DoesNotFitError:
     text = one_line(error)
     if isinstance(error, MemoryError) or speaks_of_memory(text):
         return DoesNotFitError(f"{path} was refused host memory: {text}", remedy="free host memory")
-    return BadInputError(
-        f"{path} cannot be used as a model: {text}",
-        remedy="give an ONNX file that this ONNX Runtime can load",
-    )
+    explanation = explain_unusable(error)
+    return BadInputError(f"{path} {explanation.text}", remedy=explanation.remedy)

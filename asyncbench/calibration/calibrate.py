@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 
 from asyncbench.backends.base import AnyArray
+from asyncbench.backends.onnxruntime_messages import explain_unusable
 from asyncbench.calibration.float_graph import calibrated_tensors, load_float_network
 from asyncbench.calibration.magnitude import MagnitudeHistogram, choose_amax
 from asyncbench.calibration.table import CalibrationTable, ImageHash, Method
@@ -81,10 +82,17 @@ def collect_ranges(
         BadInputError: See `calibrate`.
     """
     histograms = {name: MagnitudeHistogram() for name in calibrated_tensors(network.graph)}
-    session = _open_session(network, tuple(histograms))
+    try:
+        session = _open_session(network, tuple(histograms))
+    except Exception as error:  # onnxruntime's own errors have no base class but this one
+        raise _refused_by_runtime(error) from error
     batch = 0
     for batch, feed in enumerate(inputs, start=1):
-        for name, values in zip(histograms, session.run(list(histograms), dict(feed)), strict=True):
+        try:
+            arrays = session.run(list(histograms), dict(feed))
+        except Exception as error:
+            raise _refused_by_runtime(error) from error
+        for name, values in zip(histograms, arrays, strict=True):
             _add(histograms[name], values, name=name, batch=batch)
     if not batch:
         raise BadInputError("there is no image to calibrate on", remedy="name a folder of images with --images")
@@ -100,9 +108,15 @@ def _open_session(network: onnx.ModelProto, tensors: tuple[str, ...]) -> onnxrun
     options = onnxruntime.SessionOptions()
     # Beyond it layouts depend on the processor, and so would the last digits of a range.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # Without a fallback: it is to the provider that has just failed, and prints four lines about that.
     return onnxruntime.InferenceSession(
-        augmented.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"]
+        augmented.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"], enable_fallback=0
     )
+
+
+def _refused_by_runtime(error: Exception) -> BadInputError:
+    explanation = explain_unusable(error)
+    return BadInputError(f"the network {explanation.text}", remedy=explanation.remedy)
 
 
 def _add(histogram: MagnitudeHistogram, values: AnyArray, *, name: str, batch: int) -> None:

@@ -6,7 +6,9 @@ Records, engine caches, calibration tables and `--resume` all go by it: two mode
 from __future__ import annotations
 
 import hashlib
+import math
 import posixpath
+import re
 from pathlib import Path
 
 from onnx import ModelProto, TensorProto
@@ -18,6 +20,23 @@ from asyncbench.models.graph_walk import tensors_of
 from asyncbench.models.onnx_file import read_without_weights
 
 _PUT_BESIDE = "put that file beside the model"
+_NUMBER = re.compile(r"[0-9]{1,20}")
+_BITS: dict[int, int] = {
+    TensorProto.BOOL: 8,
+    TensorProto.INT8: 8,
+    TensorProto.UINT8: 8,
+    TensorProto.INT16: 16,
+    TensorProto.UINT16: 16,
+    TensorProto.FLOAT16: 16,
+    TensorProto.BFLOAT16: 16,
+    TensorProto.INT32: 32,
+    TensorProto.UINT32: 32,
+    TensorProto.FLOAT: 32,
+    TensorProto.INT64: 64,
+    TensorProto.UINT64: 64,
+    TensorProto.DOUBLE: 64,
+}
+_SHOWN_CHARACTERS = 100
 _SAVE_AGAIN = "save the model again, with its weights in its own folder or in the file itself"
 
 
@@ -74,17 +93,30 @@ def _reference(tensor: TensorProto, path: Path) -> tuple[str, int]:
             f"{path} keeps the weights {tensor.name!r} in {location!r}, which leaves the model's folder",
             remedy=_SAVE_AGAIN,
         )
-    try:
-        return location, int(entries.get("offset") or 0) + int(entries.get("length") or 0)
-    except ValueError as error:
+    offset, length = (entries.get(key) or "0" for key in ("offset", "length"))
+    if not (_NUMBER.fullmatch(offset) and _NUMBER.fullmatch(length)):
         raise BadInputError(
             f"{path} does not say in numbers where the weights {tensor.name!r} lie in {location!r}", remedy=_SAVE_AGAIN
-        ) from error
+        )
+    return location, int(offset) + (int(length) or _size_bytes(tensor))
+
+
+def _size_bytes(tensor: TensorProto) -> int:
+    """Return what the values of a tensor take, where that is a whole number of bytes each; else 0."""
+    bits = _BITS.get(tensor.data_type, 0)
+    return math.prod(tensor.dims) * bits // 8 if all(size > 0 for size in tensor.dims) else 0
 
 
 def _checked(path: Path, location: str, *, end_bytes: int) -> Path:
     file = path.parent / location
-    if not file.exists():
+    try:
+        is_there = file.exists()
+    except OSError as error:  # such as a name that is too long
+        raise BadInputError(
+            f"{path} keeps weights in {location[:_SHOWN_CHARACTERS]!r}, which cannot be looked for ({error.strerror})",
+            remedy=_SAVE_AGAIN,
+        ) from error
+    if not is_there:
         raise BadInputError(f"{path} keeps weights in {file}, which is missing", remedy=_PUT_BESIDE)
     require_regular_file(file, what=f"{path} keeps weights in", remedy=_PUT_BESIDE)
     size_bytes = file.stat().st_size

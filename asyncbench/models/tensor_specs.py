@@ -33,6 +33,7 @@ _NUMPY_NAMES: dict[int, str] = {
     TensorProto.DOUBLE: "float64",
 }
 _TYPE_NAMES: Mapping[int, str] = {code: name for name, code in TensorProto.DataType.items()}
+_QUOTES = "'\""
 _EXPORT_WITH_BATCH = "export it with the batch as the first axis of every input and output"
 _EXPORT_TENSORS = "export it with tensors of numbers, such as float32, as inputs and outputs"
 # What nobody's memory holds: 256 TiB, all that a 64-bit processor addresses.
@@ -218,4 +219,5 @@ def _text(shape: Sequence[Dimension] | None) -> str:
 
 
 def _sizes(shape: Sequence[Dimension]) -> str:
-    return f"({', '.join('?' if size is None else str(size) for size in shape)})"
+    # repr, without its quotes: names come from the file and may have line breaks.
+    return f"({', '.join('?' if size is None else repr(size).strip(_QUOTES) for size in shape)})"

@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,105 @@ async def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path, content)
     path.write_bytes(content)
 
     assert str(path) in await refusal_of(request_for(path))
+
+
+def write_matmul(path, *, opset=17, ir_version=8, op="MatMul", domain="", dtype=np.float32):
+    """Write `x @ w`, or what another operator makes of the two."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    ends = [helper.make_tensor_value_info(name, kind, ("N", size)) for name, size in (("x", 4), ("y", 3))]
+    weights = [numpy_helper.from_array(np.ones((4, 3), dtype), "w")]
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x", "w"], ["y"], domain=domain)], "g", ends[:1], ends[1:], weights
+    )
+    opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=ir_version), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"opset": 99}, r"is of opset 99 of ai\.onnx, and ONNX Runtime \S+ supports up to opset \d+: export it with"),
+        ({"ir_version": 99}, r"is of IR version 99, and ONNX Runtime \S+ supports up to IR version \d+: save it again"),
+        ({"op": "Fancy"}, r"has the operator Fancy, which opset 17 does not have: export it"),
+        (
+            {"op": "Fancy", "domain": "com.acme"},
+            r"has the operator Fancy of com\.acme, which .* without custom operators",
+        ),
+        ({"dtype": np.int16}, r"cannot be used as a model: .*"),
+        ({"op": "Mod", "dtype": bool}, r"cannot be used as a model: .*"),
+    ],
+    ids=["opset", "IR version", "operator", "custom operator", "type", "another type"],
+)
+async def test_what_this_runtime_does_not_take_is_said_in_plain_words(tmp_path, what, said):
+    text = await refusal_of(request_for(write_matmul(tmp_path / "new.onnx", **what)))
+
+    assert re.fullmatch(rf"{re.escape(str(tmp_path))}/new\.onnx {said}.*", text)
+    assert "[ONNXRuntimeError]" not in text
+    assert "onnxruntime_src" not in text
+
+
+async def test_an_operator_without_a_kernel_for_its_types_is_named(tmp_path):
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], to=TensorProto.BFLOAT16),
+        helper.make_node("MatMul", ["h", "h"], ["m"]),
+        helper.make_node("Cast", ["m"], ["y"], to=TensorProto.FLOAT),
+    ]
+    path = write_graph(tmp_path / "bf16.onnx", nodes, {"x": ("N", 4, 4)}, {"y": ("N", 4, 4)})
+
+    assert "has a MatMul of types that ONNX Runtime" in await refusal_of(request_for(path))
+
+
+async def test_a_damaged_name_is_refused_in_one_line_and_nothing_is_printed(tmp_path, capfd):
+    path = write_matmul(tmp_path / "name.onnx")
+    path.write_bytes(path.read_bytes().replace(b"MatMul", b"Mat\xb6ul"))
+
+    assert "has a name in it that is not UTF-8" in await refusal_of(request_for(path))
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_weights_behind_a_link_out_of_the_models_folder_are_named(tmp_path):
+    (tmp_path / "w.bin").write_bytes(bytes(48))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "w.bin").symlink_to(tmp_path / "w.bin")
+    model = onnx.load(write_matmul(folder / "m.onnx"))
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 3], data_location=TensorProto.EXTERNAL)
+    weights.external_data.add(key="location", value="w.bin")
+    model.graph.initializer[0].CopyFrom(weights)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+
+    text = await refusal_of(request_for(folder / "m.onnx"))
+
+    assert f"keeps weights in 'w.bin', which is a link to '{tmp_path}/w.bin' outside of the model's folder" in text
+
+
+async def test_a_batch_that_a_reshape_has_as_a_constant_is_the_one_to_ask_for(tmp_path):
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+    constants = {"shape": np.array([8, -1, 16], np.int64)}
+    path = write_graph(tmp_path / "r.onnx", [node], {"x": ("N", 4, 16)}, {"y": None}, constants=constants)
+
+    assert "use --batch 8" in await refusal_of(request_for(path, batches=(1, 2)))
+
+
+OUTPUT_SHAPES = {"the batch": (1, 3), "the rank": ("N", 3, 1), "an item": ("N", 7)}
+
+
+@pytest.mark.parametrize("shape", OUTPUT_SHAPES.values(), ids=OUTPUT_SHAPES)
+@pytest.mark.parametrize("weights", ["inside", "beside"])
+async def test_an_output_that_is_declared_wrongly_is_run_as_it_is(tmp_path, shape, weights):
+    model = onnx.load(write_matmul(tmp_path / "m.onnx"))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, shape))
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=weights == "beside", location="w.bin", size_threshold=0)
+
+    backend, inputs = OnnxRuntimeBackend(), {"x": np.ones((3, 4), np.float32)}
+    async with (
+        backend.open_engine(request_for(tmp_path / "m.onnx", batches=(1, 3))) as engine,
+        engine.open_lanes(batch=3, count=1, inputs=inputs) as (lane,),
+    ):
+        await lane.infer()
+
+        np.testing.assert_array_equal(lane.read_outputs()["y"], np.full((3, 3), 4, np.float32))
 
 
 async def test_a_missing_file_is_refused_in_one_line(tmp_path):

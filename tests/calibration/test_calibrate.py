@@ -155,6 +155,23 @@ def test_a_tensor_that_becomes_infinite_is_named_with_its_batch(network_path):
         collect_ranges(network, feeds, method=MIN_MAX)
 
 
+def test_what_the_runtime_does_not_take_is_refused_in_plain_words(network_path, capfd):
+    network = load_float_network(network_path)
+    network.opset_import[0].version = 99
+
+    with pytest.raises(BadInputError, match=r"is of opset 99 of ai\.onnx, and ONNX Runtime \S+ supports up to"):
+        collect_ranges(network, [], method=MIN_MAX)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_pictures_that_the_network_does_not_take_are_refused_in_one_line(network_path):
+    with pytest.raises(BadInputError) as refused:
+        collect_ranges(load_float_network(network_path), [{"input": np.zeros((1, 1), np.float32)}], method=MIN_MAX)
+
+    assert "\n" not in str(refused.value)
+    assert refused.value.remedy
+
+
 def test_a_quantized_model_is_refused(network_path, table, tmp_path):
     path = tmp_path / "q.onnx"
     write_quantized_model(network_path, table, path)

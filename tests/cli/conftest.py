@@ -57,6 +57,12 @@ class Tool:
         return [record for record in self.records(name) if record["kind"] == "cell"]
 
 
+@pytest.fixture(scope="session")
+def make_tool():
+    """Return what a fixture of a module makes a tool with, given a folder."""
+    return Tool
+
+
 @pytest.fixture
 def tool(tmp_path):
     return Tool(tmp_path)

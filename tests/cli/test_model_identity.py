@@ -7,17 +7,24 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method
+from asyncbench.errors import BadInputError
+from asyncbench.runner.quality_check import open_labelled_data
+from asyncbench.runner.subject import find_subject
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import check_config
+
 pytestmark = pytest.mark.slow
 
 QUICK = ("--backend", "onnxruntime", "--batch", "1,2", "--concurrency", "2", "--iterations", "8", "--warmup", "none")
 NOISE = (*QUICK, "--input", "random", "--output", "out.jsonl")
 
 
-def write_network(tool, nodes, *, x=("N", 16), y=("N", 8), weights=(), elem_type=TensorProto.FLOAT, name="net.onnx"):
-    ends = [helper.make_tensor_value_info(name, elem_type, shape) for name, shape in (("x", x), ("y", y))]
+def write_network(folder, nodes, *, x=("N", 16), y=("N", 8), weights=(), elem_type=TensorProto.FLOAT, name="net"):
+    ends = [helper.make_tensor_value_info(end, elem_type, shape) for end, shape in (("x", x), ("y", y))]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], list(weights))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = tool.folder / name
+    path = folder / f"{name}.onnx"
     path.write_bytes(model.SerializeToString())
     return path
 
@@ -32,7 +39,7 @@ def write_weights_outside(tool, value):
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[16, 8], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="w.bin")
     constant = helper.make_node("Constant", [], ["w"], value=tensor)
-    return write_network(tool, [constant, helper.make_node("MatMul", ["x", "w"], ["y"])])
+    return write_network(tool.folder, [constant, helper.make_node("MatMul", ["x", "w"], ["y"])])
 
 
 def test_a_sweep_does_not_go_on_with_other_weights_in_the_file_beside_the_model(tool):
@@ -51,72 +58,96 @@ def test_a_sweep_does_not_go_on_with_other_weights_in_the_file_beside_the_model(
     assert {cell[key] for cell in tool.cells() for key in ("engine_hash", "model_hash")} == {engine["model_hash"]}
 
 
-NOT_FINITE = {
-    "infinite": [helper.make_node("Div", ["x", "zero"], ["y"])],
-    "NaN": [helper.make_node("Mul", ["x", "zero"], ["a"]), helper.make_node("Div", ["a", "zero"], ["y"])],
-}
-
-
-@pytest.mark.parametrize("kind", NOT_FINITE)
-def test_outputs_that_are_alike_and_not_finite_are_measured_and_told(tool, kind):
+def write_not_finite(folder):
     weights = [initializer(np.zeros(16, np.float32), "zero")]
-    model = write_network(tool, NOT_FINITE[kind], y=("N", 16), weights=weights)
-
-    done = tool.run("sweep", "--model", model, *NOISE)
-
-    cells = tool.cells()
-    assert [cell["status"] for cell in cells] == ["measured"] * 2
-    assert f"net: output 'y' is not finite ({kind} in 32 of 32 values)" in done.stderr
-    told = [reason["text"] for cell in cells for reason in cell["reasons"] if reason["code"] == "not_finite_outputs"]
-    assert told == [f"output 'y' is not finite ({kind} in {n} of {n} values)" for n in (16, 32)]
-    assert tool.records()[-1]["best_throughput"] is not None
+    infinite = [helper.make_node("Div", ["x", "zero"], ["y"])]
+    nan = [helper.make_node("Mul", ["x", "zero"], ["a"]), helper.make_node("Div", ["a", "zero"], ["y"])]
+    write_network(folder, infinite, y=("N", 16), weights=weights, name="infinite")
+    write_network(folder, nan, y=("N", 16), weights=weights, name="nan")
 
 
-def test_a_network_that_draws_random_numbers_is_measured_and_nothing_but_shapes_compared(tool):
+def write_random(folder):
     nodes = [helper.make_node("RandomNormalLike", ["x"], ["r"]), helper.make_node("Add", ["x", "r"], ["y"])]
-
-    tool.run("sweep", "--model", write_network(tool, nodes, y=("N", 16)), *NOISE)
-
-    cells = tool.cells()
-    assert [cell["status"] for cell in cells] == ["measured"] * 2
-    for cell in cells:
-        texts = [reason["text"] for reason in cell["reasons"] if reason["code"] == "random_outputs"]
-        assert "it has random operators (RandomNormalLike)" in texts[0]
-        assert cell["outputs_checked"]["max_abs_difference"] is None
+    write_network(folder, nodes, y=("N", 16), name="random")
 
 
-def test_an_int8_graph_is_not_taken_for_fp32_and_may_be_asked_for_as_int8(tool):
-    scales = [initializer(np.float32(0.1), "s"), initializer(np.int8(0), "z"), initializer(np.ones((16, 8), np.int8))]
+def write_int8(folder):
+    weights = [initializer(np.float32(0.1), "s"), initializer(np.int8(0), "z"), initializer(np.ones((16, 8), np.int8))]
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["qx"]),
         helper.make_node("DequantizeLinear", ["qx", "s", "z"], ["dx"]),
         helper.make_node("DequantizeLinear", ["w", "s", "z"], ["dw"]),
         helper.make_node("MatMul", ["dx", "dw"], ["y"]),
     ]
-    model = write_network(tool, nodes, weights=scales)
-
-    unasked = tool.run("sweep", "--model", model, *NOISE)
-    asked = tool.run("sweep", "--model", model, *NOISE[:-1], "int8.jsonl", "--precision", "int8")
-    refused = tool.run("sweep", "--model", model, *NOISE[:-1], "fp16.jsonl", "--precision", "fp16", check_code=2)
-
-    assert "fp32 asked, int8 in the graph" in unasked.stderr
-    assert {(cell["precision"], cell["graph_precision"]) for cell in tool.cells()} == {("fp32", "int8")}
-    assert tool.records()[0]["engines"][0]["graph_precision"] == "int8"
-    assert "asked," not in asked.stderr
-    assert {(cell["precision"], cell["graph_precision"]) for cell in tool.cells("int8.jsonl")} == {("int8", "int8")}
-    assert "the precision of its file" in refused.stderr
+    write_network(folder, nodes, weights=weights, name="int8")
 
 
-def test_an_fp16_graph_says_so(tool):
+def write_fp16(folder):
     product = helper.make_node("MatMul", ["x", "w"], ["y"])
-    model = write_network(
-        tool, [product], weights=[initializer(np.ones((16, 8), np.float16))], elem_type=TensorProto.FLOAT16
-    )
+    weights = [initializer(np.ones((16, 8), np.float16))]
+    write_network(folder, [product], weights=weights, elem_type=TensorProto.FLOAT16, name="fp16")
 
-    done = tool.run("sweep", "--model", model, *NOISE)
 
-    assert "fp32 asked, fp16 in the graph" in done.stderr
-    assert {cell["graph_precision"] for cell in tool.cells()} == {"fp16"}
+class Swept:
+    """One sweep over networks that are each odd in their own way: what it said and wrote."""
+
+    def __init__(self, tool):
+        folder = tool.folder
+        write_not_finite(folder)
+        write_random(folder)
+        write_int8(folder)
+        write_fp16(folder)
+        self.said = tool.run("sweep", *sorted(folder.glob("*.onnx")), *NOISE).stderr
+        self.records = tool.records()
+
+    def cells(self, model):
+        cells = [record for record in self.records if record["kind"] == "cell" and record["model"] == model]
+        assert [cell["batch"] for cell in cells] == [1, 2]
+        return cells
+
+    def told(self, model, code):
+        reasons = [reason for cell in self.cells(model) for reason in cell["reasons"]]
+        return [reason["text"] for reason in reasons if reason["code"] == code]
+
+
+@pytest.fixture(scope="module")
+def swept(make_tool, tmp_path_factory):
+    return Swept(make_tool(tmp_path_factory.mktemp("networks")))
+
+
+@pytest.mark.parametrize(("model", "kind"), [("infinite", "infinite"), ("nan", "NaN")])
+def test_outputs_that_are_alike_and_not_finite_are_measured_and_told(swept, model, kind):
+    # Such networks are faster than the runner: whether it kept up is not asked here.
+    assert {cell["status"] for cell in swept.cells(model)} <= {"measured", "imprecise"}
+    assert all(cell["throughput_items_s"] > 0 for cell in swept.cells(model))
+    assert f"{model}: output 'y' is not finite ({kind} in 32 of 32 values)" in swept.said
+    assert swept.told(model, "not_finite_outputs") == [
+        f"output 'y' is not finite ({kind} in {n} of {n} values)" for n in (16, 32)
+    ]
+
+
+def test_a_network_that_draws_random_numbers_is_measured_and_nothing_but_shapes_compared(swept):
+    assert {cell["status"] for cell in swept.cells("random")} <= {"measured", "imprecise"}
+    assert [cell["outputs_checked"]["max_abs_difference"] for cell in swept.cells("random")] == [None, None]
+    told = swept.told("random", "random_outputs")
+    assert len(told) == 2
+    assert all("it has random operators (RandomNormalLike)" in text for text in told)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_a_graph_of_another_precision_is_not_taken_for_fp32(swept, precision):
+    assert f"fp32 asked, {precision} in the graph" in swept.said
+    assert {(cell["precision"], cell["graph_precision"]) for cell in swept.cells(precision)} == {("fp32", precision)}
+
+
+def test_the_precision_of_a_graph_is_in_the_header_and_may_be_asked_for(tool):
+    write_int8(tool.folder)
+
+    asked = tool.run("sweep", "int8.onnx", *NOISE, "--precision", "int8")
+
+    assert "asked," not in asked.stderr
+    assert {(cell["precision"], cell["graph_precision"]) for cell in tool.cells()} == {("int8", "int8")}
+    assert [engine["graph_precision"] for engine in tool.records()[0]["engines"]] == ["int8"]
 
 
 @pytest.fixture
@@ -132,7 +163,12 @@ def pictures(tool):
     return folder
 
 
-def write_classifier(tool, classes):
+def write_product(folder):
+    product = helper.make_node("MatMul", ["x", "w"], ["y"])
+    return write_network(folder, [product], weights=[initializer(np.ones((16, 8), np.float32))])
+
+
+def write_classifier(folder, classes):
     """Write a network for pictures of 224 x 224 that is none of ours."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["x"], ["a"]),
@@ -140,40 +176,59 @@ def write_classifier(tool, classes):
         helper.make_node("MatMul", ["b", "w"], ["y"]),
     ]
     weights = [initializer(np.ones((3, classes), np.float32))]
-    return write_network(tool, nodes, x=("N", 3, 224, 224), y=("N", classes), weights=weights)
+    return write_network(folder, nodes, x=("N", 3, 224, 224), y=("N", classes), weights=weights)
 
 
-COMMANDS = {
-    "sweep": ("sweep", "mobilenet", *QUICK),
-    "accuracy": ("accuracy", "mobilenet", "--dataset", "pictures"),
-    "calibrate": ("calibrate", "mobilenet", "--images", "pictures"),
-}
+def named_mobilenet(model):
+    """Return what `sweep` and `accuracy` ask of a bench process."""
+    return check_config({"model": "mobilenet", "model_file": str(model)}, source="")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_foreign_file_under_a_built_in_name_is_refused_by_its_inputs(tool, pictures, name):
-    model = write_network(
-        tool, [helper.make_node("MatMul", ["x", "w"], ["y"])], weights=[initializer(np.ones((16, 8), np.float32))]
+def open_as_mobilenet(tool, model, _pictures):
+    find_subject(named_mobilenet(model), model_folder=tool.folder)
+
+
+def calibrate_as_mobilenet(tool, model, pictures):
+    calibrate_on_pictures(
+        named_mobilenet(model),
+        pictures,
+        tool.folder / "table.json",
+        subset=None,
+        method=parse_method("entropy", None),
+        model_folder=tool.folder,
+        on_left_out=lambda *_: None,
+        on_progress=lambda *_: None,
     )
 
-    refused = tool.run(*COMMANDS[name], "--model", model, "--output", "out.jsonl", check_code=2)
 
-    assert "net.onnx is not MobileNet v1 1.0 224: its input is (N, 16) float32" in refused.stderr
-    assert "leave the name mobilenet out" in refused.stderr
+@pytest.mark.parametrize("use", [open_as_mobilenet, calibrate_as_mobilenet])
+def test_a_foreign_file_under_a_built_in_name_is_refused_by_its_inputs(tool, pictures, use):
+    with pytest.raises(BadInputError) as refused:
+        use(tool, write_product(tool.folder), pictures)
+
+    assert "net.onnx is not MobileNet v1 1.0 224: its input is (N, 16) float32" in refused.value.message
+    assert "leave the name mobilenet out" in refused.value.remedy
+
+
+def test_a_foreign_file_under_a_built_in_name_is_one_line_and_nothing_is_written(tool):
+    model = write_product(tool.folder)
+
+    refused = tool.run("sweep", "mobilenet", "--model", model, *QUICK, "--output", "out.jsonl", check_code=2)
+
+    assert "net.onnx is not MobileNet v1 1.0 224" in refused.stderr.splitlines()[-1]
     assert "Traceback" not in refused.stderr
     assert not (tool.folder / "out.jsonl").exists()
 
 
 def test_a_classifier_with_other_classes_under_a_built_in_name_is_refused_by_its_outputs(tool):
-    model = write_classifier(tool, 1000)
+    with pytest.raises(BadInputError) as refused:
+        open_as_mobilenet(tool, write_classifier(tool.folder, 1000), None)
 
-    refused = tool.run(*COMMANDS["sweep"], "--model", model, "--output", "out.jsonl", check_code=2)
-
-    assert "its output is (N, 1000) float32, that of mobilenet (N, 1001) float32" in refused.stderr
+    assert "its output is (N, 1000) float32, that of mobilenet (N, 1001) float32" in refused.value.message
 
 
 def test_another_architecture_with_the_same_ends_does_not_get_the_published_accuracy(tool, pictures):
-    model = write_classifier(tool, 1001)
+    model = write_classifier(tool.folder, 1001)
 
     done = tool.run("accuracy", "mobilenet", "--model", model, "--dataset", pictures, "--output", "out.jsonl")
 
@@ -185,23 +240,17 @@ def test_another_architecture_with_the_same_ends_does_not_get_the_published_accu
     assert (engine["known_as"], engine["recognized"]) == ("mobilenet", False)
 
 
-def test_accuracy_of_random_weights_is_refused_with_where_to_get_others(tool, pictures):
-    refused = tool.run("accuracy", "mobilenet", "--dataset", pictures, "--output", "out.jsonl", check_code=2)
-
-    assert "the weights of the built-in mobilenet are random" in refused.stderr
-    assert "--model; asyncbench models pull mobilenet fetches one" in refused.stderr
-    assert not (tool.folder / "out.jsonl").exists()
-
-
 def test_the_remedy_for_a_foreign_file_without_a_name_is_no_name_that_does_not_fit(tool, pictures):
-    product = helper.make_node("MatMul", ["x", "w"], ["y"])
-    foreign = write_network(tool, [product], weights=[initializer(np.ones((16, 8), np.float32))])
+    keys = {"model_file": str(write_product(tool.folder)), "dataset": str(pictures), "input": "random"}
+    config = check_config(keys, source="")
+    subject = find_subject(config, model_folder=tool.folder)
 
-    refused = tool.run("accuracy", "--dataset", pictures, "--model", foreign, check_code=2)
+    with pytest.raises(BadInputError) as refused:
+        open_labelled_data(config, subject, Precision.FP32)
 
-    assert "net.onnx is none of the built-in networks" in refused.stderr
-    assert "give a file of mobilenet, resnet50, ssdmobilenet" in refused.stderr
-    assert "name it" not in refused.stderr
+    assert "net.onnx is none of the built-in networks" in refused.value.message
+    assert "give a file of mobilenet, resnet50, ssdmobilenet" in refused.value.remedy
+    assert "name it" not in refused.value.remedy
 
 
 def test_calibrating_random_weights_says_so(tool, pictures):

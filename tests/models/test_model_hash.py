@@ -224,6 +224,10 @@ def test_weights_outside_of_the_models_folder_are_refused(tmp_path, location):
         ({"location": "w\0.bin"}, r"keeps weights in"),
         ({"offset": "many"}, "does not say in numbers"),
         ({"offset": 4}, "which has 512 of 516 bytes"),
+        ({"offset": 4, "length": ""}, "which has 512 of 516 bytes"),
+        ({"offset": -4}, "does not say in numbers"),
+        ({"length": -512}, "does not say in numbers"),
+        ({"location": "w" * 5_000}, "which cannot be looked for"),
     ],
 )
 def test_a_reference_that_cannot_be_followed_is_refused_in_one_line(tmp_path, entries, message):

@@ -288,8 +288,47 @@ class TestABatchThatTheGraphFixesInside:
         assert "output 'y' has the shape (1, 12, 16) at batch 3: the graph fixes the batch inside" in str(caught.value)
         assert "--batch 1" in caught.value.remedy
 
+    @pytest.fixture
+    def constant_shape(self, write_onnx):
+        """A Reshape to (8, 4, 16), which a list that is the same at any batch looks like."""
+        shape = numpy_helper.from_array(np.array([8, 4, 16], dtype=np.int64), "shape")
+        node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+        return write_onnx([node], {"x": ["N", 4, 16]}, {"y": ["N", 4, 16]}, weights=[shape])
+
+    def test_is_believed_of_whoever_asks_for_that_batch_alone(self, constant_shape):
+        facts = inspect_model(constant_shape)
+
+        check_batches(facts, (8,))
+        assert facts.fixed_batch is None  # nobody shall be led to it who did not ask
+        assert facts.outputs[0].item_shape == (4, 16)
+
+    @pytest.mark.parametrize("batches", [(1,), (8, 16)])
+    def test_is_said_with_the_batch_to_ask_for_where_that_is_not_sure(self, constant_shape, batches):
+        with pytest.raises(BadInputError) as caught:
+            check_batches(inspect_model(constant_shape), batches)
+
+        assert "has no batch axis: at batch 3 it has the shape (8, 4, 16)" in caught.value.message
+        assert "if the graph fixes the batch inside, use --batch 8" in caught.value.remedy
+
 
 class TestWhatCannotBeUsed:
+    @pytest.mark.parametrize("name", [b"first", b"last", b"axis", b"Relu", b"node"])
+    def test_a_name_that_is_no_text(self, write_onnx, name):
+        node = helper.make_node("Relu", ["first"], ["last"], name="node")
+        path = write_onnx([node], {"first": ["axis", 4]}, {"last": ["axis", 4]})
+        path.write_bytes(path.read_bytes().replace(name, b"\xb6" * len(name)))
+
+        assert "a name in its graph that is not UTF-8" in _refusal(path)
+
+    def test_a_free_axis_whose_name_has_line_breaks_in_one_line(self, write_relu):
+        with pytest.raises(BadInputError) as caught:
+            inspect_model(write_relu(["N", "two\nlines"]))
+
+        assert r"its shape is (N, two\nlines)" in caught.value.message
+
+    def test_a_graph_without_an_output(self, write_onnx):
+        assert "has no output" in _refusal(write_onnx([helper.make_node("Relu", ["x"], ["y"])], {"x": ["N", 4]}, {}))
+
     def test_a_file_that_is_not_there(self, tmp_path):
         assert "No such file" in _refusal(tmp_path / "none.onnx")
 
