@@ -37,8 +37,8 @@ def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[It
     A picture without a box stays: a detection in it is a false one.
 
     Raises:
-        BadInputError: `truth` cannot be read, has another form, lists a picture twice, or has categories that it does not
-            list or that are not COCO's.
+        BadInputError: `truth` cannot be read, has another form, lists a picture twice, or has categories that
+            it does not list or that are not COCO's.
     """
     listed, orphans = _read(truth)
     match = match_names(listed, pictures, source=truth)
@@ -70,7 +70,9 @@ def _read(truth: Path) -> tuple[dict[str, _Listed], list[str]]:
         annotations = [_annotation(entry) for entry in document["annotations"]]
         marked = _marked(document["images"], document["annotations"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise BadInputError(f"{truth} has no instances in COCO's form ({json_problem(error)})", remedy=remedy) from error
+        raise BadInputError(
+            f"{truth} has no instances in COCO's form ({json_problem(error)})", remedy=remedy
+        ) from error
     _refuse_repeated(truth, [name for name, _ in images])
     _refuse_repeated(truth, [f"image id {number}" for _, number in images])
     for number, _, category in annotations:

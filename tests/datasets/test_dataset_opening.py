@@ -358,7 +358,11 @@ class TestCoco:
             ({5000: "lamp"}, 5000, r"the category 5000 \(lamp\) has none of COCO's numbers"),
             ({16: "dog"}, 16, r"the category 16 \(dog\) is 18 in COCO"),
             ({1: "Traffic_Light"}, 1, r"the category 1 \(Traffic_Light\) is 10 in COCO"),
-            ({1: "helmet", 2: "vest"}, 1, "the category 1 is helmet, in COCO it is person, and no name is one of COCO's"),
+            (
+                {1: "helmet", 2: "vest"},
+                1,
+                "the category 1 is helmet, in COCO it is person, and no name is one of COCO's",
+            ),
         ],
     )
     def test_categories_that_are_not_coco_s_are_refused_since_nothing_would_ever_be_found(
