@@ -38,7 +38,8 @@ def accuracy(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0.")] = None,
     engine: Annotated[str | None, typer.Option(help="TensorRT: static, dynamic or auto.")] = None,
     tactic_sources: Annotated[
-        str | None, typer.Option(help="TensorRT: libraries that kernels may come from, by its names, with commas.")
+        str | None,
+        typer.Option(help="TensorRT: the libraries that kernels may come from, by TensorRT's names, with commas."),
     ] = None,
     output: Annotated[
         str | None, typer.Option(help="Where the records go; - for stdout. Default: results/<time>-<model>.jsonl.")

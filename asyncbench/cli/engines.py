@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from asyncbench.cli.option_value import read_option
 from asyncbench.cli.places import engine_folder
 from asyncbench.engine_cache.inventory import inspect_engine, list_engines
 from asyncbench.engine_cache.prune import PrunePolicy, prune
@@ -41,7 +42,7 @@ def inspect(key: Annotated[str, typer.Argument(help="The key of an engine, or th
     typer.echo(f"damaged, will be rebuilt: {found.damage}" if found.damage else "sound", err=True)
 
 
-@engines.command("prune")
+@engines.command("prune", help="Remove engines, and what is in quarantine.")
 def remove(
     *,
     unused_for: Annotated[str | None, typer.Option(help="Remove what was not used for so long, such as 720h.")] = None,
@@ -60,8 +61,8 @@ def remove(
     if unused_for is max_size is keep_version is None:
         raise BadInputError("engines prune: nothing says what may go", remedy="give --unused-for or --max-size")
     policy = PrunePolicy(
-        unused_for_ns=None if unused_for is None else parse_duration_ns(unused_for),
-        max_bytes=None if max_size is None else parse_size_bytes(max_size),
+        unused_for_ns=None if unused_for is None else read_option("--unused-for", parse_duration_ns, unused_for),
+        max_bytes=None if max_size is None else read_option("--max-size", parse_size_bytes, max_size),
         keep_version=keep_version,
     )
     # Files carry the time of day, not the clock of the measurements.

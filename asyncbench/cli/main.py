@@ -36,6 +36,7 @@ try:
     from asyncbench.cli.schema import schema
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
+    from asyncbench.cli.usage_complaint import usage_complaint
     from asyncbench.runner.foreign_errors import own_or_system_error
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)
@@ -54,6 +55,7 @@ or the records could not be written where they should be: those that were are wh
 3 cells ended as error or invalid, or --on-pressure fail ended it; \
 130 interrupted, the results file is valid and --resume goes on."""
 
+_SHOWN_CHARS = 2000
 # Typer brings a click of its own or uses the installed one, by version. Its public error leads to the right base.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -112,7 +114,7 @@ def _run_command() -> int:
     except typer.Abort:
         return ExitCode.INTERRUPTED
     except USAGE_ERROR as error:
-        _complain(getattr(error, "format_message", error.__str__)())
+        _complain(usage_complaint(getattr(error, "format_message", error.__str__)()))
         return ExitCode.BAD_INPUT
     except BaseExceptionGroup as group:
         # What Ctrl-C becomes inside a nursery.
@@ -131,4 +133,7 @@ def _give_up(error: BaseException) -> int:
 
 
 def _complain(text: str) -> None:
-    typer.echo("asyncbench: " + " ".join(text.split()), err=True)
+    line = " ".join(text.split())
+    if len(line) > _SHOWN_CHARS:  # a name from a file of megabytes; the remedy stands at the end
+        line = f"{line[: _SHOWN_CHARS // 2]} … {line[-_SHOWN_CHARS // 2 :]}"
+    typer.echo(f"asyncbench: {line}", err=True)

@@ -72,6 +72,9 @@ def pull(
 
     if source is not None and url is not None:
         raise BadInputError("models pull: --from and --url name two sources", remedy="leave one of them out")
+    if name not in {info.name for info in MODELS}:
+        known = ", ".join(info.name for info in MODELS)
+        raise BadInputError(f"models pull: {name!r} is no built-in network", remedy=f"choose {known}")
     weights, folder = find_published(name), weights_folder()
 
     async def obtain() -> Pin:

@@ -13,6 +13,7 @@ from typing import Annotated
 import trio
 import typer
 
+from asyncbench.cli.option_value import read_option
 from asyncbench.cli.process_start import ending_signals
 from asyncbench.cli.side_file import SideFile
 from asyncbench.clock import utc_now_text
@@ -50,7 +51,7 @@ def stress(
         quick=quick,
         gpu_parts=tuple(gpu_part or ()),
         tactic_sources=os.environ.get("ASYNCBENCH_TACTIC_SOURCES"),
-        **({} if soak is None else {"soak_ns": parse_duration_ns(soak)}),
+        **({} if soak is None else {"soak_ns": read_option("--soak", parse_duration_ns, soak)}),
     )
     if docs is not None:
         read_rows(docs)  # what cannot be used is said before hours have gone

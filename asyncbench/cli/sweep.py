@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ from asyncbench.sweep.loading import load_config, merge_config, read_flags
 
 STDOUT = "-"
 RESULTS_FOLDER = Path("results")
+MAX_LABEL_BYTES = 200
+MAX_BYTES_OF_A_CHARACTER = 4
 
 
 def sweep(
@@ -56,7 +59,8 @@ def sweep(
     gpu_time: Annotated[bool | None, typer.Option("--gpu-time", help="TensorRT: also take the device time.")] = None,
     workspace: Annotated[str | None, typer.Option(help="TensorRT: scratch memory of a kernel, such as 1GiB.")] = None,
     tactic_sources: Annotated[
-        str | None, typer.Option(help="TensorRT: libraries that kernels may come from, by its names, with commas.")
+        str | None,
+        typer.Option(help="TensorRT: the libraries that kernels may come from, by TensorRT's names, with commas."),
     ] = None,
     mode: Annotated[
         str | None, typer.Option(help="throughput, latency (batch 1, one in flight) or accuracy (no speed).")
@@ -212,5 +216,10 @@ def output_path(output: str | None, config: SweepConfig, *, resume: bool) -> Pat
     if resume and output in (None, STDOUT):
         raise BadInputError("--resume goes on with a file", remedy="name that file with --output")
     if output is None:
-        return RESULTS_FOLDER / f"{utc_file_text()}-{config.model_label}.jsonl"
+        return RESULTS_FOLDER / f"{utc_file_text()}-{_short_enough(config.model_label)}.jsonl"
     return None if output == STDOUT else Path(output)
+
+
+def _short_enough(label: str) -> str:
+    """Return a model's label as a part of a file's name, which may have 255 bytes in all."""
+    return label if len(os.fsencode(label)) <= MAX_LABEL_BYTES else label[: MAX_LABEL_BYTES // MAX_BYTES_OF_A_CHARACTER]

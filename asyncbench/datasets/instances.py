@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asyncbench.datasets.coco_categories import refuse_other_categories
 from asyncbench.datasets.dataset import Item, LeftOut
 from asyncbench.datasets.matching import without_counterpart
 from asyncbench.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
+from asyncbench.files.json_problem import json_problem
 from asyncbench.models.picture_names import match_names, shown_name
 
 NOT_LISTED = "the instances do not list it"
@@ -35,7 +37,8 @@ def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[It
     A picture without a box stays: a detection in it is a false one.
 
     Raises:
-        BadInputError: `truth` cannot be read, has another form, lists a picture twice or names an unknown category.
+        BadInputError: `truth` cannot be read, has another form, lists a picture twice, or has categories that
+            it does not list or that are not COCO's.
     """
     listed, orphans = _read(truth)
     match = match_names(listed, pictures, source=truth)
@@ -63,22 +66,30 @@ def _read(truth: Path) -> tuple[dict[str, _Listed], list[str]]:
     try:
         document = json.loads(text)
         images = [(str(image["file_name"]), int(image["id"])) for image in document["images"]]
-        categories = {int(category["id"]) for category in document["categories"]}
+        categories = {int(category["id"]): _name(category) for category in document["categories"]}
         annotations = [_annotation(entry) for entry in document["annotations"]]
         marked = _marked(document["images"], document["annotations"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise BadInputError(f"{truth} has no instances in COCO's form ({error!r})", remedy=remedy) from error
+        raise BadInputError(
+            f"{truth} has no instances in COCO's form ({json_problem(error)})", remedy=remedy
+        ) from error
     _refuse_repeated(truth, [name for name, _ in images])
     _refuse_repeated(truth, [f"image id {number}" for _, number in images])
     for number, _, category in annotations:
         if category not in categories:
             raise BadInputError(f"{truth}: annotation {number} is of the unknown category {category}", remedy=remedy)
+    refuse_other_categories(categories, {category for *_, category in annotations}, truth)
     known = {number for _, number in images}
     listed = {
         name: _Listed(image_id=number, marked_sha256=marked[number], size=size)
         for (name, number), size in zip(images, map(_size, document["images"]), strict=True)
     }
     return listed, [f"annotation {number}" for number, image, _ in annotations if image not in known]
+
+
+def _name(category: Mapping[str, Any]) -> str | None:
+    name = category.get("name")
+    return name if isinstance(name, str) else None
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:

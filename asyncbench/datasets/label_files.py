@@ -12,6 +12,7 @@ import scipy.io
 from asyncbench.datasets.matching import collect_once
 from asyncbench.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
+from asyncbench.files.json_problem import json_problem
 
 SYNSETS_FILE = "meta.mat"
 MAX_LABEL_DIGITS = 9
@@ -55,7 +56,7 @@ def read_accepted_classes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         entries = [(entry["file"], tuple(entry["accept_classes"])) for entry in json.loads(read_labels(path))]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _other_form(path, f"{error!r}") from error
+        raise _other_form(path, json_problem(error)) from error
     for name, classes in entries:
         if not isinstance(name, str) or not classes or not all(type(label) is int for label in classes):
             raise _other_form(path, f"the entry of {name!r}")
@@ -134,10 +135,11 @@ def _name_and_label(lines: Iterable[str], path: Path) -> Iterator[tuple[str, tup
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        name, _, label = line.strip().rpartition(" ")
-        if not name or not is_label(label):
+        # Between them spaces or tabs; the name may have spaces of its own.
+        parts = line.strip().rsplit(maxsplit=1)
+        if len(parts) < len(("name", "label")) or not is_label(parts[1]):
             raise _other_form(path, f"line {number}: {line[:80]!r}")
-        yield name.strip(), (int(label),)
+        yield parts[0], (int(parts[1]),)
 
 
 def _other_form(path: Path, where: str) -> BadInputError:

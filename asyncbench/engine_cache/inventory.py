@@ -54,7 +54,11 @@ def inspect_engine(folder: EngineFolder, key_prefix: str) -> Inspection:
         BadInputError: No engine, or more than one, starts like this.
     """
     matching = [one.sidecar for one in list_engines(folder) if one.sidecar.key.startswith(key_prefix)]
-    if len(matching) != 1:
+    if not matching:
+        raise BadInputError(
+            f"no engine in {folder.root} starts with {key_prefix!r}", remedy="`asyncbench engines list` shows the keys"
+        )
+    if len(matching) > 1:
         raise BadInputError(
             f"{len(matching)} engines in {folder.root} start with {key_prefix!r}",
             remedy="give more of the key, as `asyncbench engines list` shows it",

@@ -11,6 +11,7 @@ import numpy as np
 
 from asyncbench.backends.base import AnyArray
 from asyncbench.errors import BadInputError
+from asyncbench.files.json_problem import json_problem
 from asyncbench.files.user_file import read_user_text
 from asyncbench.models.decoding import top_classes
 from asyncbench.models.picture_names import match_names
@@ -65,4 +66,4 @@ def read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
     try:
         return {str(entry["file"]): frozenset(entry["accept_classes"]) for entry in json.loads(text)}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadInputError(f"{labels_file} is not a list of labels ({error!r})", remedy=remedy) from error
+        raise BadInputError(f"{labels_file} is not a list of labels ({json_problem(error)})", remedy=remedy) from error

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from asyncbench.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
+from asyncbench.files.json_problem import json_problem
 from asyncbench.quality.detection import PictureTruth, TrueObject
 
 _NUMBERS_OF_A_BOX = 4
@@ -28,13 +29,14 @@ def read_coco_truth(path: Path) -> dict[str, PictureTruth]:
     try:
         return _truth(json.loads(text), path)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise BadInputError(f"{path} has no instances in COCO's form ({error!r})", remedy=remedy) from error
+        raise BadInputError(f"{path} has no instances in COCO's form ({json_problem(error)})", remedy=remedy) from error
 
 
 def _truth(instances: Mapping[str, Any], path: Path) -> dict[str, PictureTruth]:
     objects: dict[int, list[TrueObject]] = defaultdict(list)
     for entry in instances["annotations"]:
         objects[int(entry["image_id"])].append(_object(entry, path))
+    _refuse_shares([one.box_xywh for several in objects.values() for one in several], path)
     return {
         str(image["file_name"]): PictureTruth(
             height=_side(image, "height", path),
@@ -63,6 +65,17 @@ def _object(entry: Mapping[str, Any], path: Path) -> TrueObject:
         raise BadInputError(f"{where} has iscrowd {_shown(crowd)}, not 0 or 1", remedy=remedy)
     left, top, width, height = map(float, box)
     return TrueObject(category_id=int(entry["category_id"]), box_xywh=(left, top, width, height), is_crowd=bool(crowd))
+
+
+def _refuse_shares(boxes: Sequence[tuple[float, float, float, float]], path: Path) -> None:
+    """Refuse boxes that all lie within one pixel: they are shares of the sides, and nothing would ever be found."""
+    if boxes and all(
+        min(left, top) >= 0 and left + width <= 1 and top + height <= 1 for left, top, width, height in boxes
+    ):
+        raise BadInputError(
+            f"{path}: every bbox lies within the first pixel, such as {list(boxes[0])}: they are shares of the sides",
+            remedy="write left, top, width and height in pixels",
+        )
 
 
 def _is_box(box: object) -> bool:

@@ -34,6 +34,7 @@ from asyncbench.sweep.fields import (
     WarmupText,
     parse_warmup_ns,
 )
+from asyncbench.sweep.json_text import LARGEST_NUMBER
 from asyncbench.sweep.latency_limit import LatencyLimit, parse_latency_limit
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.sweep.stop import StopConfig
@@ -137,7 +138,10 @@ class SweepConfig(BaseModel):
         default=None, description="Measure every cell for this long instead of by the stop rule."
     )
     iterations: int | None = Field(
-        default=None, ge=1, description="Measure this many inferences per cell, over all lanes, instead."
+        default=None,
+        ge=1,
+        le=LARGEST_NUMBER,
+        description="Measure this many inferences per cell, over all lanes, instead.",
     )
     warmup: WarmupText = Field(
         default="auto", description="How long to run before measuring: `auto` until steady, `none`, or a duration."
@@ -157,7 +161,12 @@ class SweepConfig(BaseModel):
     images: Name | None = Field(
         default=None, description="A folder of images to take in place of ours. Relative to this file."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of the weights, of random input and of every choice by lot.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=LARGEST_NUMBER,
+        description="Seed of the weights, of random input and of every choice by lot.",
+    )
     intra_op_threads: Annotated[int, OnlyOn(BackendChoice.ONNXRUNTIME)] = Field(
         default=1, ge=1, le=MAX_INTRA_OP_THREADS, description="Threads of one inference on ONNX Runtime."
     )

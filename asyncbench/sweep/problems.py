@@ -94,6 +94,8 @@ def _message_and_remedy(
 
 
 def _expectation(problem: ErrorDetails) -> str:
+    if problem["type"] == "string_too_short":
+        return "name one, or leave it out"
     if problem["type"] in _EXPECTED:
         return f"make it {_EXPECTED[problem['type']]}"
     match = _SHOULD.fullmatch(problem["msg"])

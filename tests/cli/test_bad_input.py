@@ -7,6 +7,9 @@ import subprocess
 import pytest
 from onnx import TensorProto, helper
 
+from asyncbench.errors import BadInputError
+from asyncbench.sweep.loading import read_flags
+
 pytestmark = pytest.mark.slow
 
 
@@ -39,13 +42,20 @@ def refused(tool, *arguments):
     return lines[0]
 
 
-@pytest.mark.parametrize("axis", ["8..1", "0", "x", "", "1..8:x1", "-3"])
 @pytest.mark.parametrize("option", ["--concurrency", "--batch"])
-def test_an_axis_that_is_none_is_named_with_its_option(tool, option, axis):
-    line = refused(tool, option, axis)
+def test_an_axis_that_is_none_is_named_with_its_option(tool, option):
+    line = refused(tool, option, "8..1")
 
-    assert line.startswith("asyncbench: ")
-    assert option in line
+    assert line.startswith(f"asyncbench: {option}: ")
+
+
+@pytest.mark.parametrize("axis", ["8..1", "1..", "..8", "0", "x", "", "1..8:x1", "1..8:+0", "-3", "1.5", "\u0664"])
+@pytest.mark.parametrize("key", ["concurrency", "batch"])
+def test_every_text_that_is_no_axis_is_refused_under_its_option(key, axis):
+    with pytest.raises(BadInputError, match=f"^--{key}: ") as caught:
+        read_flags({key: axis})
+
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -89,13 +89,24 @@ def test_a_cost_that_was_not_measured_is_not_told():
     assert not [line for line in lines if "runner cost" in line]
 
 
-@pytest.mark.parametrize(("concurrency", "said"), [("1", "(cell 1 of 1)"), ("1,2", "(cells 1, 2 of 2)")])
+@pytest.mark.parametrize(
+    ("concurrency", "said"),
+    [("1", "(cell 1 of 1)"), ("1,2", "(cells 1, 2 of 2)"), ("1..200", "(cells 1 to 200 of 200)")],
+)
 def test_failed_cells_are_numbered_as_in_their_own_lines(concurrency, said):
     failed = {"status": Status.ERROR, "reasons": [Reason(code="lane", text="it broke")]}
 
     lines = shown(configs_of("mobilenet", concurrency=concurrency), change=lambda _: failed)
 
     assert f"error: it broke {said}" in lines
+
+
+def test_failed_cells_that_are_apart_are_named_up_to_eight_and_counted():
+    failed = {"status": Status.ERROR, "reasons": [Reason(code="lane", text="it broke")]}
+
+    lines = shown(configs_of("mobilenet", concurrency="1..30"), change=lambda index: failed if index % 3 < 1 else {})
+
+    assert "error: it broke (cells 1, 4, 7, 10, 13, 16, 19, 22 and 2 more of 30)" in lines
 
 
 def test_a_device_that_was_not_chosen_is_not_called_auto():

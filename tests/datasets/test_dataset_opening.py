@@ -52,6 +52,13 @@ class TestLabelLists:
         assert classes(dataset) == {name: (label,) for label, name in enumerate(VAL)}
         assert dataset.left_out == ()
 
+    @pytest.mark.parametrize("between", [" ", "\t", "  ", " \t "])
+    def test_have_spaces_or_tabs_between_name_and_label(self, write_pictures, between):
+        folder = write_pictures("a.jpg", "b  c.jpg")
+        (folder / "val.txt").write_text(f"a.jpg{between}1\nb  c.jpg{between}2\n")
+
+        assert classes(open_dataset(folder)) == {"a.jpg": (1,), "b  c.jpg": (2,)}
+
     def test_may_stand_beside_a_folder_val(self, write_pictures):
         folder = write_pictures(*VAL, folder="ilsvrc/val")
         (folder.parent / "val.txt").write_text(f"{VAL[0]} 7\n")
@@ -342,6 +349,57 @@ class TestCoco:
             open_dataset(folder)
 
         assert len(caught.value.message) < 1000
+
+    @pytest.mark.parametrize(
+        ("categories", "marked", "complaint"),
+        [
+            ({0: "person"}, 0, r"the category 0 \(person\) has none of COCO's numbers"),
+            ({12: None}, 12, "the category 12 has none of COCO's numbers"),
+            ({5000: "lamp"}, 5000, r"the category 5000 \(lamp\) has none of COCO's numbers"),
+            ({16: "dog"}, 16, r"the category 16 \(dog\) is 18 in COCO"),
+            ({1: "Traffic_Light"}, 1, r"the category 1 \(Traffic_Light\) is 10 in COCO"),
+            (
+                {1: "helmet", 2: "vest"},
+                1,
+                "the category 1 is helmet, in COCO it is person, and no name is one of COCO's",
+            ),
+        ],
+    )
+    def test_categories_that_are_not_coco_s_are_refused_since_nothing_would_ever_be_found(
+        self, write_pictures, categories, marked, complaint
+    ):
+        folder = write_pictures("a.jpg")
+        truth = coco([(1, "a.jpg")], [(9, 1, marked)])
+        truth["categories"] = [{"id": number, "name": name} for number, name in categories.items()]
+        (folder / "instances.json").write_text(json.dumps(truth))
+
+        with pytest.raises(BadInputError, match=complaint):
+            open_dataset(folder)
+
+    def test_categories_without_names_or_with_another_spelling_of_some_are_coco_s(self, write_pictures):
+        folder = write_pictures("a.jpg")
+        truth = coco([(1, "a.jpg")], [(1, 1, 1), (2, 1, 5), (3, 1, 18)])
+        # A number that nothing is marked with does no harm.
+        named = [{"id": 1, "name": "Person"}, {"id": 5, "name": "aeroplane"}, {"id": 0, "name": "background"}]
+        truth["categories"] = [*named, {"id": 18}]
+        (folder / "instances.json").write_text(json.dumps(truth))
+
+        assert [item.name for item in open_dataset(folder).items] == ["a.jpg"]
+
+    @pytest.mark.parametrize(
+        ("text", "complaint"),
+        [
+            ('{"images": []}', r"\(the key 'categories' is missing\)"),
+            ('{"images": [],\n}', r"\(line 2, column 1 is not JSON: "),
+            ('{"images": 7}', r"\(a value is not of the kind that belongs there\)"),
+        ],
+    )
+    def test_what_is_wrong_with_the_form_is_said_in_words(self, write_pictures, text, complaint):
+        folder = write_pictures("a.jpg")
+        (folder / "instances.json").write_text(text)
+
+        with pytest.raises(BadInputError, match=complaint):
+            open_dataset(folder)
 
     def test_the_shared_pictures_are_all_listed(self, shared_images):
         dataset = open_dataset(shared_images / "coco")

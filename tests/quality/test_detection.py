@@ -144,6 +144,13 @@ def test_an_object_that_cannot_be_is_refused_by_id(tmp_path, annotation, complai
         read_coco_truth(path)
 
 
+def test_boxes_in_shares_of_the_sides_are_refused_since_nothing_would_ever_be_found(tmp_path):
+    path = write_instances(tmp_path / "instances.json", annotation={"bbox": [0.25, 0.25, 0.5, 0.75]})
+
+    with pytest.raises(BadInputError, match=r"instances\.json: every bbox lies within the first pixel"):
+        read_coco_truth(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [

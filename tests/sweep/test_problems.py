@@ -36,7 +36,7 @@ def problem(values, **options) -> BadInputError:
     [
         ({}, 'a.json: key "name" is missing: add it'),
         ({"name": 5}, 'a.json: key "name" is 5: make it a text in quotes'),
-        ({"name": ""}, 'a.json: key "name" is "": it should have at least 1 character'),
+        ({"name": ""}, 'a.json: key "name" is "": name one, or leave it out'),
         ({"name": "\ud800"}, 'a.json: key "name" is "\\ud800": make it text in UTF-8'),
         ({"name": "n", "rate": "x"}, 'a.json: key "rate" is "x": make it a number'),
         ({"name": "n", "open": 1}, 'a.json: key "open" is 1: make it true or false'),

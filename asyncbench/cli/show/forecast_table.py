@@ -41,8 +41,12 @@ def forecast_lines(forecasts: Forecasts) -> Iterator[str]:
     whole = sum(each.lanes == each.concurrency for each in forecasts.cells)
     none = sum(not each.lanes for each in forecasts.cells)
     shared = len(forecasts.cells) - whole - none
-    fit = f"{whole} of {counted(len(forecasts.cells), 'cell')} {'fits' if len(forecasts.cells) == 1 else 'fit'}"
-    yield f"{fit}, {shared} on fewer lanes than their concurrency, {none} not"
+    parts = (
+        f"{whole} of {counted(len(forecasts.cells), 'cell')} {'fits' if len(forecasts.cells) == 1 else 'fit'}",
+        *([f"{shared} on fewer lanes than asked for"] if shared else ()),
+        *([f"{none} not at all"] if none else ()),
+    )
+    yield ", ".join(parts)
     if shared:
         yield "(2): so many lanes of the cell fit, and its inferences take turns on them"
 

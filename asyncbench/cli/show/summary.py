@@ -119,5 +119,16 @@ def _failures(records: Mapping[int, CellRecord], total: int) -> list[str]:
 
 
 def _cells_text(numbers: Sequence[int]) -> str:
-    more = ", ..." if len(numbers) > CELLS_NAMED else ""
-    return f"cell{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:CELLS_NAMED]))}{more}"
+    """Return `cell 3`, `cells 1, 2`, `cells 1 to 128, 130`; of many that are apart the first, and how many more."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    named, left = runs[:CELLS_NAMED], sum(map(len, runs[CELLS_NAMED:]))
+    texts = [
+        f"{run[0]} to {run[-1]}" if len(run) > len((run[0], run[-1])) else ", ".join(map(str, run)) for run in named
+    ]
+    more = f" and {left} more" if left else ""
+    return f"cell{'s' if len(numbers) > 1 else ''} {', '.join(texts)}{more}"
