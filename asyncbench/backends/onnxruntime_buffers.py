@@ -11,7 +11,7 @@ import onnxruntime as ort
 import trio
 
 from asyncbench.backends.base import AnyArray, TensorSpec
-from asyncbench.backends.onnxruntime_first_inference import one_line
+from asyncbench.backends.onnxruntime_messages import plain_text
 from asyncbench.backends.onnxruntime_session import LoadedModel, shrink_arena
 from asyncbench.errors import AsyncbenchError, BadInputError, DoesNotFitError, LaneError
 from asyncbench.host_memory.refusal_words import speaks_of_memory
@@ -48,7 +48,7 @@ class LaneBuffers:
 
         Random integers are 0 and 1, and a table may have one row: the token types of RoBERTa, for one.
         """
-        if speaks_of_memory(text := one_line(error)):
+        if speaks_of_memory(text := plain_text(error)):
             return DoesNotFitError(
                 f"an inference at batch {self._batch} was refused host memory: {text}",
                 remedy="lower --batch or --concurrency, or free host memory",

@@ -22,7 +22,7 @@ from asyncbench.backends.onnxruntime_first_inference import (
     shrinking_options,
     type_text,
 )
-from asyncbench.backends.onnxruntime_messages import explain_unusable
+from asyncbench.backends.onnxruntime_messages import explain_unusable, plain_text
 from asyncbench.clock import now_ns
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
 from asyncbench.files.user_file import require_regular_file
@@ -223,7 +223,7 @@ def _resident_bytes() -> int:
 
 
 def _unusable(path: Path, error: Exception) -> BadInputError | DoesNotFitError:
-    text = one_line(error)
+    text = plain_text(error)
     if isinstance(error, MemoryError) or speaks_of_memory(text):
         return DoesNotFitError(f"{path} was refused host memory: {text}", remedy="free host memory")
     explanation = explain_unusable(error)
