@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from pydantic import JsonValue
 
 from asyncbench.errors import BadInputError, OutputError
 from asyncbench.results.lines import encode_line, write_line
-from asyncbench.results.new_path import NewFile, reserve, reserve_free
+from asyncbench.results.new_path import NewFile, is_same_file, reserve, reserve_free
 from asyncbench.results.reader import ResultsRead, read_results
 from asyncbench.results.record import Record
 from asyncbench.results.rescue import (
@@ -154,7 +155,13 @@ class ResultsFile:
         if self._new_file is not None and not self._whole_bytes and self.loss is None:
             self._new_file.give_up()
         else:
+            self._remove_empty_rescue(fd)
             os.close(fd)
+
+    def _remove_empty_rescue(self, fd: int) -> None:
+        if self.loss is not None and not self._whole_bytes and is_same_file(fd, self.path):
+            with suppress(OSError):
+                self.path.unlink()
 
     def _open_fd(self) -> int:
         if self._fd is None:

@@ -172,3 +172,27 @@ async def test_the_writer_tells_people_once_and_remembers_it(results_path, begun
 
     assert writer.is_elsewhere
     assert len(said) == 1
+
+
+def test_a_file_that_was_lost_before_anything_was_written_leaves_no_empty_rescue_file(results_path):
+    results = ResultsFile.create(results_path)
+    results_path.unlink()
+
+    assert results.check() is not None
+    rescued = results.path
+    assert rescued.exists()
+    results.close()
+
+    assert rescued != results_path
+    assert not rescued.exists()
+
+
+def test_a_rescue_file_that_was_replaced_by_somebody_else_is_left_alone(results_path):
+    results = ResultsFile.create(results_path)
+    results_path.unlink()
+    results.check()
+    replace_with(b"theirs\n")(results.path)
+
+    results.close()
+
+    assert results.path.read_bytes() == b"theirs\n"
