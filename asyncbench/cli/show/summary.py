@@ -127,8 +127,10 @@ def _cells_text(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     named, left = runs[:CELLS_NAMED], sum(map(len, runs[CELLS_NAMED:]))
-    texts = [
-        f"{run[0]} to {run[-1]}" if len(run) > len((run[0], run[-1])) else ", ".join(map(str, run)) for run in named
-    ]
     more = f" and {left} more" if left else ""
-    return f"cell{'s' if len(numbers) > 1 else ''} {', '.join(texts)}{more}"
+    return f"cell{'s' if len(numbers) > 1 else ''} {', '.join(map(_run_text, named))}{more}"
+
+
+def _run_text(run: Sequence[int]) -> str:
+    """Return numbers that follow each other: `4`, `4, 5`, `4 to 6`."""
+    return f"{run[0]} to {run[-1]}" if run[-1] - run[0] > 1 else ", ".join(map(str, run))
