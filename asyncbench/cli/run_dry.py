@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -14,7 +15,7 @@ from rich.measure import Measurement
 from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.show.dry_run import dry_run_lines, memory_parts, unknown_memory_line
-from asyncbench.cli.stop_signals import open_stop_signals
+from asyncbench.cli.stop_signals import until_signal
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, EngineNotBuiltError, ExitCode
 from asyncbench.host_memory.probe import HostMemory
 from asyncbench.runner.bench_handle import BenchHandle, Progress, ReadOom, open_bench
@@ -56,22 +57,10 @@ def _width_of(part: RenderableType, console: Console) -> int:
 
 async def _ask_until_signal(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> ExitCode:
     """Ask for all engines, or until a signal comes; by the end all that was started is gone."""
-    code = ExitCode.INTERRUPTED
-    refusals: list[AsyncbenchError] = []
-    with open_stop_signals() as signals:
-        async with trio.open_nursery() as nursery:
-
-            async def stop_on_signal() -> None:
-                await anext(signals)
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(stop_on_signal)
-            refusals = await _ask_all(groups, read_oom, show)
-            code = ExitCode.OK
-            nursery.cancel_scope.cancel()
+    refusals = await until_signal(partial(_ask_all, groups, read_oom, show))
     if refusals:
         raise refusals[0]
-    return code
+    return ExitCode.INTERRUPTED if refusals is None else ExitCode.OK
 
 
 async def _ask_all(groups: Sequence[EngineGroup], read_oom: ReadOom, show: Show) -> list[AsyncbenchError]:

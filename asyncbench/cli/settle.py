@@ -17,7 +17,7 @@ from rich.console import Console
 from asyncbench.cli.log import logging_to
 from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.process_start import ending_signals
-from asyncbench.cli.stop_signals import open_stop_signals
+from asyncbench.cli.stop_signals import until_signal
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.files.user_file import require_regular_file
 from asyncbench.host_memory.probe import HostMemory
@@ -102,19 +102,12 @@ def _with_signals_kept(call: Callable[[], T]) -> T:
 
 async def _ask_until_signal(files: Sequence[str], read_oom: ReadOom) -> dict[str, NetworkInspected] | None:
     """Ask for all files; None when a signal came."""
-    found: dict[str, NetworkInspected] | None = None
-    with open_stop_signals() as signals:
-        async with trio.open_nursery() as nursery:
 
-            async def stop_on_signal() -> None:
-                await anext(signals)
-                nursery.cancel_scope.cancel()
+    async def ask_all() -> dict[str, NetworkInspected]:
+        async with open_bench(BENCH_COMMAND, read_oom) as bench:
+            return {file: await _ask(bench, file) for file in files}
 
-            nursery.start_soon(stop_on_signal)
-            async with open_bench(BENCH_COMMAND, read_oom) as bench:
-                found = {file: await _ask(bench, file) for file in files}
-            nursery.cancel_scope.cancel()
-    return found
+    return await until_signal(ask_all)
 
 
 async def _ask(bench: BenchHandle, file: str) -> NetworkInspected:
