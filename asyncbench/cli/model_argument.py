@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asyncbench.errors import BadInputError
-from asyncbench.models.catalog import MODELS
+from asyncbench.models.catalog import MODELS, did_you_mean
 
 HELP = "A built-in network (`asyncbench models` lists them), or an ONNX file."
 _BUILT_IN = tuple(model.name for model in MODELS)
@@ -70,11 +69,10 @@ def _is_file_name(name: str) -> bool:
 
 
 def _unknown(name: str) -> BadInputError:
-    close = difflib.get_close_matches(name, [*_BUILT_IN, *_networks(Path())], n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
+    hint = did_you_mean(name, [*_BUILT_IN, *_networks(Path())])
     return BadInputError(
         f"{name!r} is neither a built-in network nor a file",
-        remedy=f"{hint}Choose {', '.join(_BUILT_IN)}, or name an ONNX file",
+        remedy=f"{hint}choose {', '.join(_BUILT_IN)}, or name an ONNX file",
     )
 
 

@@ -18,7 +18,7 @@ from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.model_store.folder import WeightsFolder
 from asyncbench.model_store.pin import Pin, find_weights
 from asyncbench.model_store.published import PublishedWeights, find_published
-from asyncbench.models.catalog import MODELS
+from asyncbench.models.catalog import MODELS, did_you_mean
 from asyncbench.units import format_size
 
 # Bytes that have arrived, and of how many, where that is known.
@@ -73,8 +73,9 @@ def pull(
     if source is not None and url is not None:
         raise BadInputError("models pull: --from and --url name two sources", remedy="leave one of them out")
     if name not in {info.name for info in MODELS}:
-        known = ", ".join(info.name for info in MODELS)
-        raise BadInputError(f"models pull: {name!r} is no built-in network", remedy=f"choose {known}")
+        known = [info.name for info in MODELS]
+        remedy = f"{did_you_mean(name, known)}choose {', '.join(known)}"
+        raise BadInputError(f"models pull: {name!r} is no built-in network", remedy=remedy)
     weights, folder = find_published(name), weights_folder()
 
     async def obtain() -> Pin:

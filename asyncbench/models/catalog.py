@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -107,7 +107,12 @@ def find_model(name: str) -> ModelInfo:
         if model.name == name:
             return model
     names = [model.name for model in MODELS]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
+    hint = did_you_mean(name, names)
     file = "name a file with --model FILE.onnx (in a configuration: model_file)"
-    raise BadInputError(f"there is no model {name!r}", remedy=f"{hint}Choose {', '.join(names)}, or {file}")
+    raise BadInputError(f"there is no model {name!r}", remedy=f"{hint}choose {', '.join(names)}, or {file}")
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """Return `did you mean resnet50? ` for a name that is close to one of `names`, else nothing."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}? " if close else ""

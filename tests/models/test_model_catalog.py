@@ -29,7 +29,7 @@ def test_a_name_like_no_other_is_answered_with_all_names_only():
     with pytest.raises(BadInputError) as caught:
         find_model("zzz")
 
-    assert caught.value.remedy.startswith("Choose mobilenet, resnet50, ssdmobilenet")
+    assert caught.value.remedy.startswith("choose mobilenet, resnet50, ssdmobilenet")
 
 
 def test_the_catalogue_loads_neither_onnx_nor_opencv():

@@ -19,7 +19,7 @@ def report_of(tool):
     [
         (["--only", "sunshine"], "--only sunshine: no such scenario"),
         (["--only", "gpu", "--gpu-part", "fill-1"], "--gpu-part fill-1: no such part"),
-        (["--soak", "2"], "'2' is not a duration"),
+        (["--soak", "2"], "--soak: '2' is not a duration"),
         (["--report", "no/such/folder.jsonl"], "--report no/such/folder.jsonl: No such file or directory"),
     ],
 )
