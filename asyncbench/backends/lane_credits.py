@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from asyncbench.clock import NS_PER_US
 
-# All lanes of a cell together: 65 ms of work at 1 µs an inference, where Trio looks every 20 ms. Nothing here starts
-# them faster: threads share the interpreter lock, and the native pump's thread launches for all its lanes.
+# All lanes of a cell together: 65 ms of work at 1 µs an inference, where the runner looks at least every 50 ms (its
+# workers every 20 ms once they are woken). Nothing here starts them faster: threads share the interpreter lock, and
+# the native pump's thread launches for all its lanes.
 _MOST_OF_A_CELL = 1 << 16
 _FASTEST_NS = NS_PER_US
 _LASTING_NS = _MOST_OF_A_CELL * _FASTEST_NS

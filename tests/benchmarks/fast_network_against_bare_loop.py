@@ -19,24 +19,16 @@ import numpy as np
 import onnx
 import trio
 from onnx import TensorProto, helper, numpy_helper
+from single_cell import measure_cell, request_of
 
-from asyncbench.backends.base import EngineRequest
-from asyncbench.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeEngine
+from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
 from asyncbench.backends.onnxruntime_buffers import LaneBuffers
 from asyncbench.clock import NS_PER_S, now_ns
-from asyncbench.host_memory.probe import HostReading
 from asyncbench.measurement.stopping import StopRule
-from asyncbench.measurement.window import WindowResult
-from asyncbench.runner.cell_policy import CellPolicy
-from asyncbench.runner.cell_runner import CellRunner
-from asyncbench.runner.input_supply import InputSupply
-from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
-from asyncbench.runner.output_check import OutputCheck
-from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
+from asyncbench.sweep.cell import Driver
 
 BEGIN, END = "<!-- begin: fast -->", "<!-- end: fast -->"
 INPUTS = {"x": np.zeros((1, 64), np.float32)}
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
 
 
 def write_network(path: Path) -> None:
@@ -59,32 +51,6 @@ def bare_loop(run: Callable[[], object], window_ns: int) -> float:
     return count * NS_PER_S / (at_ns - started_at_ns)
 
 
-async def run_cell(engine: OnnxRuntimeEngine, driver: Driver, window_ns: int) -> WindowResult:
-    """Return the window of a cell of one lane."""
-    policy = CellPolicy(
-        driver=driver,
-        input_kind=InputKind.ZEROS,
-        rule=StopRule(duration_ns=window_ns),
-        warmup_ns=None,
-        stall_limit_ns=60 * NS_PER_S,
-    )
-    runner = CellRunner(
-        engine,
-        Cell(model="mlp", precision=Precision.FP32, batch=1, concurrency=1),
-        policy,
-        lanes=1,
-        desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
-        inputs=InputSupply(engine.facts.inputs, lambda *_: INPUTS),
-        outputs=OutputCheck(lambda _: None),
-        stop_requested=trio.Event(),
-        progress=lambda _phase, _count, _elapsed_ns: None,
-    )
-    window = (await runner.run()).window
-    if window is None:
-        raise SystemExit("nothing completed")
-    return window
-
-
 async def measure(options: argparse.Namespace) -> str:
     """Return the table; the first round warms up and is left out."""
     window_ns = round(options.window * NS_PER_S)
@@ -92,19 +58,13 @@ async def measure(options: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mlp.onnx"
         write_network(path)
-        request = EngineRequest(
-            model_name="mlp",
-            model_path=path,
-            precision=Precision.FP32,
-            device="cpu",
-            batches=(1,),
-            max_concurrency=1,
-        )
+        request = request_of(1, model_path=path, device="cpu")
         async with OnnxRuntimeBackend().open_engine(request) as engine:
             run = LaneBuffers(engine._model, batch=1, inputs=INPUTS).run
             for number in range(options.rounds + 1):
                 bare_per_s = await trio.to_thread.run_sync(bare_loop, run, window_ns)
-                windows = {driver: await run_cell(engine, driver, window_ns) for driver in Driver}
+                rule = StopRule(duration_ns=window_ns)
+                windows = {driver: await measure_cell(engine, driver, rule, concurrency=1) for driver in Driver}
                 if not number:
                     continue
                 bare.append(bare_per_s)

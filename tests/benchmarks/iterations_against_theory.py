@@ -13,30 +13,22 @@ import re
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import trio
+from single_cell import measure_cell, request_of
 from trio.testing import MockClock
 
-from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.simulated import SimulatedBackend
 from asyncbench.backends.simulated_spec import parse_simulated_spec
 from asyncbench.clock import NS_PER_S, NS_PER_US
-from asyncbench.host_memory.probe import HostReading
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.measurement.window import WindowResult
-from asyncbench.runner.cell_policy import CellPolicy
-from asyncbench.runner.cell_runner import CellRunner
-from asyncbench.runner.input_supply import InputSupply
-from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
-from asyncbench.runner.output_check import OutputCheck
-from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
+from asyncbench.sweep.cell import Driver
 
 BEGIN, END = "<!-- begin: iterations -->", "<!-- end: iterations -->"
 CONCURRENCY = (1, 2, 4, 8, 16)
 ITERATIONS = (5, 50, 200, 1_024, 10_000)
 SERVICE_US = (20, 140, 20_000)
 SLOTS = (64, 3)  # an inference of its own for each lane; lanes that wait for each other inside the device
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
 
 
 def measured(
@@ -62,41 +54,11 @@ def theory_per_s(*, concurrency: int, service_us: int, slots: int) -> float:
 async def _measure(
     driver: Driver, *, concurrency: int, iterations: int, device: dict, warmup_ns: int | None
 ) -> WindowResult:
-    request = EngineRequest(
-        model_name="simulated",
-        model_path=Path("simulated"),
-        precision=Precision.FP32,
-        device="auto",
-        batches=(1,),
-        max_concurrency=concurrency,
-    )
-    policy = CellPolicy(
-        driver=driver,
-        input_kind=InputKind.ZEROS,
-        rule=StopRule(iterations=iterations),
-        warmup_ns=warmup_ns,
-        stall_limit_ns=60 * NS_PER_S,
-    )
-    async with SimulatedBackend(parse_simulated_spec(device)).open_engine(request) as engine:
-        inputs = InputSupply(
-            engine.facts.inputs,
-            lambda specs, batch: {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in specs},
-        )
-        await inputs.of(1)  # the mock clock would go on while a thread makes them
-        runner = CellRunner(
-            engine,
-            Cell(model="simulated", precision=Precision.FP32, batch=1, concurrency=concurrency),
-            policy,
-            lanes=concurrency,
-            desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
-            inputs=inputs,
-            outputs=OutputCheck(lambda _: None),
-            stop_requested=trio.Event(),
-            progress=lambda _phase, _count, _elapsed_ns: None,
-        )
-        window = (await runner.run()).window
-    if window is None or window.n != iterations:
-        message = f"{window.n if window else 0} inferences were counted, not {iterations}"
+    async with SimulatedBackend(parse_simulated_spec(device)).open_engine(request_of(concurrency)) as engine:
+        rule = StopRule(iterations=iterations)
+        window = await measure_cell(engine, driver, rule, concurrency=concurrency, warmup_ns=warmup_ns)
+    if window.n != iterations:
+        message = f"{window.n} inferences were counted, not {iterations}"
         raise SystemExit(message)
     return window
 

@@ -14,25 +14,17 @@ import re
 import time
 from pathlib import Path
 
-import numpy as np
 import trio
 import trio.testing
+from single_cell import measure_cell, request_of
 
-from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.simulated import SimulatedBackend
 from asyncbench.backends.simulated_spec import parse_simulated_spec
-from asyncbench.host_memory.probe import HostReading
 from asyncbench.measurement.stopping import StopRule
-from asyncbench.runner.cell_policy import CellPolicy
-from asyncbench.runner.cell_runner import CellRunner
-from asyncbench.runner.input_supply import InputSupply
-from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
-from asyncbench.runner.output_check import OutputCheck
-from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
+from asyncbench.sweep.cell import Driver
 
 BEGIN, END = "<!-- begin: memory -->", "<!-- end: memory -->"
 DEVICE = {"service": {"kind": "lognormal", "median": "1ms", "sigma": 0.3}, "slots": 4}
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
 LANES = 8
 WARM_SHARE = 0.1
 
@@ -46,46 +38,16 @@ def resident_bytes() -> int:
 
 async def main(options: argparse.Namespace) -> tuple[int, int, int]:
     """Return inferences counted, and the resident size after a tenth of them and at the end."""
-    request = EngineRequest(
-        model_name="simulated",
-        model_path=Path("simulated"),
-        precision=Precision.FP32,
-        device="auto",
-        batches=(1,),
-        max_concurrency=LANES,
-    )
     warm = []
 
     def progress(_phase: str, count: int, _elapsed_ns: int) -> None:
         if not warm and count >= WARM_SHARE * options.inferences:
             warm.append(resident_bytes())
 
-    async with SimulatedBackend(parse_simulated_spec(DEVICE)).open_engine(request) as engine:
-        policy = CellPolicy(
-            driver=Driver.PUMP,
-            input_kind=InputKind.ZEROS,
-            rule=StopRule(iterations=options.inferences),
-            warmup_ns=None,
-            stall_limit_ns=10**12,
-        )
-        inputs = InputSupply(
-            engine.facts.inputs,
-            lambda specs, batch: {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in specs},
-        )
-        await inputs.of(1)  # the mock clock would go on while a thread makes them
-        runner = CellRunner(
-            engine,
-            Cell(model="simulated", precision=Precision.FP32, batch=1, concurrency=LANES),
-            policy,
-            lanes=LANES,
-            desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
-            inputs=inputs,
-            outputs=OutputCheck(lambda _: None),
-            stop_requested=trio.Event(),
-            progress=progress,
-        )
-        seen = await runner.run()
-        return seen.window.n if seen.window else 0, warm[0], resident_bytes()
+    async with SimulatedBackend(parse_simulated_spec(DEVICE)).open_engine(request_of(LANES)) as engine:
+        rule = StopRule(iterations=options.inferences)
+        window = await measure_cell(engine, Driver.PUMP, rule, concurrency=LANES, progress=progress)
+        return window.n, warm[0], resident_bytes()
 
 
 def report(options: argparse.Namespace) -> str:

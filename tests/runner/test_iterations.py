@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import iterations_against_theory as benchmark_script  # what writes the table of docs/statistics.md
 import pytest
 
 from asyncbench.sweep.cell import Driver
-
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "iterations_against_theory.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark_script():
-    """The script that writes the table of docs/statistics.md."""
-    spec = importlib.util.spec_from_file_location("iterations_against_theory", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("driver", list(Driver))
 @pytest.mark.parametrize("concurrency", [1, 2, 4, 16])
 @pytest.mark.parametrize("iterations", [1, 50, 2_000])
 @pytest.mark.parametrize("device", [{"service_us": 140, "slots": 64}, {"service_us": 20_000, "slots": 3}])
-def test_throughput_is_what_theory_says_of_a_constant_service_time(
-    benchmark_script, driver, concurrency, iterations, device
-):
+def test_throughput_is_what_theory_says_of_a_constant_service_time(driver, concurrency, iterations, device):
     cell = device | {"concurrency": concurrency}
 
     window = benchmark_script.measured(driver, iterations=iterations, **cell)
@@ -40,7 +25,7 @@ def test_throughput_is_what_theory_says_of_a_constant_service_time(
 
 @pytest.mark.parametrize("driver", list(Driver))
 @pytest.mark.parametrize("iterations", [1, 3, 50])
-def test_without_a_warm_up_the_window_begins_with_the_first_inference(benchmark_script, driver, iterations):
+def test_without_a_warm_up_the_window_begins_with_the_first_inference(driver, iterations):
     cell = {"concurrency": 4, "service_us": 1_000, "slots": 64}
 
     window = benchmark_script.measured(driver, iterations=iterations, warmup_ns=0, **cell)
@@ -50,7 +35,7 @@ def test_without_a_warm_up_the_window_begins_with_the_first_inference(benchmark_
 
 
 @pytest.mark.parametrize("service_us", [1, 4])
-def test_lanes_of_a_very_fast_network_are_never_without_credits(benchmark_script, service_us):
+def test_lanes_of_a_very_fast_network_are_never_without_credits(service_us):
     cell = {"concurrency": 2, "service_us": service_us, "slots": 2}
 
     window = benchmark_script.measured(Driver.PUMP, iterations=100_000, **cell)
