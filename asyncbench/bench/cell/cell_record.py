@@ -104,6 +104,8 @@ def measured_record(frame: RecordBase, ran: AdmittedCell) -> CellRecord:
         "outputs_checked": _outputs(seen),
         **_lane_facts(seen.lane_facts),
         "switch_ns": seen.switch_ns,
+        "gpu": seen.conditions.gpu,
+        "conditions": seen.conditions.details,
     }
     if window is not None:
         ran_items = seen.meter.ran_by_closing * frame.cell.batch
@@ -116,10 +118,11 @@ def measured_record(frame: RecordBase, ran: AdmittedCell) -> CellRecord:
             "achieved_concurrency": window.mean_in_flight,
             "littles_law_residual": window.littles_law_residual,
             "drift_ratio": seen.meter.drift.drift_ratio(),
-            "cpu_s_per_item": max(0, seen.cpu_ns) / NS_PER_S / ran_items,
+            "cpu_s_per_item": _per_item(_seconds(seen.conditions.cpu_ns), ran_items),
+            "joules_per_item": _per_item(seen.conditions.joules, ran_items),
             "longest_gap_ns": window.longest_gap_ns,
             "stalls": _stalls(seen.stalls),
-            "cpu_throttling": _throttling(seen.throttling),
+            "cpu_throttling": _throttling(seen.conditions.throttling),
             "runner_ns_per_inference": _runner_ns(seen),
         }
     reasons = [Reason(code=reason.code, text=reason.text) for reason in verdict.reasons]
@@ -162,7 +165,7 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
         progress=achieved(histogram),
         drift_ratio=seen.meter.drift.drift_ratio(),
         stalls=seen.stalls,
-        throttling=seen.throttling,
+        throttling=seen.conditions.throttling,
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
@@ -195,6 +198,14 @@ def _runner_ns(seen: CellMeasurement) -> float | None:
         return None
     idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
     return idle_lanes * seen.window.window_ns / seen.window.n
+
+
+def _per_item(quantity: float | None, items: int) -> float | None:
+    return None if quantity is None else quantity / items
+
+
+def _seconds(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else duration_ns / NS_PER_S
 
 
 def _stalls(stalls: Stalls) -> StoodStill | None:

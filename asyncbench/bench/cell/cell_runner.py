@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import trio
@@ -11,18 +12,18 @@ from asyncbench.backends.base import Engine, Lane, LaneFacts
 from asyncbench.bench.cell.cell_meter import CellMeter
 from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.output_check import OutputCheck, OutputComparison
-from asyncbench.bench.cell.process_watch import ProcessWatch
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.load.closed_loop import ClosedLoop
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.bench.memory.governor import Governor, LaneChange
 from asyncbench.clock import NS_PER_S, now_ns
-from asyncbench.conditions.own_process import peak_resident_bytes, reset_peak_resident, resident_bytes
+from asyncbench.conditions.heartbeat import Heartbeat
+from asyncbench.conditions.probe import Conditions, Span
+from asyncbench.conditions.probes import CellWatches, watch_nothing
 from asyncbench.errors import DeviceLostError
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.stopping import StopReason, decide
 from asyncbench.measurement.window import WindowResult
-from asyncbench.memory.host.cpu_quota import Throttling
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import format_duration
 
@@ -32,6 +33,7 @@ TICK_S = 0.05
 STEADY_LIMIT_NS = NS_PER_S // 2
 
 Progress = Callable[[str, int, int], None]
+WatchCell = Callable[[], AbstractAsyncContextManager[CellWatches]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +43,15 @@ class CellMeasurement:
     Attributes:
         used_device_bytes: What the lanes took of the device; None where there is none.
         used_host_bytes: What the resident size rose by at most, and inputs that the cell before had left; None where
-            /proc does not tell.
+            no probe tells.
         lane_changes: What the governor did.
         withheld_ns: For how long it withheld at least one lane.
         starved: Whether all lanes were withheld until the cell was given up.
         opened_at_ns: When the window opened; where it never did, when the warm-up began.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
-        cpu_ns: Processor time of this process from the opening to the closing of the window.
         stalls: When this process stood still in the window.
-        throttling: What a CPU quota withheld in it; None where there is no quota.
+        conditions: What the probes saw.
     """
 
     resident_lanes: int
@@ -62,10 +63,8 @@ class CellMeasurement:
     warmup_ns: int
     steady: bool
     switch_ns: int
-    cpu_ns: int
     stalls: Stalls
-    throttling: Throttling | None
-    host_peak_bytes: int | None
+    conditions: Conditions
     used_device_bytes: int | None
     used_host_bytes: int | None
     lane_changes: Sequence[LaneChange]
@@ -84,6 +83,7 @@ class CellRunner:
         outputs: The reference outputs, shared by all cells of an engine.
         stop_requested: Set when the user wants the sweep to end; the cell then drains and returns what it has.
         progress: Called about four times a second with phase, inferences so far, and nanoseconds in the phase.
+        watch: Has the probes watch the cell.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class CellRunner:
         outputs: OutputCheck,
         stop_requested: trio.Event,
         progress: Progress,
+        watch: WatchCell = watch_nothing,
     ) -> None:
         self._engine = engine
         self._cell = cell
@@ -106,6 +107,7 @@ class CellRunner:
         self._outputs = outputs
         self._stop_requested = stop_requested
         self._progress = progress
+        self._watch = watch
         self._desk = desk
         self._lane_count = lanes
         self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency, iterations=policy.rule.iterations)
@@ -114,7 +116,7 @@ class CellRunner:
         self._started_at_ns = 0
         self._opened_at_ns = 0
         self._steady = False
-        self._process = ProcessWatch(engine.now_ns, beats_every_ns=round(TICK_S * NS_PER_S))
+        self._heartbeat = Heartbeat(engine.now_ns, every_ns=round(TICK_S * NS_PER_S))
         self._stalled_since_ns = 0
         self._seen_count = -1
         self._all_withheld = False
@@ -129,20 +131,20 @@ class CellRunner:
         """
         called_at_ns = now_ns()
         self._inputs.release_others(self._cell.batch)
-        reset_peak_resident()
-        resident_before_bytes = resident_bytes()
         held_bytes = self._inputs.held_bytes
-        inputs = await self._inputs.of(self._cell.batch)
-        async with self._engine.open_lanes(batch=self._cell.batch, count=self._lane_count, inputs=inputs) as lanes:
-            await self._outputs.learn(self._cell.batch, lanes[0])
-            memory = await self._engine.read_memory()
-            switch_ns = now_ns() - called_at_ns
-            governor = self._governor = self._new_governor(lanes)
-            with self._process.watching():
-                await self._warm_up_and_measure(lanes, governor)
-            comparison = self._outputs.compare(self._cell.batch, governor.active) if self._compares(governor) else None
-        peak_bytes = peak_resident_bytes()
-        window = self._meter.window.result() if self._meter.histogram.count else None
+        async with self._watch() as watches:
+            inputs = await self._inputs.of(self._cell.batch)
+            async with self._engine.open_lanes(batch=self._cell.batch, count=self._lane_count, inputs=inputs) as lanes:
+                await self._outputs.learn(self._cell.batch, lanes[0])
+                memory = await self._engine.read_memory()
+                switch_ns = now_ns() - called_at_ns
+                governor = self._governor = self._new_governor(lanes)
+                await self._warm_up_and_measure(lanes, governor, watches)
+                has_outputs = self._compares(governor)
+                comparison = self._outputs.compare(self._cell.batch, governor.active) if has_outputs else None
+            window = self._meter.window.result() if self._meter.histogram.count else None
+            span = None if window is None else Span(opened_at_ns=window.opened_at_ns, ended_at_ns=window.ended_at_ns)
+            conditions = watches.conditions(span)
         return CellMeasurement(
             resident_lanes=len(lanes),
             lane_facts=self._engine.lane_facts,
@@ -153,12 +155,12 @@ class CellRunner:
             warmup_ns=max(0, self._opened_at_ns - self._started_at_ns),
             steady=self._steady,
             switch_ns=switch_ns,
-            cpu_ns=self._process.cpu_ns,
-            stalls=self._process.stalls_in(window),
-            throttling=self._process.throttling,
-            host_peak_bytes=peak_bytes,
+            stalls=self._heartbeat.stalls(opened_at_ns=span.opened_at_ns, ended_at_ns=span.ended_at_ns)
+            if span
+            else Stalls(),
+            conditions=conditions,
             used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
-            used_host_bytes=_rise(resident_before_bytes, peak_bytes, held_bytes=held_bytes),
+            used_host_bytes=_used(conditions.host_rise_bytes, held_bytes=held_bytes),
             lane_changes=tuple(governor.changes),
             withheld_ns=governor.withheld_ns(),
             starved=self._starved,
@@ -181,11 +183,11 @@ class CellRunner:
     def _lanes_changed(self, all_run: bool) -> None:  # noqa: FBT001 # a callback with one thing to say
         self._meter.set_disturbed(disturbed=not all_run)
 
-    async def _warm_up_and_measure(self, lanes: Sequence[Lane], governor: Governor) -> None:
+    async def _warm_up_and_measure(self, lanes: Sequence[Lane], governor: Governor, watches: CellWatches) -> None:
         self._started_at_ns = self._engine.now_ns()
         self._stalled_since_ns = self._started_at_ns
         loop = self._loop(lanes, governor)
-        await self._run(loop, governor, lambda: self._warm_up_then_measure(loop))
+        await self._run(loop, governor, lambda: self._warm_up_then_measure(loop, watches))
 
     async def _run(self, loop: ClosedLoop, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
         """Run the loop with the governor beside its body."""
@@ -197,7 +199,7 @@ class CellRunner:
                 nursery.cancel_scope.cancel()
 
         self._meter.start(self._engine.now_ns())
-        self._process.heartbeat.start()
+        self._heartbeat.start()
         await loop.run(governed)
         self._meter.finish(self._engine.now_ns())
 
@@ -210,12 +212,16 @@ class CellRunner:
             withheld=governor.withheld,
         )
 
-    async def _warm_up_then_measure(self, loop: ClosedLoop) -> None:
+    async def _warm_up_then_measure(self, loop: ClosedLoop, watches: CellWatches) -> None:
         await self._warm_up(loop)
         if not self._is_over():
-            self._open_window()
+            self._opened_at_ns = self._engine.now_ns()
+            self._meter.open_window(self._opened_at_ns)
+            watches.window_opened()
             await self._until_decided(loop)
-            self._close_window()
+            self._meter.close_window(self._engine.now_ns())
+            self._heartbeat.beat()  # a stall may reach up to here
+            watches.window_closed()
 
     async def _warm_up(self, loop: ClosedLoop) -> None:
         while not self._is_over() and not self._warm():
@@ -224,7 +230,7 @@ class CellRunner:
 
     def _warm(self) -> bool:
         # The window opens at the last completion: one from before a stall would bring the stall into the window.
-        if self._process.heartbeat.stalled_since(self._meter.last_completed_at_ns or self._started_at_ns):
+        if self._heartbeat.stalled_since(self._meter.last_completed_at_ns or self._started_at_ns):
             return False
         elapsed_ns = self._engine.now_ns() - self._started_at_ns
         if self._policy.warmup_ns is not None:
@@ -243,7 +249,7 @@ class CellRunner:
     async def _tick(self, loop: ClosedLoop, phase: str, since_ns: int) -> None:
         with trio.move_on_after(TICK_S):
             await self._stop_requested.wait()
-        if self._process.heartbeat.beat():
+        if self._heartbeat.beat():
             self._stalled_since_ns = self._engine.now_ns()  # nothing could complete while the process stood still
         looked_at_ns = self._engine.now_ns()
         loop.flush()
@@ -277,16 +283,7 @@ class CellRunner:
                 remedy="raise --cell-timeout if one inference really takes that long",
             )
 
-    def _open_window(self) -> None:
-        self._meter.open_window(self._engine.now_ns())
-        self._opened_at_ns = self._engine.now_ns()
-        self._process.window_opened()
 
-    def _close_window(self) -> None:
-        self._meter.close_window(self._engine.now_ns())
-        self._process.window_closed()
-
-
-def _rise(before_bytes: int | None, peak_bytes: int | None, *, held_bytes: int) -> int | None:
+def _used(rise_bytes: int | None, *, held_bytes: int) -> int | None:
     """Return what a cell took, the inputs that were there before it included."""
-    return None if before_bytes is None or peak_bytes is None else max(0, peak_bytes - before_bytes + held_bytes)
+    return None if rise_bytes is None else max(0, rise_bytes + held_bytes)
