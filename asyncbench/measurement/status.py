@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from asyncbench.text_enum import TextEnum
 
 
-class Status(str, Enum):
+class Status(TextEnum):
     """What became of a cell."""
 
     MEASURED = "measured"
@@ -14,6 +14,3 @@ class Status(str, Enum):
     DOES_NOT_FIT = "does_not_fit"
     INTERRUPTED = "interrupted"
     ERROR = "error"
-
-    def __str__(self) -> str:
-        return self.value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.percentile import MissingPercentile, minimum_samples, percentile
 from asyncbench.measurement.summary import SUMMARY_RATIOS
+from asyncbench.text_enum import TextEnum
 
 _MEDIAN = 0.5
 _P99 = 0.99
@@ -38,7 +38,7 @@ class StopRule:
         return self.duration_ns is not None or self.iterations is not None
 
 
-class StopReason(str, Enum):
+class StopReason(TextEnum):
     """Why a window ended."""
 
     PRECISE = "precise"
@@ -46,9 +46,6 @@ class StopReason(str, Enum):
     OUT_OF_REACH = "out_of_reach"
     DURATION = "duration"
     ITERATIONS = "iterations"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
