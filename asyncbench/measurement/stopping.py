@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.histogram import Histogram
-from asyncbench.measurement.percentile import MissingPercentile, minimum_samples, percentile
-from asyncbench.measurement.summary import SUMMARY_RATIOS
+from asyncbench.measurement.percentile import SUMMARY_RATIOS, minimum_samples, percentile
+from asyncbench.results.latency import MissingValue
 from asyncbench.text_enum import TextEnum
 
 _MEDIAN = 0.5
@@ -65,7 +65,7 @@ def achieved(histogram: Histogram) -> StopProgress:
 
 def _half_width_ratio(histogram: Histogram, ratio: float) -> float | None:
     found = percentile(histogram, ratio)
-    return None if isinstance(found, MissingPercentile) else found.half_width_ratio
+    return None if isinstance(found, MissingValue) else found.half_width_ratio
 
 
 def decide(rule: StopRule, histogram: Histogram, window_ns: int, *, seen: int | None = None) -> StopReason | None:

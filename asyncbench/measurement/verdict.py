@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.percentile import minimum_samples
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
 from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.status import Status
 from asyncbench.text_enum import TextEnum
 from asyncbench.units import counted, format_duration, format_number
 

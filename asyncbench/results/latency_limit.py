@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.latency import LatencyBlock, PercentileValue
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.latency_limit import LatencyLimit
 from asyncbench.text_enum import TextEnum
 

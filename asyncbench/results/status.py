@@ -1,4 +1,4 @@
-"""What became of a cell. Apart from the verdict, so that whoever only reads records loads no statistics."""
+"""Status of a cell."""
 
 from __future__ import annotations
 
