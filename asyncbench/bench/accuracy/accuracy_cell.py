@@ -14,10 +14,10 @@ from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_o
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import AsyncbenchError
-from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.messages import CellEnded
