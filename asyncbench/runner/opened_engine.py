@@ -15,7 +15,7 @@ from asyncbench.runner.input_supply import InputSupply
 from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.runner.messages import OpenEngine, RunCell
 from asyncbench.runner.output_check import OutputCheck
-from asyncbench.runner.quality_check import LabelledData, QualityCheck
+from asyncbench.runner.quality_cell import Quality
 from asyncbench.runner.subject import Subject
 from asyncbench.sweep.cell import Cell
 
@@ -30,7 +30,7 @@ class OpenedEngine:
     desk: MemoryDesk
     inputs: InputSupply
     outputs: OutputCheck
-    quality: QualityCheck | None
+    quality: Quality | None
     subject: Subject
 
     def frame(self, request: RunCell) -> CellFrame:
@@ -67,7 +67,7 @@ def device_facts(facts: EngineFacts) -> dict[str, Fact]:
 
 
 def engine_facts(
-    facts: EngineFacts, subject: Subject, request: OpenEngine, data: LabelledData | None
+    facts: EngineFacts, subject: Subject, request: OpenEngine, *, subset_hash: str | None
 ) -> dict[str, JsonValue]:
     """Return what the header says of the engine."""
     return {
@@ -83,7 +83,7 @@ def engine_facts(
         "outputs": [_tensor(spec) for spec in facts.outputs],
         "images": [path.name for path in subject.pictures.used],
         "images_found": subject.pictures.found,
-        "subset_hash": data.subset_sha256 if data else None,
+        "subset_hash": subset_hash,
         "extra": dict(facts.extra),
     }
 

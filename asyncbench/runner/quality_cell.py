@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
 import structlog
 import trio
 
@@ -18,13 +21,24 @@ from asyncbench.runner.error_group import own_error_alone
 from asyncbench.runner.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.runner.memory_desk import MemoryDesk
 from asyncbench.runner.messages import CellEnded
-from asyncbench.runner.quality_check import Note, QualityCheck
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import Mode, SweepConfig
 
 _FAILED = "accuracy_failed"
+Note: TypeAlias = Callable[[int], None]
 
 _log = structlog.get_logger()
+
+
+class Quality(Protocol):
+    """Measures the accuracy of an engine; `quality_check` does, which few sweeps need."""
+
+    @property
+    def subset_sha256(self) -> str:
+        """The hash of the items that are counted, for the header."""
+
+    async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
+        """Run the data set through `lanes` lanes at `batch`; `note` is told now and then how many items are done."""
 
 
 def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
@@ -37,7 +51,7 @@ def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
 async def add_quality(
     frame: CellFrame,
     engine: Engine,
-    quality: QualityCheck,
+    quality: Quality,
     desk: MemoryDesk,
     *,
     timed: CellEnded | None,
@@ -74,7 +88,7 @@ async def add_quality(
 
 
 async def _until_stopped(
-    engine: Engine, quality: QualityCheck, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
+    engine: Engine, quality: Quality, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
 ) -> Accuracy | None:
     """Return the accuracy, or None where the user stopped it."""
     accuracy: Accuracy | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from asyncbench.quality.drift import output_drift, split_items
 from asyncbench.results.accuracy import Accuracy, Metric, MetricName, OutputDrift, PublishedFigure, SkippedItem
 from asyncbench.runner.accuracy_run import ItemBatch, run_accuracy
 from asyncbench.runner.foreign_reference import reference_name, reference_request
+from asyncbench.runner.quality_cell import Note
 from asyncbench.runner.subject import Subject
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import BackendChoice, SweepConfig
@@ -45,7 +46,6 @@ REFERENCE_LANES = 2
 
 # Labels or detections by item, as the task has it.
 Answers = Mapping[str, Any]
-Note = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +68,15 @@ class LabelledData:
     overlapping: int | None = 0
 
 
-def open_labelled_data(config: SweepConfig, subject: Subject, precision: Precision) -> LabelledData | None:
-    """Return the data set of a sweep, or None where it asks for no accuracy. Blocking: reads lists, hashes images.
+def open_labelled_data(config: SweepConfig, subject: Subject, precision: Precision) -> LabelledData:
+    """Return the data set that a sweep names. Blocking: reads lists, hashes images.
 
     Raises:
         BadInputError: The network has no accuracy, the data set cannot be used for it, or the calibration has seen
             some of it.
     """
     if config.dataset is None:
-        return None
+        raise ValueError("no data set is named")
     info = _need_trained(config, subject)
     truth = None if config.truth is None else Path(config.truth)
     dataset = open_dataset(Path(config.dataset), truth=truth)
@@ -152,6 +152,11 @@ class QualityCheck:
         self._reference = reference
         self._request = request
         self._standard: _Standard | None = None
+
+    @property
+    def subset_sha256(self) -> str:
+        """The hash of the items that are counted, for the header."""
+        return self._data.subset_sha256
 
     async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
         """Run the data set through `lanes` lanes at `batch`.

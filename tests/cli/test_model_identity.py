@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method
 from asyncbench.errors import BadInputError
+from asyncbench.runner.find_subject import find_subject
 from asyncbench.runner.quality_check import open_labelled_data
-from asyncbench.runner.subject import find_subject
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import check_config
 
