@@ -51,7 +51,7 @@ def child_environment(**more: str) -> dict[str, str]:
     return {**environment, _PATH_NAME: os.pathsep.join(folders)} if folders else environment
 
 
-def last_words(stderr_lines: Sequence[str]) -> str:
+def last_stderr_line(stderr_lines: Sequence[str]) -> str:
     """Return the line that says why a program died: of a traceback the innermost error, otherwise the last line."""
     lines = [line for text in stderr_lines if (line := _BORDER.sub("", text).rstrip()).strip()]
     if any(line.startswith("Traceback ") for line in lines):

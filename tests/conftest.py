@@ -33,9 +33,9 @@ class Gpu:
     def backend(self, engine_folder: Path, **settings_of_lanes):
         """Return the tensorrt backend over a cache of its own."""
         from asyncbench.backends.tensorrt.backend import TensorRtBackend
-        from asyncbench.backends.tensorrt.messages import BuildSettings
+        from asyncbench.backends.tensorrt.build.messages import BuildSettings
+        from asyncbench.backends.tensorrt.cache.folder import EngineFolder
         from asyncbench.backends.tensorrt.settings import LaneSettings, TensorRtSettings
-        from asyncbench.engine_cache.folder import EngineFolder
 
         sources = tuple(filter(None, TACTIC_SOURCES)) or None
         chosen = TensorRtSettings(lanes=LaneSettings(**settings_of_lanes), build=BuildSettings(tactic_sources=sources))
@@ -85,7 +85,7 @@ class FakeCuda:
         self.library.fake_heal()
 
     def count(self, what: str, argument: int | str | None = None) -> int:
-        """Ask for one of the counters: launches, in_flight, most_in_flight, calls, live_events, misuses."""
+        """Ask for one of the counters: launches, in_flight, max_in_flight, calls, live_events, misuses."""
         function = self.library[f"fake_{what}"]
         function.restype = ctypes.c_uint64
         if argument is None:

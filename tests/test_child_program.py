@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from asyncbench.child_program import last_words
+from asyncbench.child_program import last_stderr_line
 
 IN_NURSERIES = """
 import trio
@@ -31,19 +31,19 @@ def test_of_nested_groups_it_is_the_innermost_error():
     lines = said(IN_NURSERIES)
 
     assert lines[-1].strip().strip("+-") == ""
-    assert last_words(lines) == "KeyError: 'inputs'"
+    assert last_stderr_line(lines) == "KeyError: 'inputs'"
 
 
 def test_of_a_plain_traceback_it_is_the_error():
-    assert last_words(said("import asyncio; asyncio.nothing")).startswith("AttributeError: module 'asyncio'")
+    assert last_stderr_line(said("import asyncio; asyncio.nothing")).startswith("AttributeError: module 'asyncio'")
 
 
 def test_of_an_error_of_several_lines_it_is_the_first_of_them():
-    assert last_words(said("raise ValueError('first\\n  second')")) == "ValueError: first"
+    assert last_stderr_line(said("raise ValueError('first\\n  second')")) == "ValueError: first"
 
 
 def test_of_the_end_of_a_traceback_alone_it_is_still_the_error():
-    assert last_words(said(IN_NURSERIES)[-3:]) == "KeyError: 'inputs'"
+    assert last_stderr_line(said(IN_NURSERIES)[-3:]) == "KeyError: 'inputs'"
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_of_the_end_of_a_traceback_alone_it_is_still_the_error():
     ],
 )
 def test_of_what_is_no_traceback_it_is_the_last_line_with_anything_on_it(lines, words):
-    assert last_words(lines) == words
+    assert last_stderr_line(lines) == words

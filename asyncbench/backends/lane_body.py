@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from asyncbench.backends.base import AnyArray
 from asyncbench.errors import AsyncbenchError
+from asyncbench.tensors import AnyArray
 
 
 class LaneBody(Protocol):

@@ -13,14 +13,14 @@ from typing import TypeAlias
 import structlog
 import trio
 
-from asyncbench.backends.base import AnyArray
 from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.clock import NS_PER_MS, now_ns
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, LaneError, LimitError
-from asyncbench.host_memory.process_limits import thread_limit_text
 from asyncbench.measurement.stamps import Completions, InferenceStamps
+from asyncbench.memory.host.process_limits import thread_limit_text
+from asyncbench.tensors import AnyArray
 
 LEAST_CREDITS = 1024
 """What a lane may hold of however many; see `credits_per_lane`."""

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from asyncbench.cli.compose import HAS_CUDA_BINDINGS
+from asyncbench.bench.compose import HAS_CUDA_BINDINGS
 from asyncbench.errors import AsyncbenchError
 
 
@@ -20,7 +20,7 @@ def main() -> int:
         return 1
     # Not above: importing them takes the CUDA bindings.
     from asyncbench.backends.tensorrt.backend import describe_installation, why_unavailable  # noqa: PLC0415
-    from asyncbench.backends.tensorrt.installation import describe_installed_precisions  # noqa: PLC0415
+    from asyncbench.backends.tensorrt.bindings.installation import describe_installed_precisions  # noqa: PLC0415
 
     if why := why_unavailable():
         typer.echo(why)

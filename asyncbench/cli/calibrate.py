@@ -9,9 +9,9 @@ import typer
 from rich.progress import Progress
 
 from asyncbench.cli.model_argument import HELP, model_keys
-from asyncbench.cli.places import cache_folder
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
+from asyncbench.places import cache_folder
 from asyncbench.sweep.config import check_config
 from asyncbench.units import counted
 
@@ -29,8 +29,8 @@ def calibrate(
 ) -> int:
     """Find the ranges of a network's tensors on pictures, for `--precision int8 --calibration`."""
     # Not above: they bring ONNX Runtime and OpenCV along, which no other command needs in this process.
-    from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
-    from asyncbench.calibration.whole_file import refuse_present  # noqa: PLC0415
+    from asyncbench.accuracy.calibration.image_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
+    from asyncbench.files.whole_file import refuse_present  # noqa: PLC0415
 
     config = check_config(model_keys(model, model_file), source="")
     path = output or Path(f"{config.model_label}.calibration.json")

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from asyncbench.child_program import child_command, child_environment, last_words
-from asyncbench.cli.places import cache_folder
+from asyncbench.child_program import child_command, child_environment, last_stderr_line
 from asyncbench.cli.show.terminal import people_console
+from asyncbench.conditions.host import cpu_name, cpus_text, host_facts
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.telemetry.host import cpu_name, cpus_text, host_facts
+from asyncbench.places import cache_folder
 from asyncbench.units import format_size
 
 TENSORRT_QUESTION = child_command("asyncbench.cli.ask_tensorrt")
@@ -113,7 +113,7 @@ def _tensorrt() -> Sequence[Finding]:
 def tensorrt_findings(stdout: str, stderr: str, *, works: bool) -> Sequence[Finding]:
     """Return what `ask_tensorrt` printed: what there is and its precisions, or why there is nothing."""
     if not works:
-        answer = stdout.strip() or last_words(stderr.splitlines())
+        answer = stdout.strip() or last_stderr_line(stderr.splitlines())
         return [Finding(what="tensorrt backend", works=False, found=answer)]
     # The last lines are ours: libraries print what they like before.
     found, precisions = stdout.splitlines()[-2:]

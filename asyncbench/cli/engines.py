@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from asyncbench.backends.tensorrt.cache.folder import user_engine_folder
+from asyncbench.backends.tensorrt.cache.inventory import inspect_engine, list_engines
+from asyncbench.backends.tensorrt.cache.prune import PrunePolicy, prune
+from asyncbench.backends.tensorrt.cache.sidecar import encode_sidecar
 from asyncbench.cli.option_value import read_option
-from asyncbench.cli.places import engine_folder
-from asyncbench.engine_cache.inventory import inspect_engine, list_engines
-from asyncbench.engine_cache.prune import PrunePolicy, prune
-from asyncbench.engine_cache.sidecar import encode_sidecar
 from asyncbench.errors import BadInputError
 from asyncbench.units import counted, format_duration, format_size, parse_duration_ns, parse_size_bytes
 
@@ -23,7 +23,7 @@ engines = typer.Typer(no_args_is_help=True, help="List, inspect and remove built
 @engines.command("list")
 def list_all() -> None:
     """List the engines, last used first."""
-    folder = engine_folder()
+    folder = user_engine_folder()
     found = list_engines(folder)
     for one in found:
         sidecar, identity = one.sidecar, one.sidecar.identity
@@ -37,7 +37,7 @@ def list_all() -> None:
 @engines.command()
 def inspect(key: Annotated[str, typer.Argument(help="The key of an engine, or the first characters of it.")]) -> None:
     """Read an engine wholly, say whether it is sound, and print what it was made of as JSON."""
-    found = inspect_engine(engine_folder(), key)
+    found = inspect_engine(user_engine_folder(), key)
     typer.echo(encode_sidecar(found.sidecar).decode(), nl=False)
     typer.echo(f"damaged, will be rebuilt: {found.damage}" if found.damage else "sound", err=True)
 
@@ -66,7 +66,7 @@ def remove(
         keep_version=keep_version,
     )
     # Files carry the time of day, not the clock of the measurements.
-    removed = prune(engine_folder(), policy, now_ns=time.time_ns())
+    removed = prune(user_engine_folder(), policy, now_ns=time.time_ns())
     for victim in removed:
         typer.echo(f"removed {victim.key[:SHOWN_KEY_CHARS]} {victim.label}: {victim.reason}")
     freed = format_size(sum(victim.engine_bytes for victim in removed))

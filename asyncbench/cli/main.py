@@ -9,14 +9,14 @@ from asyncbench.cli.import_path import without_current_folder
 if (path := without_current_folder(sys.path)) != sys.path:
     sys.path[:] = path  # before anything else is looked for
 
-from asyncbench.cli.process_start import (
+from asyncbench.errors import AsyncbenchError, ExitCode
+from asyncbench.process_start import (
     exit_on_signals,
     ignore_signals,
     occupy_closed_descriptors,
     take_signals_as_ctrl_c,
     why_not_started,
 )
-from asyncbench.errors import AsyncbenchError, ExitCode
 
 try:
     # What follows opens files and takes most of a command's first second: signals come then, too.
@@ -27,6 +27,7 @@ try:
     import typer
 
     from asyncbench import __version__
+    from asyncbench.bench.foreign_errors import own_or_system_error
     from asyncbench.cli.accuracy import accuracy
     from asyncbench.cli.calibrate import calibrate
     from asyncbench.cli.doctor import doctor
@@ -37,7 +38,6 @@ try:
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
     from asyncbench.cli.usage_complaint import usage_complaint
-    from asyncbench.runner.foreign_errors import own_or_system_error
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)
 except (ImportError, MemoryError, OSError) as error:

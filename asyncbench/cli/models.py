@@ -12,13 +12,13 @@ import trio
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from asyncbench.cli.places import cache_folder
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.model_store.folder import WeightsFolder
-from asyncbench.model_store.pin import Pin, find_weights
-from asyncbench.model_store.published import PublishedWeights, find_published
 from asyncbench.models.catalog import MODELS, did_you_mean
+from asyncbench.models.store.folder import WeightsFolder
+from asyncbench.models.store.pin import Pin, find_weights
+from asyncbench.models.store.published import PublishedWeights, find_published
+from asyncbench.places import cache_folder
 from asyncbench.units import format_size
 
 # Bytes that have arrived, and of how many, where that is known.
@@ -67,8 +67,8 @@ def pull(
         DownloadError: The file cannot be fetched.
     """
     # Here, because they bring onnx and an HTTP client along, and the supervisor of a sweep stays small.
-    from asyncbench.model_store.download import open_client  # noqa: PLC0415 # see above
-    from asyncbench.model_store.pull import keep_copy, pull_weights  # noqa: PLC0415 # see above
+    from asyncbench.models.store.download import open_client  # noqa: PLC0415 # see above
+    from asyncbench.models.store.pull import keep_copy, pull_weights  # noqa: PLC0415 # see above
 
     if source is not None and url is not None:
         raise BadInputError("models pull: --from and --url name two sources", remedy="leave one of them out")

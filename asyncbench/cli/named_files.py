@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asyncbench.datasets.subset import NamesIn, parse_subset
+from asyncbench.accuracy.datasets.subset import NamesIn, parse_subset
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import require_regular_file
 from asyncbench.sweep.config import SweepConfig

@@ -13,14 +13,14 @@ from rich.console import Console, RenderableType
 from rich.measure import Measurement
 
 from asyncbench.cli.log import logging_to
-from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.show.dry_run import dry_run_lines, memory_parts, unknown_memory_line
 from asyncbench.cli.stop_signals import until_signal
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, EngineNotBuiltError, ExitCode
-from asyncbench.host_memory.probe import HostMemory
-from asyncbench.runner.bench_handle import BenchHandle, Progress, ReadOom, open_bench
-from asyncbench.runner.engine_group import EngineGroup
-from asyncbench.runner.messages import EngineNotice, ForecastCells, Forecasts, OpenEngine, Refused, error_of
+from asyncbench.memory.host.probe import HostMemory
+from asyncbench.places import BENCH_COMMAND
+from asyncbench.supervisor.bench_client import BenchClient, Progress, ReadOom, open_bench
+from asyncbench.supervisor.engine_group import EngineGroup
+from asyncbench.wire.messages import EngineNotice, ForecastCells, Forecasts, OpenEngine, Refused, error_of
 
 DRY_RUN = "dry-run"
 _WIDEST = 1000
@@ -109,7 +109,7 @@ def _ends_the_sweep(error: AsyncbenchError) -> bool:
 
 
 async def _ask_or_die(
-    bench: BenchHandle, group: EngineGroup, on_progress: Callable[[Progress], None]
+    bench: BenchClient, group: EngineGroup, on_progress: Callable[[Progress], None]
 ) -> Forecasts | AsyncbenchError:
     """Return what is known of one engine, or why that is nothing."""
     try:
@@ -122,7 +122,7 @@ async def _ask_or_die(
         raise
 
 
-async def _ask(bench: BenchHandle, group: EngineGroup, on_progress: Callable[[Progress], None]) -> Forecasts:
+async def _ask(bench: BenchClient, group: EngineGroup, on_progress: Callable[[Progress], None]) -> Forecasts:
     """Open an engine and return what its cells would take.
 
     Raises:

@@ -17,15 +17,18 @@ from rich.console import Console
 
 from asyncbench import __version__
 from asyncbench.cli.log import logging_to
-from asyncbench.cli.places import BENCH_COMMAND
 from asyncbench.cli.show.live import LiveListener
 from asyncbench.cli.show.plain import PlainListener
 from asyncbench.cli.show.terminal import shows_live
 from asyncbench.cli.stop_signals import open_stop_signals
 from asyncbench.clock import utc_now_text
+from asyncbench.conditions.host import host_facts
+from asyncbench.conditions.versions import library_versions
+from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.host_memory.probe import HostMemory
 from asyncbench.measurement.status import Status
+from asyncbench.memory.host.probe import HostMemory
+from asyncbench.places import BENCH_COMMAND
 from asyncbench.results.new_path import refuse_unusable
 from asyncbench.results.reader import ResultsRead, final_cells, read_results
 from asyncbench.results.record import CellRecord, HeaderRecord
@@ -33,14 +36,11 @@ from asyncbench.results.results_file import ResultsFile
 from asyncbench.results.same_sweep import check_same_sweep
 from asyncbench.results.stdout import open_stdout, open_stream
 from asyncbench.results.writer import RecordSink, ResultsWriter
-from asyncbench.runner.engine_group import EngineGroup
-from asyncbench.runner.error_group import own_error_alone
-from asyncbench.runner.supervisor import Supervisor
-from asyncbench.runner.sweep_run import SweepRun
-from asyncbench.runner.trailer import exit_code_of
+from asyncbench.supervisor.engine_group import EngineGroup
+from asyncbench.supervisor.supervisor import Supervisor
+from asyncbench.supervisor.sweep_run import SweepRun
+from asyncbench.supervisor.trailer import exit_code_of
 from asyncbench.sweep.config import OnPressure, SweepConfig
-from asyncbench.telemetry.host import host_facts
-from asyncbench.telemetry.versions import library_versions
 from asyncbench.units import counted
 
 _STOPPING = "stopping: waiting for the inferences in flight (press Ctrl-C again to end at once)"

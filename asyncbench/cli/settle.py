@@ -15,18 +15,18 @@ import trio
 from rich.console import Console
 
 from asyncbench.cli.log import logging_to
-from asyncbench.cli.places import BENCH_COMMAND
-from asyncbench.cli.process_start import ending_signals
 from asyncbench.cli.stop_signals import until_signal
+from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.files.user_file import require_regular_file
-from asyncbench.host_memory.probe import HostMemory
-from asyncbench.runner.bench_handle import BenchHandle, ReadOom, open_bench
-from asyncbench.runner.error_group import own_error_alone
-from asyncbench.runner.messages import InspectNetwork, NetworkInspected, Refused, error_of
+from asyncbench.memory.host.probe import HostMemory
+from asyncbench.places import BENCH_COMMAND
+from asyncbench.process_start import ending_signals
+from asyncbench.supervisor.bench_client import BenchClient, ReadOom, open_bench
 from asyncbench.sweep.axis import MAX_VALUE
 from asyncbench.sweep.cell import InputKind
 from asyncbench.sweep.config import BackendChoice, SweepConfig
+from asyncbench.wire.messages import InspectNetwork, NetworkInspected, Refused, error_of
 
 T = TypeVar("T")
 
@@ -110,7 +110,7 @@ async def _ask_until_signal(files: Sequence[str], read_oom: ReadOom) -> dict[str
     return await until_signal(ask_all)
 
 
-async def _ask(bench: BenchHandle, file: str) -> NetworkInspected:
+async def _ask(bench: BenchClient, file: str) -> NetworkInspected:
     try:
         answer = await bench.ask(InspectNetwork(model_file=file), on_progress=lambda _: None)
     except trio.Cancelled:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import trio
 
-from asyncbench.cli.process_start import ending_signals
+from asyncbench.process_start import ending_signals
 
 T = TypeVar("T")
 

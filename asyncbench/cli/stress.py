@@ -14,16 +14,16 @@ import trio
 import typer
 
 from asyncbench.cli.option_value import read_option
-from asyncbench.cli.process_start import ending_signals
 from asyncbench.cli.side_file import SideFile
 from asyncbench.clock import utc_now_text
+from asyncbench.conditions.host import cpu_name, cpus_allowed, host_facts
 from asyncbench.errors import BadInputError, ExitCode
+from asyncbench.process_start import ending_signals
+from asyncbench.stress.context import StressSettings
 from asyncbench.stress.finding import Finding
 from asyncbench.stress.gpu import check_parts
-from asyncbench.stress.page import make_row, read_rows, update_page
-from asyncbench.stress.stage import StressSettings
+from asyncbench.stress.report import make_row, read_rows, update_page
 from asyncbench.stress.suite import DEFAULT_SCENARIOS, SCENARIOS, Scenario, ScenarioEnd, run_suite
-from asyncbench.telemetry.host import cpu_name, cpus_allowed, host_facts
 from asyncbench.units import counted, format_size, parse_duration_ns
 
 SOAK = "soak"

@@ -17,7 +17,7 @@ from asyncbench.cli.show.terminal import people_console
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import read_user_text
-from asyncbench.runner.engine_group import engine_groups
+from asyncbench.supervisor.engine_group import engine_groups
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.sweep.loading import load_config, merge_config, read_flags
 

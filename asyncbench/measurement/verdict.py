@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from asyncbench.clock import NS_PER_S
-from asyncbench.host_memory.cpu_quota import Throttling
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.percentile import minimum_samples
 from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
+from asyncbench.memory.host.cpu_quota import Throttling
 from asyncbench.units import counted, format_duration, format_number
 
 DRIFT_LIMIT_RATIO = 0.10

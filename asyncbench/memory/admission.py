@@ -54,7 +54,7 @@ def admit(
             largest_batch_that_fits (of all numbers), largest_listed_batch_that_fits (of `batches`); 0 where none does.
     """
     fit = _Fit(need_of=need_of, available=available)
-    lanes = fit.most_lanes(batch, concurrency)
+    lanes = fit.max_lanes(batch, concurrency)
     lanes_requested = 1 if share_lanes else concurrency
     too_much = fit.shortage(batch, lanes_requested)
     if too_much is not None:
@@ -78,7 +78,7 @@ class _Fit:
     def shortage(self, batch: int, lanes: int) -> Shortage | None:
         return self.available.shortage(self.need_of(batch, lanes))
 
-    def most_lanes(self, batch: int, limit: int) -> int:
+    def max_lanes(self, batch: int, limit: int) -> int:
         """Return the most lanes up to `limit` that fit at `batch`; 0 where none does."""
         return bisect_left(range(1, limit + 1), True, key=lambda lanes: self.shortage(batch, lanes) is not None)
 

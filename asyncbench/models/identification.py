@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import MODELS, ModelInfo, find_model
 from asyncbench.models.inspection import ModelFacts
+from asyncbench.tensors import TensorSpec
 
 # ResNet-50 v1.5, which wants other pictures than v1, differs by 6 %.
 _TOLERANCE_RATIO = 0.01

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from asyncbench.backends.base import AnyArray, TensorSpec
 from asyncbench.errors import BadInputError
 from asyncbench.models.image_folder import find_images, sample_image_folder
 from asyncbench.models.preparation import prepare, read_image
 from asyncbench.models.recipe import Layout, Recipe
 from asyncbench.sweep.cell import InputKind
+from asyncbench.tensors import AnyArray, TensorSpec
 
 __all__ = ["find_images", "generic_recipe", "make_inputs", "sample_image_folder", "why_no_pictures"]
 

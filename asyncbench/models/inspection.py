@@ -11,7 +11,6 @@ import onnx
 from google.protobuf.message import Error
 from onnx import TensorProto, shape_inference
 
-from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
 from asyncbench.models.graph_walk import nodes_of, tensors_of
 from asyncbench.models.model_hash import model_sha256
@@ -27,6 +26,7 @@ from asyncbench.models.tensor_specs import (
     output_spec,
     output_without_batch,
 )
+from asyncbench.tensors import TensorSpec
 
 # Where the batch is free, shapes are inferred at this one: a size that equals it by chance is unlikely.
 _PROBE_BATCH = 3

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from asyncbench.backends.base import AnyArray
 from asyncbench.errors import BadInputError
 from asyncbench.files.json_problem import json_problem
 from asyncbench.files.user_file import read_user_text
 from asyncbench.models.decoding import top_classes
-from asyncbench.models.picture_names import match_names
+from asyncbench.models.image_names import match_names
+from asyncbench.tensors import AnyArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

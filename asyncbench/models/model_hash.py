@@ -14,7 +14,7 @@ from pathlib import Path
 from onnx import ModelProto, TensorProto
 
 from asyncbench.errors import BadInputError
-from asyncbench.file_hash import sha256_of
+from asyncbench.files.hash import sha256_of
 from asyncbench.files.user_file import require_regular_file
 from asyncbench.models.graph_walk import tensors_of
 from asyncbench.models.onnx_file import read_without_weights

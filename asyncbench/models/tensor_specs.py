@@ -11,8 +11,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto
 
-from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
+from asyncbench.tensors import TensorSpec
 
 # A size, the name of a size that is free, or None for a size of which nothing is said.
 Dimension = int | str | None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt
 
-from asyncbench.results.fields import ShortText, Text, Written
+from asyncbench.results.fields import RecordModel, ShortText, Text
 
 MAX_SKIPPED_NAMED = 20  # enough to find them by; a folder of 50,000 wrong files must not make a line of megabytes
 
@@ -25,14 +25,14 @@ class MetricName(str, Enum):
         return self.value
 
 
-class Interval(Written):
+class Interval(RecordModel):
     """The 95 % confidence interval of a share or of a difference of two."""
 
     low: float
     high: float
 
 
-class PublishedFigure(Written):
+class PublishedFigure(RecordModel):
     """What the publisher of the weights says, for the whole validation set."""
 
     low: float
@@ -41,7 +41,7 @@ class PublishedFigure(Written):
     source: Text
 
 
-class Metric(Written):
+class Metric(RecordModel):
     """One figure of quality, a share from 0 to 1."""
 
     value: float | None
@@ -61,14 +61,14 @@ class Metric(Written):
     published: PublishedFigure | None = None
 
 
-class SkippedItem(Written):
+class SkippedItem(RecordModel):
     """An item that does not count."""
 
     name: Text
     reason: ShortText
 
 
-class OutputDrift(Written):
+class OutputDrift(RecordModel):
     """How far one output is from the reference's, element by element, on the same items."""
 
     output: Text
@@ -82,7 +82,7 @@ def _first_few(value: object) -> object:
     return value[:MAX_SKIPPED_NAMED] if isinstance(value, list | tuple) else value
 
 
-class Accuracy(Written):
+class Accuracy(RecordModel):
     """The quality of one engine at one batch and concurrency."""
 
     dataset: Text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
-from asyncbench.results.fields import ShortText, Text, Written
+from asyncbench.results.fields import RecordModel, ShortText, Text
 
 
-class Reason(Written):
+class Reason(RecordModel):
     """Why the status of a cell is what it is, or what else a reader must know."""
 
     code: str
@@ -16,7 +16,7 @@ class Reason(Written):
     """One sentence for people, with numbers."""
 
 
-class Warmup(Written):
+class Warmup(RecordModel):
     """What ran before the window opened."""
 
     n: NonNegativeInt
@@ -26,7 +26,7 @@ class Warmup(Written):
     """False where the limit of the warm-up ended it first."""
 
 
-class StoodStill(Written):
+class StoodStill(RecordModel):
     """Stretches of the window in which the bench process did not run: it was stopped, frozen, or got no processor."""
 
     n: NonNegativeInt
@@ -36,7 +36,7 @@ class StoodStill(Written):
     """For how long the machine was suspended meanwhile; that is no part of the window."""
 
 
-class CpuThrottling(Written):
+class CpuThrottling(RecordModel):
     """What a CPU quota of the control group withheld in the window."""
 
     quota_cpus: NonNegativeFloat
@@ -49,7 +49,7 @@ class CpuThrottling(Written):
     """For how long, summed over processors: may be more than the window."""
 
 
-class LaneChange(Written):
+class LaneChange(RecordModel):
     """Lanes were taken away, or one was given back."""
 
     at_ns: int
@@ -62,7 +62,7 @@ class LaneChange(Written):
     """What was free of it, before the change."""
 
 
-class Memory(Written):
+class Memory(RecordModel):
     """What the cell was expected to take, what it took, and what it was allowed. Null where unknown."""
 
     predicted_device_bytes: NonNegativeInt | None = None
@@ -89,7 +89,7 @@ class Memory(Written):
     """When lanes were taken away and given back: the first 63, and the last."""
 
 
-class OutputsChecked(Written):
+class OutputsChecked(RecordModel):
     """How the outputs of the lanes compare with a reference."""
 
     reference: Text

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 MAX_TEXT_CHARS = 4_000  # guess: several screens of a runtime's complaint, and far below the longest line
 
 
-class Written(BaseModel):
+class RecordModel(BaseModel):
     """Base of all that is written. Unknown keys are ignored on reading; NaN and Infinity are refused."""
 
     # The docstrings under the fields become the descriptions in the published schema.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from asyncbench.results.fields import Written
+from asyncbench.results.fields import RecordModel
 
 
-class PercentileValue(Written):
+class PercentileValue(RecordModel):
     """One percentile and its distribution-free 95 % interval."""
 
     value_ns: NonNegativeInt
@@ -15,14 +15,14 @@ class PercentileValue(Written):
     high_ns: NonNegativeInt
 
 
-class MissingValue(Written):
+class MissingValue(RecordModel):
     """A percentile that the sample is too small for."""
 
     needs_more: PositiveInt
     """Inferences that were lacking."""
 
 
-class LatencyBlock(Written):
+class LatencyBlock(RecordModel):
     """One kind of latency over the window of a cell. Each percentile is in `percentiles` or in `missing`."""
 
     n: NonNegativeInt
@@ -35,7 +35,7 @@ class LatencyBlock(Written):
     """By name, such as `p99.9`, ascending."""
 
 
-class Latency(Written):
+class Latency(RecordModel):
     """The latencies of a cell, null where they were not measured."""
 
     service: LatencyBlock | None = None

@@ -16,7 +16,7 @@ from pydantic import (
 from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
-from asyncbench.results.fields import Facts, Text, UtcText, Written
+from asyncbench.results.fields import Facts, RecordModel, Text, UtcText
 from asyncbench.results.latency import Latency
 from asyncbench.sweep.cell import Driver, InputKind, Precision
 
@@ -25,7 +25,7 @@ from asyncbench.sweep.cell import Driver, InputKind, Precision
 SCHEMA_VERSION: Final = 1
 
 
-class _Record(Written):
+class _Record(RecordModel):
     kind: str
     schema_version: Literal[1] = SCHEMA_VERSION
     sweep_id: Text
@@ -131,7 +131,7 @@ class CellRecord(_Record):
     """Of an error or a refusal: signal, exit code, bytes."""
 
 
-class BestCell(Written):
+class BestCell(RecordModel):
     """A cell that stands out."""
 
     index: NonNegativeInt
@@ -155,7 +155,7 @@ class BestUnderLimit(BestCell):
     """The upper end of its 95 % interval, which is what must stay below the limit."""
 
 
-class LatencyLimitCounts(Written):
+class LatencyLimitCounts(RecordModel):
     """A latency limit that was asked for, and how many cells stand how to it. Cells without a figure do not count."""
 
     percentile: str

@@ -11,11 +11,11 @@ import trio
 
 from asyncbench.child_program import child_command, child_environment
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError, Fact
-from asyncbench.host_memory.limited_group import LimitedGroup
-from asyncbench.runner.line_stream import read_lines
+from asyncbench.memory.host.limited_group import LimitedGroup
+from asyncbench.stress.context import Stage
 from asyncbench.stress.group import open_group
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, open_child
+from asyncbench.wire.line_stream import read_lines
 
 EXPLAINS = "a build without room is killed alone, and its end explains why"
 SUCCEEDS = "a build that was killed succeeds on a later try, once there is room"

@@ -13,10 +13,10 @@ from pathlib import Path
 import structlog
 import trio
 
-from asyncbench.backends.tensorrt.build_memory import build_within_memory, workspaces_to_try
-from asyncbench.backends.tensorrt.builder import build_engine
-from asyncbench.backends.tensorrt.engine_choice import EngineMode, choose_engines
-from asyncbench.backends.tensorrt.messages import BuildRequest, BuildSettings
+from asyncbench.backends.tensorrt.build.builder import build_engine
+from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.memory import build_within_memory, workspaces_to_try
+from asyncbench.backends.tensorrt.build.messages import BuildRequest, BuildSettings
 from asyncbench.errors import AsyncbenchError
 from asyncbench.sweep.cell import Precision
 

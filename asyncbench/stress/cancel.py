@@ -12,7 +12,8 @@ import trio
 
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import ExitCode
-from asyncbench.stress.life import FileState, logged_events, read_state
+from asyncbench.stress.context import Stage
+from asyncbench.stress.file_state import FileState, logged_events, read_state
 from asyncbench.stress.simulated_sweep import (
     COMPLETES,
     ENDS,
@@ -25,7 +26,6 @@ from asyncbench.stress.simulated_sweep import (
     check_leftovers,
     on_files,
 )
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, Ended, open_child, sweep_command
 
 FLOODS, QUICK_FLOODS = 200, 6

@@ -5,11 +5,11 @@ from __future__ import annotations
 import trio
 
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError
-from asyncbench.host_memory.limited_group import LimitedGroup
 from asyncbench.measurement.status import Status
+from asyncbench.memory.host.limited_group import LimitedGroup
+from asyncbench.stress.context import Stage
+from asyncbench.stress.file_state import FileState, read_state
 from asyncbench.stress.group import open_group
-from asyncbench.stress.life import FileState, read_state
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Ended, run_sweep
 
 NETWORK = ("mobilenet", "--backend", "onnxruntime", "--warmup", "none")

@@ -38,7 +38,7 @@ async def find_processes(token: str) -> dict[int, str]:
 async def find_bench(token: str) -> int | None:
     """Return the pid of the bench process, or None while there is none."""
     found = await find_processes(token)
-    return next((pid for pid, command in found.items() if "asyncbench.cli.bench" in command), None)
+    return next((pid for pid, command in found.items() if "asyncbench.bench.main" in command), None)
 
 
 async def kill_all(token: str) -> None:

@@ -12,10 +12,10 @@ import trio
 
 from asyncbench.child_program import child_command
 from asyncbench.errors import BackendUnavailableError
-from asyncbench.host_memory.limited_group import LimitedGroup
-from asyncbench.runner.line_stream import read_lines
-from asyncbench.stress.stage import Stage
+from asyncbench.memory.host.limited_group import LimitedGroup
+from asyncbench.stress.context import Stage
 from asyncbench.stress.sweep_child import Child, open_child
+from asyncbench.wire.line_stream import read_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

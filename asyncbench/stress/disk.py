@@ -7,9 +7,9 @@ import subprocess
 import trio
 
 from asyncbench.errors import ExitCode
-from asyncbench.stress.life import FileState, read_state
+from asyncbench.stress.context import Stage
+from asyncbench.stress.file_state import FileState, read_state
 from asyncbench.stress.simulated_sweep import CELLS, COMPLETES, SweepFile, check_complete
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import open_child, sweep_command
 
 STOPS = "a full disk ends the sweep with exit code 2 and one line that says how to go on"

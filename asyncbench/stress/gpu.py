@@ -15,10 +15,10 @@ from asyncbench.errors import BackendUnavailableError, BadInputError, EngineBuil
 from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
 from asyncbench.stress.cgroup import count_shared
+from asyncbench.stress.context import Stage
 from asyncbench.stress.device_hog import open_device_hog
+from asyncbench.stress.file_state import FileState, read_state
 from asyncbench.stress.hogged_cell import HoggedCell, Pace, run_rounds
-from asyncbench.stress.life import FileState, read_state
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import run_sweep
 
 RECORDS = "a record for every cell, 0 crashes, exit code 0"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from asyncbench.host_memory.limited_group import LimitedGroup, open_limited_group
+from asyncbench.memory.host.limited_group import LimitedGroup, open_limited_group
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from asyncbench.child_program import child_command
 from asyncbench.errors import BackendUnavailableError
-from asyncbench.host_memory.limited_group import LimitedGroup
+from asyncbench.memory.host.limited_group import LimitedGroup
+from asyncbench.stress.context import Stage
 from asyncbench.stress.group import open_group
 from asyncbench.stress.hogged_cell import HoggedCell, Pace, run_rounds
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, open_child
 
 GROUP_BYTES = 1536 << 20

@@ -11,12 +11,12 @@ from typing import Protocol
 
 import trio
 
-from asyncbench.host_memory.limited_group import LimitedGroup
 from asyncbench.measurement.status import Status
+from asyncbench.memory.host.limited_group import LimitedGroup
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord
-from asyncbench.stress.life import read_state
-from asyncbench.stress.stage import Stage
+from asyncbench.stress.context import Stage
+from asyncbench.stress.file_state import read_state
 from asyncbench.stress.sweep_child import open_child, sweep_command
 
 LEFT_BYTES = 100 << 20

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import trio
 
 from asyncbench.measurement.status import Status
+from asyncbench.stress.context import Stage
 from asyncbench.stress.descendants import find_bench
-from asyncbench.stress.life import FileState, read_state, tear_last_line
+from asyncbench.stress.file_state import FileState, read_state, tear_last_line
 from asyncbench.stress.simulated_sweep import (
     COMPLETES,
     ENDS,
@@ -25,7 +26,6 @@ from asyncbench.stress.simulated_sweep import (
     check_leftovers,
     on_files,
 )
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, Ended, open_child, sweep_command
 from asyncbench.units import counted
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import trio
 
-from asyncbench.host_memory.limited_group import LimitedGroup
 from asyncbench.measurement.status import Status
+from asyncbench.memory.host.limited_group import LimitedGroup
 from asyncbench.stress.cgroup import (
     NETWORK,
     RECORDS,
@@ -16,9 +16,9 @@ from asyncbench.stress.cgroup import (
     check_survival,
     measure_baseline,
 )
+from asyncbench.stress.context import Stage
+from asyncbench.stress.file_state import read_state
 from asyncbench.stress.group import open_group
-from asyncbench.stress.life import read_state
-from asyncbench.stress.stage import Stage
 from asyncbench.stress.sweep_child import Child, open_child, sweep_command
 
 ROUNDS, QUICK_ROUNDS = 10, 1

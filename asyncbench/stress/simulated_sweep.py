@@ -12,9 +12,9 @@ from pathlib import Path
 
 import trio
 
+from asyncbench.stress.context import Stage
 from asyncbench.stress.descendants import wait_none_left
-from asyncbench.stress.life import FileState, Repetition, cells_begun, compare_states, logged_events, read_state
-from asyncbench.stress.stage import Stage
+from asyncbench.stress.file_state import FileState, Repetition, cells_begun, compare_states, logged_events, read_state
 from asyncbench.stress.sweep_child import Child
 
 CELLS = 24
@@ -127,4 +127,4 @@ def check_complete(stage: Stage, after: FileState, step: str) -> None:
     lines = [after.cell_lines[index] for index in range(CELLS)]
     held = after.final == set(range(CELLS)) and after.has_trailer
     # An interrupted cell has a record that is not final, and a final one after it.
-    stage.check(COMPLETES, step, held=held, final=len(after.final), most_lines=max(lines), trailer=after.has_trailer)
+    stage.check(COMPLETES, step, held=held, final=len(after.final), max_lines=max(lines), trailer=after.has_trailer)

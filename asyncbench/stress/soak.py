@@ -11,9 +11,9 @@ import trio
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.status import Status
+from asyncbench.stress.context import Stage
 from asyncbench.stress.descendants import find_bench
-from asyncbench.stress.life import FileState, cells_begun, logged_events, read_state
-from asyncbench.stress.stage import Stage
+from asyncbench.stress.file_state import FileState, cells_begun, logged_events, read_state
 from asyncbench.stress.sweep_child import Child, open_child, sweep_command
 
 FLAT = "resident memory grows by less than 16 MiB, in the supervisor and in the bench process"

@@ -15,9 +15,9 @@ import trio
 
 from asyncbench.child_program import child_command, child_environment
 from asyncbench.clock import NS_PER_S, now_ns
-from asyncbench.host_memory.limited_group import LimitedGroup
+from asyncbench.memory.host.limited_group import LimitedGroup
 from asyncbench.stress.descendants import TOKEN_NAME, kill_all
-from asyncbench.stress.life import cells_begun, logged_events
+from asyncbench.stress.file_state import cells_begun, logged_events
 
 _STDERR_CHARS: Final = 2000
 _LOOK_S: Final = 0.05

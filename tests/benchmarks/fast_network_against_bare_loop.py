@@ -21,8 +21,8 @@ import trio
 from onnx import TensorProto, helper, numpy_helper
 from single_cell import measure_cell, request_of
 
-from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
-from asyncbench.backends.onnxruntime_buffers import LaneBuffers
+from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
+from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.sweep.cell import Driver

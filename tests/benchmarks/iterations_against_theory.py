@@ -17,8 +17,8 @@ import trio
 from single_cell import measure_cell, request_of
 from trio.testing import MockClock
 
-from asyncbench.backends.simulated import SimulatedBackend
-from asyncbench.backends.simulated_spec import parse_simulated_spec
+from asyncbench.backends.simulated.backend import SimulatedBackend
+from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.clock import NS_PER_S, NS_PER_US
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.measurement.window import WindowResult

@@ -19,8 +19,8 @@ import numpy as np
 import trio
 
 from asyncbench.backends.base import EngineRequest, Lane
-from asyncbench.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeEngine
-from asyncbench.backends.onnxruntime_buffers import LaneBuffers
+from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend, OnnxRuntimeEngine
+from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.sweep.cell import Precision
 

@@ -18,8 +18,8 @@ import trio
 import trio.testing
 from single_cell import measure_cell, request_of
 
-from asyncbench.backends.simulated import SimulatedBackend
-from asyncbench.backends.simulated_spec import parse_simulated_spec
+from asyncbench.backends.simulated.backend import SimulatedBackend
+from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.sweep.cell import Driver
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import trio
 
-from asyncbench.backends.base import AnyArray, Engine, EngineRequest, TensorSpec
+from asyncbench.backends.base import Engine, EngineRequest
+from asyncbench.bench.cell.cell_policy import CellPolicy
+from asyncbench.bench.cell.cell_runner import CellRunner, Progress
+from asyncbench.bench.cell.output_check import OutputCheck
+from asyncbench.bench.input_supply import InputSupply
+from asyncbench.bench.memory.admission_controller import AdmissionController, MemoryPolicy
 from asyncbench.clock import NS_PER_S
-from asyncbench.host_memory.probe import HostReading
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.measurement.window import WindowResult
-from asyncbench.runner.cell_policy import CellPolicy
-from asyncbench.runner.cell_runner import CellRunner, Progress
-from asyncbench.runner.input_supply import InputSupply
-from asyncbench.runner.memory_desk import MemoryDesk, MemoryPolicy
-from asyncbench.runner.output_check import OutputCheck
+from asyncbench.memory.host.probe import HostReading
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
+from asyncbench.tensors import AnyArray, TensorSpec
 
 PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
 STALL_LIMIT_NS = 1_000 * NS_PER_S
@@ -59,7 +60,7 @@ async def measure_cell(
             stall_limit_ns=STALL_LIMIT_NS,
         ),
         lanes=concurrency,
-        desk=MemoryDesk(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
+        desk=AdmissionController(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
         inputs=inputs,
         outputs=OutputCheck(lambda _: None),
         stop_requested=trio.Event(),

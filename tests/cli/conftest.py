@@ -33,7 +33,7 @@ class Forks:
         request = {"command": command, "folder": str(folder), "environment": environment}
         with ExitStack() as ends:
             pipes = [os.pipe() for _ in ("stdout", "stderr")]
-            reading = [ends.enter_context(open(reader, "rb", buffering=0)) for reader, _ in pipes]
+            reading = [ends.enter_context(os.fdopen(reader, "rb", buffering=0)) for reader, _ in pipes]
             socket.send_fds(self._connection, [json.dumps(request).encode()], [writer for _, writer in pipes])
             for _, writer in pipes:
                 os.close(writer)

@@ -13,7 +13,7 @@ from asyncbench.measurement.verdict import ReasonCode
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
 from asyncbench.results.record import CellRecord, HeaderRecord
-from asyncbench.runner.trailer import make_trailer
+from asyncbench.supervisor.trailer import make_trailer
 
 
 def block(p99_needs):

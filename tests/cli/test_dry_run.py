@@ -10,7 +10,7 @@ import time
 import pytest
 
 from asyncbench.errors import BackendUnavailableError
-from asyncbench.host_memory.limited_group import open_limited_group
+from asyncbench.memory.host.limited_group import open_limited_group
 from asyncbench.stress.descendants import TOKEN_NAME, processes_with
 
 MIB = 1 << 20
@@ -67,7 +67,7 @@ def wait_for_bench(token):
     deadline = time.monotonic() + LIMIT_S
     while time.monotonic() < deadline:
         for pid, command in processes_with(token).items():
-            if "asyncbench.cli.bench" in command:
+            if "asyncbench.bench.main" in command:
                 return pid
     return pytest.fail(f"no bench process within {LIMIT_S} s")
 

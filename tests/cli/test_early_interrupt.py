@@ -53,7 +53,7 @@ main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("imported", ["typer", "pydantic", "trio", "asyncbench.runner.messages"])
+@pytest.mark.parametrize("imported", ["typer", "pydantic", "trio", "asyncbench.wire.messages"])
 def test_a_signal_during_the_imports_ends_with_130_and_no_traceback(tool, imported, number):
     # -X importtime says of each module when it is there: most of the others are still to come.
     command = [sys.executable, "-X", "importtime", *tool.command("doctor")[1:]]

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import trio
 
-from asyncbench.engine_cache.folder import EngineFolder
-from asyncbench.engine_cache.identity import EngineIdentity
-from asyncbench.engine_cache.obtain import obtain_engine
-from asyncbench.engine_cache.sidecar import BuildFacts
+from asyncbench.backends.tensorrt.cache.folder import EngineFolder
+from asyncbench.backends.tensorrt.cache.identity import EngineIdentity
+from asyncbench.backends.tensorrt.cache.obtain import obtain_engine
+from asyncbench.backends.tensorrt.cache.sidecar import BuildFacts
 
 IDENTITY = EngineIdentity(
     model_sha256="0" * 64,

@@ -9,7 +9,7 @@ from asyncbench.errors import ExitCode
 from asyncbench.measurement.status import Status
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
 from asyncbench.results.record import CellRecord
-from asyncbench.runner.trailer import make_trailer
+from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.latency_limit import LatencyLimit
 
 MS = 1_000_000

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.calibration.picture_calibration import calibrate_on_pictures, parse_method
+from asyncbench.accuracy.calibration.image_calibration import calibrate_on_pictures, parse_method
+from asyncbench.bench.accuracy.accuracy_check import open_labelled_data
+from asyncbench.bench.find_subject import find_subject
 from asyncbench.errors import BadInputError
-from asyncbench.runner.find_subject import find_subject
-from asyncbench.runner.quality_check import open_labelled_data
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import check_config
 

@@ -11,8 +11,8 @@ from asyncbench.errors import ExitCode
 from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord
-from asyncbench.runner.engine_group import engine_groups
-from asyncbench.runner.trailer import make_trailer
+from asyncbench.supervisor.engine_group import engine_groups
+from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig, check_config
 

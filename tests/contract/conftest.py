@@ -13,21 +13,14 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.backends.base import (
-    AnyArray,
-    Backend,
-    EngineFacts,
-    EngineMemory,
-    EngineRequest,
-    LaneFacts,
-    TensorSpec,
-)
-from asyncbench.backends.onnxruntime import OnnxRuntimeBackend
-from asyncbench.backends.simulated import SimulatedBackend
-from asyncbench.backends.simulated_spec import Fault, FaultKind, ServiceTime, SimulatedSpec
+from asyncbench.backends.base import Backend, EngineFacts, EngineMemory, EngineRequest, LaneFacts
+from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
+from asyncbench.backends.simulated.backend import SimulatedBackend
+from asyncbench.backends.simulated.spec import Fault, FaultKind, ServiceTime, SimulatedSpec
 from asyncbench.clock import now_ns
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.sweep.cell import Precision
+from asyncbench.tensors import AnyArray, TensorSpec
 
 CUDA_ERROR_LAUNCH_FAILED = 719
 
@@ -137,7 +130,7 @@ class PumpOverFake:
 
     @asynccontextmanager
     async def open_engine(self, _request):
-        from asyncbench.backends.tensorrt.pump import open_pump
+        from asyncbench.backends.tensorrt.run.pump import open_pump
 
         async with open_pump(0xC0DE, completion="spin", library=str(self._fake.path)) as self._reactor:
             yield self
@@ -150,7 +143,7 @@ class PumpOverFake:
 
     @asynccontextmanager
     async def open_lanes(self, *, batch, count, inputs):
-        from asyncbench.backends.tensorrt.pump import open_pump_lanes
+        from asyncbench.backends.tensorrt.run.pump import open_pump_lanes
 
         if inputs["x"].shape != (batch, 8):
             message = f"input 'x' has the shape {inputs['x'].shape}, the lane needs {(batch, 8)}"
@@ -170,7 +163,7 @@ class PumpOverFake:
 
     @asynccontextmanager
     async def open_empty_lane(self):
-        from asyncbench.backends.tensorrt.pump import open_empty_pump_lane
+        from asyncbench.backends.tensorrt.run.pump import open_empty_pump_lane
 
         async with open_empty_pump_lane(self._reactor) as lane:
             yield lane

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import trio
 
+from asyncbench.bench.load.worker import COALESCE_S
 from asyncbench.errors import LaneError
-from asyncbench.runner.worker import COALESCE_S
 
 
 def assert_close(outputs, wanted):

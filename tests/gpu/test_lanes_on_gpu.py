@@ -11,7 +11,7 @@ import trio
 from onnx import TensorProto, helper, numpy_helper, save
 
 from asyncbench.backends.base import EngineRequest
-from asyncbench.runner.closed_loop import ClosedLoop
+from asyncbench.bench.load.closed_loop import ClosedLoop
 from asyncbench.sweep.cell import Driver, Precision
 
 pytestmark = pytest.mark.gpu
@@ -192,7 +192,7 @@ async def test_an_engine_that_is_damaged_is_rebuilt_with_a_reason(gpu, tmp_path,
 
 
 async def test_memory_that_is_not_there_is_refused_with_bytes_and_the_engine_goes_on(gpu, engine_folder, conv_model):
-    from asyncbench.backends.tensorrt.cuda_device import CudaDevice
+    from asyncbench.backends.tensorrt.run.cuda_device import CudaDevice
     from asyncbench.errors import DoesNotFitError
 
     device = CudaDevice(0)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import MODELS, find_model
 from asyncbench.models.identification import check_architecture, known_as, require_known
 from asyncbench.models.inspection import ModelFacts
+from asyncbench.tensors import TensorSpec
 
 every_model = pytest.mark.parametrize("info", MODELS, ids=lambda info: info.name)
 

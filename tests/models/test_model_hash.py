@@ -13,10 +13,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from asyncbench.errors import BadInputError
-from asyncbench.model_store.network_check import check_network
-from asyncbench.model_store.published import find_published
 from asyncbench.models.inspection import inspect_model
 from asyncbench.models.model_hash import model_sha256
+from asyncbench.models.store.network_check import check_network
+from asyncbench.models.store.published import find_published
 
 FEATURES, CLASSES = 16, 8
 

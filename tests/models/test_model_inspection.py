@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import find_model
 from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import identify
 from asyncbench.models.inspection import check_batches, inspect_model
+from asyncbench.tensors import TensorSpec
 
 _PUBLISHED = {
     "mobilenet": "mobilenet_v1_1.0_224.onnx",

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.backends.base import TensorSpec
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import find_model
 from asyncbench.models.image_folder import find_images, sample_image_folder
@@ -13,6 +12,7 @@ from asyncbench.models.inputs import check_inputs, generic_recipe, make_inputs
 from asyncbench.models.preparation import prepare, read_image
 from asyncbench.models.recipe import Layout
 from asyncbench.sweep.cell import InputKind
+from asyncbench.tensors import TensorSpec
 
 _DTYPES = ("float16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool")
 

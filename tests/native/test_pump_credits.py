@@ -34,7 +34,7 @@ def test_no_more_than_depth_is_in_flight(pump, add_lane, fake_cuda, depth):
     pump.give_credits(lane, 12)
 
     assert pump.wait_idle(lane, A_MINUTE_NS)
-    assert fake_cuda.count("most_in_flight", stream) == depth
+    assert fake_cuda.count("max_in_flight", stream) == depth
 
 
 def test_stamps_are_ordered_and_on_the_clock_of_python(pump, add_lane, fake_cuda):
@@ -174,10 +174,10 @@ actions = st.lists(
 @given(
     schedule=actions,
     depth=st.integers(1, 3),
-    most_ns=st.integers(0, 30_000),
+    max_ns=st.integers(0, 30_000),
 )
-def test_no_schedule_loses_or_repeats_an_inference(pump, add_lane, fake_cuda, *, schedule, depth, most_ns):
-    stream = fake_cuda.stream(high_ns=most_ns)
+def test_no_schedule_loses_or_repeats_an_inference(pump, add_lane, fake_cuda, *, schedule, depth, max_ns):
+    stream = fake_cuda.stream(high_ns=max_ns)
     lane = add_lane(stream, max_credits=6, depth=depth)
     given_count, issued_at_ns = 0, []
 

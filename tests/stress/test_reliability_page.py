@@ -3,7 +3,7 @@
 import pytest
 
 from asyncbench.errors import BadInputError
-from asyncbench.stress.page import Row, merge_rows, read_rows, render_page, update_page
+from asyncbench.stress.report import Row, merge_rows, read_rows, render_page, update_page
 
 
 def row(scenario, *, part="", promise="it holds", kept=True, date="2026-01-01T00:00:00Z", figure="3 times"):

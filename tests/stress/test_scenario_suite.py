@@ -3,7 +3,7 @@
 import trio
 
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError
-from asyncbench.stress.stage import StressSettings
+from asyncbench.stress.context import StressSettings
 from asyncbench.stress.suite import RUNS, run_suite
 
 

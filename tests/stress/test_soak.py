@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from asyncbench.stress.context import Stage, StressSettings
 from asyncbench.stress.soak import FLAT, STEADY, Footprint, judge_laps, read_footprint
-from asyncbench.stress.stage import Stage, StressSettings
 
 MIB = 1 << 20
 

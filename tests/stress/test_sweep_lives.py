@@ -9,7 +9,14 @@ import pytest
 import trio
 
 from asyncbench.stress.descendants import find_processes, wait_none_left
-from asyncbench.stress.life import FileState, cells_begun, compare_states, logged_events, read_state, tear_last_line
+from asyncbench.stress.file_state import (
+    FileState,
+    cells_begun,
+    compare_states,
+    logged_events,
+    read_state,
+    tear_last_line,
+)
 from asyncbench.stress.sweep_child import open_child
 
 GOLDEN = Path(__file__).parents[1] / "results" / "golden"

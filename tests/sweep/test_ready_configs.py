@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from asyncbench.cli.show.dry_run import dry_run_lines
-from asyncbench.runner.engine_group import engine_groups
+from asyncbench.supervisor.engine_group import engine_groups
 from asyncbench.sweep.config import BackendChoice, Mode
 from asyncbench.sweep.loading import load_config
 from asyncbench.sweep.schema import config_schema

@@ -17,8 +17,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.calibration.table import read_table
-from asyncbench.datasets.opening import open_dataset
+from asyncbench.accuracy.calibration.table import read_table
+from asyncbench.accuracy.datasets.opening import open_dataset
 from asyncbench.models.inspection import inspect_model
 
 UTILITY = Path(__file__).parents[2] / "utility"

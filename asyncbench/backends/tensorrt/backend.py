@@ -12,22 +12,22 @@ import trio
 
 from asyncbench.backends.base import EngineFacts, EngineRequest
 from asyncbench.backends.draining import DRAIN_LIMIT_S
-from asyncbench.backends.tensorrt.allocator import CountingAllocator
-from asyncbench.backends.tensorrt.calibrated_model import CalibratedModel, calibrated_model
-from asyncbench.backends.tensorrt.cuda_device import CudaDevice
-from asyncbench.backends.tensorrt.engine import TensorRtEngine
-from asyncbench.backends.tensorrt.engine_choice import EngineShape, choose_engines
-from asyncbench.backends.tensorrt.find_bindings import find_bindings, system_folders
-from asyncbench.backends.tensorrt.gpu_facts import GpuFacts
-from asyncbench.backends.tensorrt.loaded_plan import LoadedPlan
-from asyncbench.backends.tensorrt.pump import open_pump
+from asyncbench.backends.tensorrt.bindings.allocator import CountingAllocator
+from asyncbench.backends.tensorrt.bindings.find_bindings import find_bindings, system_folders
+from asyncbench.backends.tensorrt.bindings.gpu_facts import GpuFacts
+from asyncbench.backends.tensorrt.bindings.versions import Bindings
+from asyncbench.backends.tensorrt.build.calibrated_model import CalibratedModel, calibrated_model
+from asyncbench.backends.tensorrt.build.engine_choice import EngineShape, choose_engines
+from asyncbench.backends.tensorrt.build.engine_provider import EngineSpec, SupplyProgress, supply_engines
+from asyncbench.backends.tensorrt.cache.folder import EngineFolder
+from asyncbench.backends.tensorrt.cache.obtain import reject_engine
+from asyncbench.backends.tensorrt.cache.store import StoredEngine
+from asyncbench.backends.tensorrt.run.cuda_device import CudaDevice
+from asyncbench.backends.tensorrt.run.engine import TensorRtEngine
+from asyncbench.backends.tensorrt.run.loaded_plan import LoadedPlan
+from asyncbench.backends.tensorrt.run.pump import open_pump
 from asyncbench.backends.tensorrt.settings import TensorRtSettings
-from asyncbench.backends.tensorrt.supply import EngineOrder, SupplyProgress, supply_engines
-from asyncbench.backends.tensorrt.versions import Bindings
 from asyncbench.clock import NS_PER_S, now_ns
-from asyncbench.engine_cache.folder import EngineFolder
-from asyncbench.engine_cache.obtain import reject_engine
-from asyncbench.engine_cache.store import StoredEngine
 from asyncbench.errors import AsyncbenchError, BadInputError
 from asyncbench.units import format_duration
 
@@ -83,14 +83,14 @@ class TensorRtBackend:
                 with trio.move_on_after(DRAIN_LIMIT_S, shield=True):
                     await engine.free_lanes()
 
-    def _order(self, request: EngineRequest, bindings: Bindings, gpu: GpuFacts) -> EngineOrder:
+    def _order(self, request: EngineRequest, bindings: Bindings, gpu: GpuFacts) -> EngineSpec:
         if request.calibration_path is None:
             model = CalibratedModel(model_path=request.model_path, calibration_cache_path=None)
         else:
             model = calibrated_model(
                 request.model_path, request.calibration_path, bindings.flavour, folder=self._folder.calibrations
             )
-        return EngineOrder(
+        return EngineSpec(
             model_name=request.model_name,
             model_path=model.model_path,
             calibration_cache_path=model.calibration_cache_path,
@@ -104,7 +104,7 @@ class TensorRtBackend:
         )
 
     async def _load(
-        self, device: CudaDevice, bindings: Bindings, order: EngineOrder
+        self, device: CudaDevice, bindings: Bindings, order: EngineSpec
     ) -> tuple[Sequence[StoredEngine], Sequence[LoadedPlan]]:
         """Load every engine; one that TensorRT refuses though it is whole is quarantined and built anew, once."""
         supply = partial(

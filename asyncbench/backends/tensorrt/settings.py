@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from asyncbench.backends.base import LaneFacts
-from asyncbench.backends.tensorrt.engine_choice import EngineMode
-from asyncbench.backends.tensorrt.launch_settings import LaunchSettings
-from asyncbench.backends.tensorrt.messages import BuildSettings
+from asyncbench.backends.tensorrt.build.engine_choice import EngineMode
+from asyncbench.backends.tensorrt.build.messages import BuildSettings
+from asyncbench.backends.tensorrt.run.launch_settings import LaunchSettings
 from asyncbench.clock import NS_PER_S
 
 

@@ -8,11 +8,11 @@ from rich.console import RenderableType
 
 from asyncbench.cli.show.forecast_table import forecast_lines, forecast_table
 from asyncbench.cli.show.text import engine_text
-from asyncbench.runner.engine_group import EngineGroup
-from asyncbench.runner.messages import Forecasts
+from asyncbench.supervisor.engine_group import EngineGroup
 from asyncbench.sweep.axis import format_axis
 from asyncbench.sweep.config import BackendChoice
 from asyncbench.units import counted, format_duration
+from asyncbench.wire.messages import Forecasts
 
 
 def dry_run_lines(groups: Sequence[EngineGroup]) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from asyncbench.runner.messages import CellForecast, Forecasts
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.units import counted, format_size
+from asyncbench.wire.messages import CellForecast, Forecasts
 
 _FITS, _SHARED, _NO_FIT = "green", "yellow", "red"
 

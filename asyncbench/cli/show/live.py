@@ -16,9 +16,9 @@ from asyncbench.cli.show.surface import Point, surface_table
 from asyncbench.cli.show.text import engine_text, precision_text
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
-from asyncbench.runner.messages import CellProgress
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import counted
+from asyncbench.wire.messages import CellProgress
 
 # Lines that the terminal needs beside the surface's rows: title, heading, bar, running cell, spare.
 _FRAME_LINES = 6
@@ -51,28 +51,28 @@ class LiveListener:
             yield
 
     def engine_opening(self, cell: Cell) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._status = f"opening {engine_text(cell)} ..."
         self._draw()
 
     def engine_notice(self, text: str) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._status = text
         self._draw()
 
     def sweep_started(self, header: HeaderRecord) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._header = header
         self._started_at_ns = now_ns()
 
     def cell_started(self, index: int, cell: Cell) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._running = index
         self._status = f"batch {cell.batch}, concurrency {cell.concurrency}"
         self._draw()
 
     def cell_progress(self, progress: CellProgress) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         cell = self._cells[progress.index]
         elapsed_s = progress.elapsed_ns / NS_PER_S
         self._status = (
@@ -82,17 +82,17 @@ class LiveListener:
         self._draw()
 
     def cell_ended(self, record: CellRecord) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._records[record.index] = record
         self._running = None
         self._draw()
 
     def notice(self, text: str) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def sweep_ended(self, trailer: TrailerRecord) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._live.update(self._surface(), refresh=True)
         self._live.stop()
         if self._header is None:

@@ -9,9 +9,9 @@ from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.text import cell_line, engine_text, told_apart_by
 from asyncbench.clock import now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
-from asyncbench.runner.messages import CellProgress
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import counted
+from asyncbench.wire.messages import CellProgress
 
 
 class PlainListener:
@@ -33,15 +33,15 @@ class PlainListener:
         self._started_at_ns = 0
 
     def engine_opening(self, cell: Cell) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._write(f"opening {engine_text(cell)} ...")
 
     def engine_notice(self, text: str) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._write(text)
 
     def sweep_started(self, header: HeaderRecord) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._header = header
         self._started_at_ns = now_ns()
         names = ", ".join(f"{device['device_name']} ({device['backend']})" for device in header.devices)
@@ -49,13 +49,13 @@ class PlainListener:
         self._write(counted(self._total, "cell") + (f" on {names}" if names else ""))
 
     def cell_started(self, index: int, cell: Cell) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
 
     def cell_progress(self, progress: CellProgress) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
 
     def cell_ended(self, record: CellRecord) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._records[record.index] = record
         pace = Pace(
             total=self._total,
@@ -67,11 +67,11 @@ class PlainListener:
         self._write(cell_line(record, self._total, named=self._named) + left)
 
     def notice(self, text: str) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         self._write(text)
 
     def sweep_ended(self, trailer: TrailerRecord) -> None:
-        """See SweepListener."""
+        """See SweepObserver."""
         if self._header is None:
             return
         for line in summary_lines(self._header, self._records, trailer):

@@ -9,7 +9,7 @@ from asyncbench.cli.show.text import percentile_text, point_text, throughput_tex
 from asyncbench.errors import ExitCode
 from asyncbench.measurement.status import Status
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
-from asyncbench.runner.trailer import make_trailer
+from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.config import check_config
 from asyncbench.units import counted, format_duration
 

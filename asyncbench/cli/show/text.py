@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from asyncbench.cli.show.reason_words import reason_words
 from asyncbench.measurement.status import Status
-from asyncbench.models.picture_names import shown_name
+from asyncbench.models.image_names import shown_name
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord

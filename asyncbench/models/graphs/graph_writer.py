@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.backends.base import AnyArray
+from asyncbench.tensors import AnyArray
 
 OPSET_VERSION = 13
 IR_VERSION = 8

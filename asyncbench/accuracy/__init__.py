@@ -1,0 +1,1 @@
+"""Accuracy: labelled data sets, metrics, calibration for int8."""

@@ -1,0 +1,1 @@
+"""Differences between TensorRT's versions, its protocols, and what the installation offers."""

@@ -1,0 +1,1 @@
+"""Engines: built in a child process, or taken from the cache."""

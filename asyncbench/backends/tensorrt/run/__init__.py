@@ -1,0 +1,1 @@
+"""Engines on the GPU: plans, lanes, their memory, the native pump."""

@@ -1,0 +1,128 @@
+"""The accuracy of one cell, into its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import structlog
+import trio
+
+from asyncbench.backends.base import Engine
+from asyncbench.bench.cell.admitted_cell import Admitted, run_admitted
+from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory
+from asyncbench.bench.cell.cell_record import RecordBase, failed_record
+from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
+from asyncbench.bench.memory.admission_controller import AdmissionController
+from asyncbench.error_group import own_error_alone
+from asyncbench.errors import AsyncbenchError
+from asyncbench.measurement.status import Status
+from asyncbench.results.accuracy import Accuracy
+from asyncbench.results.cell_parts import Reason
+from asyncbench.results.record import CellRecord
+from asyncbench.sweep.cell import Cell
+from asyncbench.sweep.config import Mode, SweepConfig
+from asyncbench.wire.messages import CellEnded
+
+_FAILED = "accuracy_failed"
+Note: TypeAlias = Callable[[int], None]
+
+_log = structlog.get_logger()
+
+
+class Quality(Protocol):
+    """Measures the accuracy of an engine; `quality_check` does, which few sweeps need."""
+
+    @property
+    def subset_sha256(self) -> str:
+        """The hash of the items that are counted, for the header."""
+
+    async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
+        """Run the data set through `lanes` lanes at `batch`; `note` is told now and then how many items are done."""
+
+
+def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
+    """Return whether the accuracy of a cell is wanted: of all in mode accuracy, else of the busiest of each batch."""
+    if config.dataset is None:
+        return False
+    return config.mode is Mode.ACCURACY or cell.concurrency == max(config.concurrency)
+
+
+async def add_quality(
+    frame: RecordBase,
+    engine: Engine,
+    quality: Quality,
+    desk: AdmissionController,
+    *,
+    timed: CellEnded | None,
+    max_lanes: int,
+    stop_requested: trio.Event,
+    note: Note,
+) -> CellEnded:
+    """Return the record of a cell with its accuracy in it.
+
+    Args:
+        timed: The cell's record so far; None where only the accuracy is wanted.
+    """
+    if timed is not None and timed.record.status in (Status.DOES_NOT_FIT, Status.INTERRUPTED, Status.ERROR):
+        return timed
+
+    async def measure(lanes: int) -> Accuracy | None:
+        batch = frame.cell.batch
+        return await _until_stopped(engine, quality, batch=batch, lanes=lanes, stop_requested=stop_requested, note=note)
+
+    try:
+        ran = await run_admitted(desk, frame.cell, measure, max_lanes=max_lanes)
+    except Exception as raised:  # noqa: BLE001 # see bench_process: it costs this cell alone
+        error = own_error_of(raised)
+        _log.warning(
+            "accuracy.failed",
+            index=frame.index,
+            error=type(error).__name__,
+            message=error.message,
+            exc_info=unless_own(raised),
+        )
+        record = _without_accuracy(timed.record, error) if timed else failed_record(frame, error, code=_FAILED)
+        return CellEnded(record=record, unfit=leaves_unfit(error))
+    return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, ran))
+
+
+async def _until_stopped(
+    engine: Engine, quality: Quality, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
+) -> Accuracy | None:
+    """Return the accuracy, or None where the user stopped it."""
+    accuracy: Accuracy | None = None
+    with own_error_alone():
+        async with trio.open_nursery() as nursery:
+
+            async def stop() -> None:
+                await stop_requested.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop)
+            accuracy = await quality.measure(engine, batch=batch, lanes=lanes, note=note)
+            nursery.cancel_scope.cancel()
+    return accuracy
+
+
+def _with_accuracy(frame: RecordBase, timed: CellRecord | None, ran: Admitted[Accuracy | None]) -> CellRecord:
+    if ran.seen is None:
+        text = "stopped by the user while the accuracy was measured"
+        return frame.record(status=Status.INTERRUPTED, reasons=[Reason(code="interrupted", text=text)])
+    if timed is not None:
+        return timed.model_copy(update={"accuracy": ran.seen})
+    reasons = list(admission_reasons(ran, concurrency=frame.cell.concurrency))
+    memory = admitted_memory(ran)
+    return frame.record(status=Status.MEASURED, reasons=reasons, accuracy=ran.seen, memory=memory)
+
+
+def _without_accuracy(timed: CellRecord, error: AsyncbenchError) -> CellRecord:
+    """Return the record of a cell whose speed is known: half of what was asked for, and that half is kept."""
+    reason = Reason(code=_FAILED, text=str(error))
+    return timed.model_copy(
+        update={
+            "status": Status.ERROR,
+            "reasons": [*timed.reasons, reason],
+            "facts": {**timed.facts, **error.facts},
+        }
+    )

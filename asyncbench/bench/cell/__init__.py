@@ -1,0 +1,1 @@
+"""One cell: admission, lanes, warm-up, window, drain, record."""

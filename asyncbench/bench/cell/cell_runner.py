@@ -1,0 +1,292 @@
+"""Runs one cell on an open engine: lanes, warm-up, window, drain, check of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from asyncbench.backends.base import Engine, Lane, LaneFacts
+from asyncbench.bench.cell.cell_meter import CellMeter
+from asyncbench.bench.cell.cell_policy import CellPolicy
+from asyncbench.bench.cell.output_check import OutputCheck, OutputComparison
+from asyncbench.bench.cell.process_watch import ProcessWatch
+from asyncbench.bench.input_supply import InputSupply
+from asyncbench.bench.load.closed_loop import ClosedLoop
+from asyncbench.bench.memory.admission_controller import AdmissionController
+from asyncbench.bench.memory.governor import Governor, LaneChange
+from asyncbench.clock import NS_PER_S, now_ns
+from asyncbench.conditions.own_process import peak_resident_bytes, reset_peak_resident, resident_bytes
+from asyncbench.errors import DeviceLostError
+from asyncbench.measurement.disturbance import Stalls
+from asyncbench.measurement.stopping import StopReason, decide
+from asyncbench.measurement.window import WindowResult
+from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.sweep.cell import Cell
+from asyncbench.units import format_duration
+
+# How often the stop rule is asked: 1 % of the default shortest window of 0.5 s would be finer than a person sees.
+TICK_S = 0.05
+# A network that has not become steady by then is measured as it is, and the record says so.
+STEADY_LIMIT_NS = NS_PER_S // 2
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellMeasurement:
+    """What was seen of one cell; nothing of it is judged yet.
+
+    Attributes:
+        used_device_bytes: What the lanes took of the device; None where there is none.
+        used_host_bytes: What the resident size rose by at most, and inputs that the cell before had left; None where
+            /proc does not tell.
+        lane_changes: What the governor did.
+        withheld_ns: For how long it withheld at least one lane.
+        starved: Whether all lanes were withheld until the cell was given up.
+        opened_at_ns: When the window opened; where it never did, when the warm-up began.
+        warmup_ns: Time from the first inference to the opening of the window.
+        switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
+        cpu_ns: Processor time of this process from the opening to the closing of the window.
+        stalls: When this process stood still in the window.
+        throttling: What a CPU quota withheld in it; None where there is no quota.
+    """
+
+    resident_lanes: int
+    lane_facts: LaneFacts
+    stop_reason: StopReason | None
+    interrupted: bool
+    window: WindowResult | None
+    meter: CellMeter
+    warmup_ns: int
+    steady: bool
+    switch_ns: int
+    cpu_ns: int
+    stalls: Stalls
+    throttling: Throttling | None
+    host_peak_bytes: int | None
+    used_device_bytes: int | None
+    used_host_bytes: int | None
+    lane_changes: Sequence[LaneChange]
+    withheld_ns: int
+    starved: bool
+    opened_at_ns: int
+    outputs: OutputComparison | None
+
+
+class CellRunner:
+    """One cell, once, on as many lanes as were admitted.
+
+    Args:
+        lanes: From 1 to the cell's concurrency; below it workers take turns.
+        inputs: Where the inputs of its batch come from.
+        outputs: The reference outputs, shared by all cells of an engine.
+        stop_requested: Set when the user wants the sweep to end; the cell then drains and returns what it has.
+        progress: Called about four times a second with phase, inferences so far, and nanoseconds in the phase.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        cell: Cell,
+        policy: CellPolicy,
+        *,
+        lanes: int,
+        desk: AdmissionController,
+        inputs: InputSupply,
+        outputs: OutputCheck,
+        stop_requested: trio.Event,
+        progress: Progress,
+    ) -> None:
+        self._engine = engine
+        self._cell = cell
+        self._policy = policy
+        self._inputs = inputs
+        self._outputs = outputs
+        self._stop_requested = stop_requested
+        self._progress = progress
+        self._desk = desk
+        self._lane_count = lanes
+        self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency, iterations=policy.rule.iterations)
+        self._governor: Governor | None = None
+        self._stop_reason: StopReason | None = None
+        self._started_at_ns = 0
+        self._opened_at_ns = 0
+        self._steady = False
+        self._process = ProcessWatch(engine.now_ns, beats_every_ns=round(TICK_S * NS_PER_S))
+        self._stalled_since_ns = 0
+        self._seen_count = -1
+        self._all_withheld = False
+        self._starved = False
+
+    async def run(self) -> CellMeasurement:
+        """Measure the cell.
+
+        Raises:
+            DoesNotFitError: Memory for the lanes was refused.
+            LaneError: An inference failed, or nothing completed within the stall limit.
+        """
+        called_at_ns = now_ns()
+        self._inputs.release_others(self._cell.batch)
+        reset_peak_resident()
+        resident_before_bytes = resident_bytes()
+        held_bytes = self._inputs.held_bytes
+        inputs = await self._inputs.of(self._cell.batch)
+        async with self._engine.open_lanes(batch=self._cell.batch, count=self._lane_count, inputs=inputs) as lanes:
+            await self._outputs.learn(self._cell.batch, lanes[0])
+            memory = await self._engine.read_memory()
+            switch_ns = now_ns() - called_at_ns
+            governor = self._governor = self._new_governor(lanes)
+            with self._process.watching():
+                await self._warm_up_and_measure(lanes, governor)
+            comparison = self._outputs.compare(self._cell.batch, governor.active) if self._compares(governor) else None
+        peak_bytes = peak_resident_bytes()
+        window = self._meter.window.result() if self._meter.histogram.count else None
+        return CellMeasurement(
+            resident_lanes=len(lanes),
+            lane_facts=self._engine.lane_facts,
+            stop_reason=self._stop_reason,
+            interrupted=self._stop_requested.is_set() and self._stop_reason is None,
+            window=window,
+            meter=self._meter,
+            warmup_ns=max(0, self._opened_at_ns - self._started_at_ns),
+            steady=self._steady,
+            switch_ns=switch_ns,
+            cpu_ns=self._process.cpu_ns,
+            stalls=self._process.stalls_in(window),
+            throttling=self._process.throttling,
+            host_peak_bytes=peak_bytes,
+            used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
+            used_host_bytes=_rise(resident_before_bytes, peak_bytes, held_bytes=held_bytes),
+            lane_changes=tuple(governor.changes),
+            withheld_ns=governor.withheld_ns(),
+            starved=self._starved,
+            opened_at_ns=self._opened_at_ns or self._started_at_ns,
+            outputs=comparison,
+        )
+
+    def _compares(self, governor: Governor) -> bool:
+        return bool(governor.active) and bool(self._meter.histogram.count or self._meter.warmup_count)
+
+    def _new_governor(self, lanes: Sequence[Lane]) -> Governor:
+        return Governor(
+            self._desk,
+            lanes,
+            lane_need=self._desk.lane_need(batch=self._cell.batch, lanes=self._lane_count),
+            now_ns=self._engine.now_ns,
+            on_change=self._lanes_changed,
+        )
+
+    def _lanes_changed(self, all_run: bool) -> None:  # noqa: FBT001 # a callback with one thing to say
+        self._meter.set_disturbed(disturbed=not all_run)
+
+    async def _warm_up_and_measure(self, lanes: Sequence[Lane], governor: Governor) -> None:
+        self._started_at_ns = self._engine.now_ns()
+        self._stalled_since_ns = self._started_at_ns
+        loop = self._loop(lanes, governor)
+        await self._run(loop, governor, lambda: self._warm_up_then_measure(loop))
+
+    async def _run(self, loop: ClosedLoop, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
+        """Run the loop with the governor beside its body."""
+
+        async def governed() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(governor.run, loop)
+                await body()
+                nursery.cancel_scope.cancel()
+
+        self._meter.start(self._engine.now_ns())
+        self._process.heartbeat.start()
+        await loop.run(governed)
+        self._meter.finish(self._engine.now_ns())
+
+    def _loop(self, lanes: Sequence[Lane], governor: Governor) -> ClosedLoop:
+        return ClosedLoop(
+            lanes,
+            concurrency=self._cell.concurrency,
+            driver=self._policy.driver,
+            record=self._meter.record,
+            withheld=governor.withheld,
+        )
+
+    async def _warm_up_then_measure(self, loop: ClosedLoop) -> None:
+        await self._warm_up(loop)
+        if not self._is_over():
+            self._open_window()
+            await self._until_decided(loop)
+            self._close_window()
+
+    async def _warm_up(self, loop: ClosedLoop) -> None:
+        while not self._is_over() and not self._warm():
+            await self._tick(loop, "warming up", self._started_at_ns)
+        self._steady = self._meter.steady
+
+    def _warm(self) -> bool:
+        # The window opens at the last completion: one from before a stall would bring the stall into the window.
+        if self._process.heartbeat.stalled_since(self._meter.last_completed_at_ns or self._started_at_ns):
+            return False
+        elapsed_ns = self._engine.now_ns() - self._started_at_ns
+        if self._policy.warmup_ns is not None:
+            return elapsed_ns >= self._policy.warmup_ns
+        every_lane_ran = self._meter.warmup_count >= self._lane_count
+        return self._meter.steady or (every_lane_ran and elapsed_ns >= STEADY_LIMIT_NS)
+
+    async def _until_decided(self, loop: ClosedLoop) -> None:
+        while not self._is_over():
+            await self._tick(loop, "measuring", self._opened_at_ns)
+            elapsed_ns = self._engine.now_ns() - self._opened_at_ns
+            self._stop_reason = decide(self._policy.rule, self._meter.histogram, elapsed_ns, seen=self._meter.seen)
+            if self._stop_reason is not None:
+                return
+
+    async def _tick(self, loop: ClosedLoop, phase: str, since_ns: int) -> None:
+        with trio.move_on_after(TICK_S):
+            await self._stop_requested.wait()
+        if self._process.heartbeat.beat():
+            self._stalled_since_ns = self._engine.now_ns()  # nothing could complete while the process stood still
+        looked_at_ns = self._engine.now_ns()
+        loop.flush()
+        self._meter.settle(looked_at_ns, busy=loop.busy_streams())
+        count = self._meter.seen if phase == "measuring" else self._meter.warmup_count
+        self._progress(phase, count, self._engine.now_ns() - since_ns)
+        self._look_for_stall(count, phase)
+
+    def _is_over(self) -> bool:
+        return self._stop_requested.is_set() or self._starved
+
+    def _look_for_stall(self, count: int, phase: str) -> None:
+        """Give up where nothing completes: for want of memory that is a result, otherwise the device is lost.
+
+        Memory is waited for where the phase has an end of its own.
+        """
+        now = self._engine.now_ns()
+        all_withheld = self._governor is not None and not self._governor.active
+        if count != self._seen_count or all_withheld is not self._all_withheld:
+            self._seen_count, self._all_withheld = count, all_withheld
+            self._stalled_since_ns = now
+        elif now - self._stalled_since_ns <= self._policy.stall_limit_ns:
+            return
+        elif all_withheld:
+            policy = self._policy
+            self._starved = policy.warmup_ns is None if phase == "warming up" else policy.rule.iterations is not None
+        else:
+            limit = format_duration(self._policy.stall_limit_ns)
+            raise DeviceLostError(
+                f"no inference of {self._cell} completed for {limit}",
+                remedy="raise --cell-timeout if one inference really takes that long",
+            )
+
+    def _open_window(self) -> None:
+        self._meter.open_window(self._engine.now_ns())
+        self._opened_at_ns = self._engine.now_ns()
+        self._process.window_opened()
+
+    def _close_window(self) -> None:
+        self._meter.close_window(self._engine.now_ns())
+        self._process.window_closed()
+
+
+def _rise(before_bytes: int | None, peak_bytes: int | None, *, held_bytes: int) -> int | None:
+    """Return what a cell took, the inputs that were there before it included."""
+    return None if before_bytes is None or peak_bytes is None else max(0, peak_bytes - before_bytes + held_bytes)

@@ -1,0 +1,317 @@
+"""The bench process: holds one engine at a time and measures the cells it is asked for.
+
+It may crash, hang or be killed; the supervisor at the other end of the pipe records that and starts another one.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+
+from asyncbench.backends.base import Backend, EngineRequest
+from asyncbench.bench.accuracy.accuracy_cell import Quality, add_quality, asks_for_quality
+from asyncbench.bench.cell.admitted_cell import AdmittedCell, measure_admitted
+from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measured_record
+from asyncbench.bench.cell.cell_runner import CellRunner, Progress
+from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
+from asyncbench.bench.cell.reference_outputs import ask_foreign
+from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
+from asyncbench.bench.input_supply import InputSupply
+from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
+from asyncbench.bench.memory.cell_forecasts import forecast_cells
+from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
+from asyncbench.bench.opened_engine import OpenedEngine, device_facts, engine_facts
+from asyncbench.bench.policies import memory_policy_of, policy_of
+from asyncbench.bench.runner_cost import runner_cost_ns
+from asyncbench.clock import now_ns
+from asyncbench.conditions.versions import library_versions
+from asyncbench.errors import AsyncbenchError, BadInputError
+from asyncbench.sweep.backend_options import check_backend_options
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import Mode, SweepConfig
+from asyncbench.wire.line_stream import read_lines
+from asyncbench.wire.messages import (
+    REQUESTS,
+    CellEnded,
+    CellProgress,
+    EngineNotice,
+    EngineOpened,
+    ForecastCells,
+    InspectNetwork,
+    Message,
+    NetworkInspected,
+    OpenEngine,
+    RunCell,
+    StopCell,
+    refusal_of,
+    to_line,
+)
+
+# The supervisor asks for one thing at a time; one more may be on its way.
+REQUESTS_WAITING = 2
+# What a cell may take to drain once the supervisor is gone.
+ORPHAN_LIMIT_S = 30.0
+PROGRESS_EVERY_S = 0.25
+
+Say = Callable[[str], None]
+MakeBackend = Callable[[SweepConfig, Say], Backend]
+MakeReference = Callable[[Backend, Precision], "Backend | None"]
+_log = structlog.get_logger()
+
+
+class BenchServer:
+    """Answers requests, one at a time, until the pipe closes.
+
+    Args:
+        make_backend: Chooses the backend that a configuration asks for; it says what it does meanwhile.
+        make_reference: Chooses the backend that another one's outputs are held to; None for those that need none.
+        model_folder: Where the package's own graphs are written.
+        events: The pipe to the supervisor.
+        read_host: Reads the host's memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_backend: MakeBackend,
+        make_reference: MakeReference,
+        model_folder: Path,
+        events: trio.abc.SendStream,
+        read_host: ReadHost,
+    ) -> None:
+        self._make_backend = make_backend
+        self._make_reference = make_reference
+        self._model_folder = model_folder
+        self._events = events
+        self._read_host = read_host
+        self._stop_requested = trio.Event()
+        self._progress: CellProgress | EngineNotice | None = None
+        self._tell_now = trio.Event()
+        self._telling = trio.Lock()
+        self._opened: OpenedEngine | None = None
+
+    async def serve(self, requests: trio.abc.ReceiveStream) -> None:
+        """Read requests until the pipe closes; then drain what runs and return."""
+        send, receive = trio.open_memory_channel[Message](REQUESTS_WAITING)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
+            nursery.start_soon(self._tell_progress)
+            async with AsyncExitStack() as engine_stack, receive:
+                async for request in receive:
+                    await self._answer(request, engine_stack)
+            nursery.cancel_scope.cancel()
+
+    async def _read(
+        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Message], scope: trio.CancelScope
+    ) -> None:
+        async with send:
+            async for line in read_lines(requests):
+                request = REQUESTS.validate_json(line)
+                if isinstance(request, StopCell):
+                    self._stop_requested.set()
+                else:
+                    await send.send(request)
+        self._stop_requested.set()
+        scope.deadline = trio.current_time() + ORPHAN_LIMIT_S
+
+    async def _answer(self, request: Message, engine_stack: AsyncExitStack) -> None:
+        try:
+            if isinstance(request, OpenEngine):
+                self._opened = None
+                await engine_stack.aclose()
+                # Engines and sessions are large and in cycles: the next one shall not have to live beside the last.
+                gc.collect()
+                await self._answer_with(await self._open(request, engine_stack))
+            elif isinstance(request, RunCell):
+                await self._run_cell(request)
+            elif isinstance(request, InspectNetwork):
+                await self._answer_with(await trio.to_thread.run_sync(_inspect_network, Path(request.model_file)))
+            elif isinstance(request, ForecastCells):
+                await self._answer_with(await forecast_cells(self._need_opened()))
+        except Exception as error:  # noqa: BLE001 # whatever it is: the supervisor is told in one line, the log has the rest
+            refusal = own_error_of(error)
+            _log.warning(
+                "request.refused", error=type(refusal).__name__, message=refusal.message, exc_info=unless_own(error)
+            )
+            await self._answer_with(refusal_of(refusal))
+
+    async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
+        config = request.config
+        backend = self._make_backend(config, self._note)
+        if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
+            await self._tell(EngineNotice(text=unused, lasting=True))
+        subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
+        wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
+        quality = await self._open_quality(backend, subject, wanted)
+        engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
+        memory = await engine.read_memory()
+        if config.memory_budget is not None and memory.free_bytes is None:
+            text = f"--memory-budget has no effect: {engine.facts.backend} takes no device memory here"
+            await self._tell(EngineNotice(text=f"{text}; --host-memory-budget limits the host's", lasting=True))
+        await trio.to_thread.run_sync(subject.check_inputs, engine.facts.inputs)
+        inputs = InputSupply(engine.facts.inputs, subject.inputs)
+        self._opened = OpenedEngine(
+            request=request,
+            engine=engine,
+            policy=policy_of(config),
+            desk=AdmissionController(
+                engine,
+                memory_policy_of(config),
+                batches=config.batch,
+                read_host=self._read_host,
+                shared_pool=memory.shared_with_host,
+                inputs=inputs,
+            ),
+            inputs=inputs,
+            quality=quality,
+            outputs=OutputCheck(
+                subject.count_labels, foreign=await self._foreign(backend, wanted, inputs), graph=subject.graph
+            ),
+            subject=subject,
+        )
+        return EngineOpened(
+            device=device_facts(engine.facts),
+            engine=engine_facts(engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None),
+            versions=library_versions(),
+            runner_cost_ns=await runner_cost_ns(engine),
+        )
+
+    async def _open_quality(self, backend: Backend, subject: ModelUnderTest, wanted: EngineRequest) -> Quality | None:
+        if subject.config.dataset is None:
+            if subject.config.mode is Mode.ACCURACY:
+                raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
+            return None
+        # Not above: it takes decoders, metrics and scipy, and most sweeps ask for no accuracy.
+        from asyncbench.bench.accuracy.accuracy_check import QualityCheck, open_labelled_data  # noqa: PLC0415
+
+        data = await trio.to_thread.run_sync(open_labelled_data, subject.config, subject, wanted.precision)
+        if not subject.recognized:
+            text = f"{subject.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
+            await self._tell(EngineNotice(text=text))
+        return QualityCheck(data, reference=self._make_reference(backend, wanted.precision), request=wanted)
+
+    async def _foreign(self, backend: Backend, wanted: EngineRequest, inputs: InputSupply) -> ForeignReference | None:
+        reference = self._make_reference(backend, wanted.precision)
+        if reference is None:
+            return None
+        return await ask_foreign(reference, wanted, await inputs.of(min(wanted.batches)))
+
+    def _find_subject(self, backend: Backend, config: SweepConfig) -> ModelUnderTest:
+        if backend.name == "simulated":
+            return simulated_subject(config)
+        # Not above: it takes onnx, and a simulated sweep has no graph.
+        from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415
+
+        return find_subject(config, model_folder=self._model_folder)
+
+    async def _run_cell(self, request: RunCell) -> None:
+        opened = self._need_opened()
+        frame = opened.frame(request)
+        max_lanes = min(frame.cell.concurrency, request.max_lanes or frame.cell.concurrency)
+        ended = None
+        if opened.request.config.mode is not Mode.ACCURACY:
+            make_runner = partial(self._make_runner, opened, frame)
+            ended = await _measure(measure_admitted(opened.desk, frame.cell, make_runner, max_lanes=max_lanes), frame)
+        if asks_for_quality(opened.request.config, frame.cell) and opened.quality and not (ended and ended.unfit):
+            ended = await self._add_quality(opened, frame, opened.quality, ended, max_lanes=max_lanes)
+        if ended is None:
+            raise AsyncbenchError(f"nothing was asked of {frame.cell}")
+        await self._answer_with(ended)
+
+    async def _add_quality(
+        self,
+        opened: OpenedEngine,
+        frame: RecordBase,
+        quality: Quality,
+        timed: CellEnded | None,
+        *,
+        max_lanes: int,
+    ) -> CellEnded:
+        """Measure the accuracy of a cell whose speed may have been measured before."""
+        note = self._note_progress(frame.index, max_lanes)
+        started_at_ns = now_ns()
+        return await add_quality(
+            frame,
+            opened.engine,
+            quality,
+            opened.desk,
+            timed=timed,
+            max_lanes=max_lanes,
+            stop_requested=self._stop_requested,
+            note=lambda done: note("accuracy", done, now_ns() - started_at_ns),
+        )
+
+    def _need_opened(self) -> OpenedEngine:
+        if self._opened is None:
+            raise AsyncbenchError("a cell was asked for before its engine was open")
+        return self._opened
+
+    def _make_runner(self, opened: OpenedEngine, frame: RecordBase, lanes: int) -> CellRunner:
+        progress = self._note_progress(frame.index, lanes)
+        progress("opening lanes", 0, 0)
+        self._tell_now.set()  # if memory kills this process, the next one must know how many lanes were too many
+        return CellRunner(
+            opened.engine,
+            frame.cell,
+            opened.policy,
+            lanes=lanes,
+            desk=opened.desk,
+            inputs=opened.inputs,
+            outputs=opened.outputs,
+            stop_requested=self._stop_requested,
+            progress=progress,
+        )
+
+    def _note(self, text: str) -> None:
+        self._progress = EngineNotice(text=text)
+
+    def _note_progress(self, index: int, lanes: int) -> Progress:
+        def note(phase: str, n: int, elapsed_ns: int) -> None:
+            self._progress = CellProgress(index=index, phase=phase, n=n, elapsed_ns=max(0, elapsed_ns), lanes=lanes)
+
+        return note
+
+    async def _tell_progress(self) -> None:
+        """Send the latest progress now and then: whoever makes it must not wait for a pipe."""
+        while True:
+            with trio.move_on_after(PROGRESS_EVERY_S):
+                await self._tell_now.wait()
+            self._tell_now = trio.Event()
+            if self._progress is not None:
+                progress, self._progress = self._progress, None
+                await self._tell(progress)
+
+    async def _answer_with(self, message: Message) -> None:
+        self._progress = None  # what would be said after the answer is about what is over
+        await self._tell(message)
+
+    async def _tell(self, message: Message) -> None:
+        async with self._telling:
+            await self._events.send_all(to_line(message))
+
+
+def _inspect_network(path: Path) -> NetworkInspected:
+    from asyncbench.bench.find_subject import inspect_network  # noqa: PLC0415 # see _find_subject
+
+    return inspect_network(path)
+
+
+async def _measure(ran: Awaitable[AdmittedCell], frame: RecordBase) -> CellEnded:
+    try:
+        return CellEnded(record=measured_record(frame, await ran))
+    except Exception as raised:  # noqa: BLE001 # it costs this cell, and not those after it
+        error = own_error_of(raised)
+        _log.warning(
+            "cell.failed",
+            index=frame.index,
+            error=type(error).__name__,
+            message=error.message,
+            exc_info=unless_own(raised),
+        )
+        return CellEnded(record=failed_record(frame, error), unfit=leaves_unfit(error))

@@ -1,0 +1,198 @@
+"""What the supervisor and a bench process say to each other: one JSON object a line, over two pipes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
+
+from asyncbench import errors
+from asyncbench.errors import AsyncbenchError, Fact
+from asyncbench.results.record import CellRecord
+from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import SweepConfig
+
+
+class Message(BaseModel):
+    """Base of all messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OpenEngine(Message):
+    """Open an engine, closing the one that is open. Answered by EngineOpened or Refused."""
+
+    do: Literal["open"] = "open"
+    sweep_id: str
+    config: SweepConfig
+    precision: Precision
+    device: str
+    may_build: bool = True
+    """Whether an engine that is not in the cache may be built."""
+    flags: frozenset[str] = frozenset()
+    """The keys of `config` that the command line gave."""
+
+    @field_serializer("config")
+    def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:
+        # A default that arrives as a value would look as if the user had asked for it.
+        return config.model_dump(mode="json", exclude_unset=True)
+
+
+class InspectNetwork(Message):
+    """Say what an ONNX file can be asked for, before a grid is made of it. Answered by NetworkInspected or Refused."""
+
+    do: Literal["inspect"] = "inspect"
+    model_file: str
+
+
+class RunCell(Message):
+    """Measure a cell on the open engine. Answered by CellProgress messages and one CellEnded."""
+
+    do: Literal["cell"] = "cell"
+    index: int
+    batch: int
+    concurrency: int
+    attempt: int = 1
+    max_lanes: int | None = None
+    """After a process has died of this cell: how many lanes to try now."""
+
+
+class ForecastCells(Message):
+    """Say of every cell of the open engine what it would take. Answered by Forecasts."""
+
+    do: Literal["forecast"] = "forecast"
+
+
+class StopCell(Message):
+    """Drain the running cell and report it as interrupted. Not answered by itself."""
+
+    do: Literal["stop"] = "stop"
+
+
+class EngineOpened(Message):
+    """The engine is ready; what goes into the header about it."""
+
+    event: Literal["opened"] = "opened"
+    device: dict[str, Fact]
+    engine: dict[str, JsonValue]
+    versions: dict[str, str]
+    runner_cost_ns: dict[str, float | None]
+
+
+class NetworkInspected(Message):
+    """What the file of a network tells.
+
+    Attributes:
+        fixed_batch: The only batch that it can run; None where the batch is free.
+        fixed_by: Where the inputs do not show that: what does.
+        no_pictures: Why it cannot be fed with pictures; None where it can.
+    """
+
+    event: Literal["inspected"] = "inspected"
+    fixed_batch: int | None
+    fixed_by: str | None
+    no_pictures: str | None
+
+
+class Refused(Message):
+    """A request cannot be met. The process is as it was before."""
+
+    event: Literal["refused"] = "refused"
+    error: str
+    message: str
+    remedy: str
+    facts: dict[str, Fact] = Field(default_factory=dict)
+
+
+class CellForecast(Message):
+    """What one cell would take.
+
+    Attributes:
+        lanes: How many of its lanes would fit; 0 if it would not run.
+        device_bytes: Of all its lanes, whether they fit or not.
+    """
+
+    batch: int
+    concurrency: int
+    lanes: int
+    device_bytes: int
+    host_bytes: int
+
+
+class Forecasts(Message):
+    """What the cells of an engine would take, and what there is for them.
+
+    Attributes:
+        engine_device_bytes: What the engine holds already.
+        available_device_bytes: For lanes; None where there is no device memory.
+    """
+
+    event: Literal["forecasts"] = "forecasts"
+    cells: list[CellForecast]
+    engine_device_bytes: int
+    available_device_bytes: int | None
+    available_host_bytes: int | None
+
+
+class EngineNotice(Message):
+    """Something to tell people while an engine is being opened, such as how far a build is.
+
+    Attributes:
+        lasting: It holds for as long as the engine is open: it is told once, and stays on the screen.
+    """
+
+    event: Literal["notice"] = "notice"
+    text: str
+    lasting: bool = False
+
+
+class CellProgress(Message):
+    """A cell is under way."""
+
+    event: Literal["progress"] = "progress"
+    index: int
+    phase: str
+    n: int
+    elapsed_ns: int
+    lanes: int
+
+
+class CellEnded(Message):
+    """A cell has its record.
+
+    Attributes:
+        unfit: The process cannot go on (a lane hangs, the device is lost): replace it.
+    """
+
+    event: Literal["cell"] = "cell"
+    record: CellRecord
+    unfit: bool = False
+
+
+AnyRequest: TypeAlias = InspectNetwork | OpenEngine | RunCell | ForecastCells | StopCell
+Request = Annotated[AnyRequest, Field(discriminator="do")]
+AnyEvent: TypeAlias = NetworkInspected | EngineOpened | Refused | EngineNotice | CellProgress | CellEnded | Forecasts
+Event = Annotated[AnyEvent, Field(discriminator="event")]
+
+REQUESTS: TypeAdapter[AnyRequest] = TypeAdapter(Request)
+EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(Event)
+
+_ERRORS: dict[str, type[AsyncbenchError]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AsyncbenchError)
+}
+
+
+def refusal_of(error: AsyncbenchError) -> Refused:
+    """Return the message that carries `error` to the other side."""
+    return Refused(error=type(error).__name__, message=error.message, remedy=error.remedy, facts=error.facts)
+
+
+def error_of(refusal: Refused) -> AsyncbenchError:
+    """Return the error that a refusal carries; one of an unknown class becomes the base class."""
+    kind = _ERRORS.get(refusal.error, AsyncbenchError)
+    return kind(refusal.message, remedy=refusal.remedy, **refusal.facts)
+
+
+def to_line(message: Message) -> bytes:
+    """Return `message` as one JSON line."""
+    return message.model_dump_json().encode() + b"\n"
