@@ -169,7 +169,7 @@ class BenchServer:
             request=request,
             engine=engine,
             policy=policy_of(config),
-            desk=AdmissionController(
+            controller=AdmissionController(
                 engine,
                 memory_policy_of(config),
                 batches=config.batch,
@@ -227,7 +227,9 @@ class BenchServer:
         if opened.request.config.mode is not Mode.ACCURACY:
             await probes.open(opened.engine.facts.device)
             make_runner = partial(self._make_runner, opened, frame, probes.watch)
-            ended = await _measure(measure_admitted(opened.desk, frame.cell, make_runner, max_lanes=max_lanes), frame)
+            ended = await _measure(
+                measure_admitted(opened.controller, frame.cell, make_runner, max_lanes=max_lanes), frame
+            )
         if asks_for_quality(opened.request.config, frame.cell) and opened.quality and not (ended and ended.unfit):
             ended = await self._add_quality(opened, frame, opened.quality, ended, max_lanes=max_lanes)
         if ended is None:
@@ -250,7 +252,7 @@ class BenchServer:
             frame,
             opened.engine,
             quality,
-            opened.desk,
+            opened.controller,
             timed=timed,
             max_lanes=max_lanes,
             stop_requested=self._stop_requested,
@@ -271,7 +273,7 @@ class BenchServer:
             frame.cell,
             opened.policy,
             lanes=lanes,
-            desk=opened.desk,
+            controller=opened.controller,
             inputs=opened.inputs,
             outputs=opened.outputs,
             stop_requested=self._stop_requested,

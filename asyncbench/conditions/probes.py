@@ -126,7 +126,9 @@ class Probes:
                     await watches[name].enter(self._nursery)
             yield CellWatches(watches)
         finally:
-            for name, watch in reversed(watches.items()):
+            for watch in watches.values():
+                watch.request_leave()  # all of them, even if waiting for them is cancelled
+            for name, watch in watches.items():
                 await watch.leave()
                 if watch.hangs:
                     self._open.pop(name).request_leave()

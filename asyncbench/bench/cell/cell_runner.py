@@ -93,7 +93,7 @@ class CellRunner:
         policy: CellPolicy,
         *,
         lanes: int,
-        desk: AdmissionController,
+        controller: AdmissionController,
         inputs: InputSupply,
         outputs: OutputCheck,
         stop_requested: trio.Event,
@@ -108,7 +108,7 @@ class CellRunner:
         self._stop_requested = stop_requested
         self._progress = progress
         self._watch = watch
-        self._desk = desk
+        self._controller = controller
         self._lane_count = lanes
         self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency, iterations=policy.rule.iterations)
         self._governor: Governor | None = None
@@ -155,9 +155,7 @@ class CellRunner:
             warmup_ns=max(0, self._opened_at_ns - self._started_at_ns),
             steady=self._steady,
             switch_ns=switch_ns,
-            stalls=self._heartbeat.stalls(opened_at_ns=span.opened_at_ns, ended_at_ns=span.ended_at_ns)
-            if span
-            else Stalls(),
+            stalls=self._stalls_in(span),
             conditions=conditions,
             used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
             used_host_bytes=_used(conditions.host_rise_bytes, held_bytes=held_bytes),
@@ -168,14 +166,19 @@ class CellRunner:
             outputs=comparison,
         )
 
+    def _stalls_in(self, span: Span | None) -> Stalls:
+        if span is None:
+            return Stalls()
+        return self._heartbeat.stalls(opened_at_ns=span.opened_at_ns, ended_at_ns=span.ended_at_ns)
+
     def _compares(self, governor: Governor) -> bool:
         return bool(governor.active) and bool(self._meter.histogram.count or self._meter.warmup_count)
 
     def _new_governor(self, lanes: Sequence[Lane]) -> Governor:
         return Governor(
-            self._desk,
+            self._controller,
             lanes,
-            lane_need=self._desk.lane_need(batch=self._cell.batch, lanes=self._lane_count),
+            lane_need=self._controller.lane_need(batch=self._cell.batch, lanes=self._lane_count),
             now_ns=self._engine.now_ns,
             on_change=self._lanes_changed,
         )

@@ -10,11 +10,11 @@ from asyncbench.wire.messages import CellForecast, Forecasts
 
 async def forecast_cells(opened: OpenedEngine) -> Forecasts:
     """Return what every cell of the grid would take, and how many of its lanes would fit."""
-    config, desk = opened.request.config, opened.desk
-    available, memory = await desk.available(), await opened.engine.read_memory()
+    config, controller = opened.request.config, opened.controller
+    available, memory = await controller.available(), await opened.engine.read_memory()
     return Forecasts(
         cells=[
-            await _forecast_cell(desk, batch=batch, concurrency=concurrency)
+            await _forecast_cell(controller, batch=batch, concurrency=concurrency)
             for batch in config.batch
             for concurrency in config.concurrency
         ],
@@ -24,10 +24,10 @@ async def forecast_cells(opened: OpenedEngine) -> Forecasts:
     )
 
 
-async def _forecast_cell(desk: AdmissionController, *, batch: int, concurrency: int) -> CellForecast:
-    need = desk.forecast(batch=batch, lanes=concurrency)
+async def _forecast_cell(controller: AdmissionController, *, batch: int, concurrency: int) -> CellForecast:
+    need = controller.forecast(batch=batch, lanes=concurrency)
     try:
-        lanes = (await desk.admit(batch=batch, concurrency=concurrency)).lanes
+        lanes = (await controller.admit(batch=batch, concurrency=concurrency)).lanes
     except DoesNotFitError:
         lanes = 0
     return CellForecast(
