@@ -35,10 +35,13 @@ _Value = TypeVar("_Value")
 
 
 class Block(RecordModel):
-    """What one probe says of one cell; None where it does not tell."""
+    """What one probe says of one cell; None where it does not tell.
+
+    An edge of the window is where `CellWatch.window_opened` and `window_closed` are called.
+    """
 
     cpu_ns: NonNegativeInt | None = None
-    """Processor time of the bench process in the window."""
+    """Processor time of the bench process between the two edges of the window; `cpu_s_per_item` is made of it."""
     host_peak_bytes: NonNegativeInt | None = None
     """Highest resident size of the bench process during the cell."""
     host_rise_bytes: int | None = None
@@ -48,7 +51,7 @@ class Block(RecordModel):
     gpu: Facts | None = None
     """The record's `gpu`: clocks, power, temperature."""
     joules: NonNegativeFloat | None = None
-    """Energy of the device in the window; the record's `joules_per_item` is made of it."""
+    """Energy of the device between the two edges of the window; `joules_per_item` is made of it."""
     details: Facts = Field(default_factory=dict)
     """All that the record has no field for: its `conditions`, under the probe's name."""
 
