@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Engine
@@ -10,10 +9,11 @@ from asyncbench.bench.accuracy.accuracy_check import Note, QualityCheck
 from asyncbench.bench.cell.admitted_cell import Admitted, run_admitted
 from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record
-from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.error_group import own_error_alone
+from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
 from asyncbench.errors import AsyncbenchError
+from asyncbench.event_log import get_logger
 from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
@@ -24,7 +24,7 @@ from asyncbench.wire.messages import CellEnded
 
 _FAILED = "accuracy_failed"
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
