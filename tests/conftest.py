@@ -84,7 +84,7 @@ class FakeCuda:
         self.library.fake_heal()
 
     def count(self, what: str, argument: int | str | None = None) -> int:
-        """Ask for one of the counters: launches, in_flight, most_in_flight, calls, live_events, misuses."""
+        """Ask for one of the counters: launches, in_flight, max_in_flight, calls, live_events, misuses."""
         function = self.library[f"fake_{what}"]
         function.restype = ctypes.c_uint64
         if argument is None:

@@ -34,7 +34,7 @@ def test_no_more_than_depth_is_in_flight(pump, add_lane, fake_cuda, depth):
     pump.give_credits(lane, 12)
 
     assert pump.wait_idle(lane, A_MINUTE_NS)
-    assert fake_cuda.count("most_in_flight", stream) == depth
+    assert fake_cuda.count("max_in_flight", stream) == depth
 
 
 def test_stamps_are_ordered_and_on_the_clock_of_python(pump, add_lane, fake_cuda):
