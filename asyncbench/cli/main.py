@@ -37,7 +37,7 @@ try:
     from asyncbench.cli.schema import schema
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
-    from asyncbench.cli.usage_complaint import usage_complaint
+    from asyncbench.cli.usage import usage_complaint
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)
 except (ImportError, MemoryError, OSError) as error:

@@ -13,8 +13,8 @@ from typing import Annotated
 import trio
 import typer
 
-from asyncbench.cli.option_value import read_option
 from asyncbench.cli.side_file import SideFile
+from asyncbench.cli.usage import read_option
 from asyncbench.clock import utc_now_text
 from asyncbench.conditions.host import cpu_name, cpus_allowed, host_facts
 from asyncbench.errors import BadInputError, ExitCode
