@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from itertools import product
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -40,22 +39,20 @@ from asyncbench.sweep.fields import (
 from asyncbench.sweep.json_text import LARGEST_NUMBER
 from asyncbench.sweep.latency_limit import LatencyLimit
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
+from asyncbench.text_enum import TextEnum
 
 MAX_CELLS = 100_000
 MAX_INTRA_OP_THREADS = 1024
 """More than any machine has processors; so many that cannot be started would keep the runtime busy for minutes."""
 
 
-class BackendChoice(str, Enum):
+class BackendChoice(TextEnum):
     """The runtime that executes the network; `auto` leaves the choice to what the machine can do."""
 
     AUTO = "auto"
     ONNXRUNTIME = "onnxruntime"
     TENSORRT = "tensorrt"
     SIMULATED = "simulated"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,48 +62,36 @@ class OnlyOn:
     backend: BackendChoice
 
 
-class EngineChoice(str, Enum):
+class EngineChoice(TextEnum):
     """How batches are spread over TensorRT engines."""
 
     AUTO = "auto"
     STATIC = "static"
     DYNAMIC = "dynamic"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Mode(str, Enum):
+class Mode(TextEnum):
     """What is asked of each cell."""
 
     THROUGHPUT = "throughput"
     LATENCY = "latency"
     ACCURACY = "accuracy"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class OnPressure(str, Enum):
+class OnPressure(TextEnum):
     """What becomes of a cell whose lanes do not all fit into memory."""
 
     BACKPRESSURE = "backpressure"
     SKIP = "skip"
     FAIL = "fail"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Completion(str, Enum):
+class Completion(TextEnum):
     """What the native pump does between two looks: spin on a core, yield it, or sleep until the device calls."""
 
     SPIN = "spin"
     YIELD = "yield"
     BLOCK = "block"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class StopConfig(BaseModel):

@@ -59,7 +59,7 @@ class Flag:
     names: tuple[str, ...] = ()
 
 
-def _validator(parse: Callable[[S], T]) -> Callable[[S], T]:
+def validator(parse: Callable[[S], T]) -> Callable[[S], T]:
     """Return the function with its refusals in pydantic's words."""
 
     def validate(value: S) -> T:
@@ -97,7 +97,7 @@ def _reader(
             raise BadInputError(f"{str(value)!r} is out of range", remedy=remedy)
         return value
 
-    return PlainValidator(_validator(read))
+    return PlainValidator(validator(read))
 
 
 _AS_WRITTEN = PlainSerializer(str, return_type=str)
@@ -161,7 +161,7 @@ _AXIS_NUMBER = {"type": "integer", "minimum": 1, "maximum": MAX_VALUE}
 
 Axis = Annotated[
     tuple[int, ...],
-    BeforeValidator(_validator(_axis_values)),
+    BeforeValidator(validator(_axis_values)),
     WithJsonSchema(
         {
             "anyOf": [
