@@ -316,7 +316,7 @@ class Supervisor:
         )
         device_is_lost = answer.unfit and "cuda_error" in record.facts
         if not device_is_lost or not self._try_again(group, index, cell, ended):
-            await self._keep(self._retries.told(record), group)
+            await self._keep(self._retries.annotate(record), group)
         return not answer.unfit
 
     def _try_again(self, group: EngineGroup, index: int, cell: Cell, ended: FirstTry) -> bool:
@@ -376,7 +376,7 @@ class Supervisor:
             backend=str(opened.get("backend", group.config.backend)),
             interrupted=self._stop_requested.is_set(),
         )
-        return self._retries.told(record)
+        return self._retries.annotate(record)
 
     async def _keep(self, record: CellRecord, group: EngineGroup) -> None:
         if record.status is Status.DOES_NOT_FIT and group.config.on_pressure is OnPressure.FAIL:
