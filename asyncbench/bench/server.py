@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Backend, EngineRequest
@@ -21,33 +20,36 @@ from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measure
 from asyncbench.bench.cell.cell_runner import CellRunner, Progress, WatchCell
 from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
 from asyncbench.bench.cell.reference_outputs import ask_foreign
-from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
 from asyncbench.bench.memory.cell_forecasts import forecast_cells
 from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
-from asyncbench.bench.opened_engine import OpenedEngine, device_facts, engine_facts
+from asyncbench.bench.opened_engine import OpenedEngine, describe_device, describe_engine
 from asyncbench.bench.policies import memory_policy_of, policy_of
 from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
 from asyncbench.conditions.probes import FindProbes, Probes, built_in_probes, open_probes
 from asyncbench.conditions.versions import library_versions
+from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
 from asyncbench.errors import AsyncbenchError, BadInputError
+from asyncbench.event_log import get_logger
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import (
     REQUESTS,
+    Answer,
     CellEnded,
     CellProgress,
     EngineNotice,
     EngineOpened,
+    Event,
     ForecastCells,
     InspectNetwork,
-    Message,
     NetworkInspected,
     OpenEngine,
+    Request,
     RunCell,
     StopCell,
     refusal_of,
@@ -63,7 +65,7 @@ PROGRESS_EVERY_S = 0.25
 Say = Callable[[str], None]
 MakeBackend = Callable[[SweepConfig, Say], Backend]
 MakeReference = Callable[[Backend, Precision], "Backend | None"]
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class BenchServer:
@@ -103,7 +105,7 @@ class BenchServer:
 
     async def serve(self, requests: trio.abc.ReceiveStream) -> None:
         """Read requests until the pipe closes; then drain what runs and return."""
-        send, receive = trio.open_memory_channel[Message](REQUESTS_WAITING)
+        send, receive = trio.open_memory_channel[Request](REQUESTS_WAITING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
             nursery.start_soon(self._tell_progress)
@@ -117,7 +119,7 @@ class BenchServer:
             nursery.cancel_scope.cancel()
 
     async def _read(
-        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Message], scope: trio.CancelScope
+        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Request], scope: trio.CancelScope
     ) -> None:
         async with send:
             async for line in read_lines(requests):
@@ -129,7 +131,7 @@ class BenchServer:
         self._stop_requested.set()
         scope.deadline = trio.current_time() + ORPHAN_LIMIT_S
 
-    async def _answer(self, request: Message, engine_stack: AsyncExitStack, probes: Probes) -> None:
+    async def _answer(self, request: Request, engine_stack: AsyncExitStack, probes: Probes) -> None:
         try:
             if isinstance(request, OpenEngine):
                 self._opened = None
@@ -185,8 +187,10 @@ class BenchServer:
             subject=subject,
         )
         return EngineOpened(
-            device=device_facts(engine.facts),
-            engine=engine_facts(engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None),
+            device=describe_device(engine.facts),
+            engine=describe_engine(
+                engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None
+            ),
             versions=library_versions(),
             runner_cost_ns=await runner_cost_ns(engine),
         )
@@ -300,15 +304,15 @@ class BenchServer:
                 progress, self._progress = self._progress, None
                 await self._tell(progress)
 
-    async def _answer_with(self, message: Message) -> None:
+    async def _answer_with(self, answer: Answer) -> None:
         self._progress = None  # what would be said after the answer is about what is over
         while self._notices:
             await self._tell(EngineNotice(text=self._notices.pop(0), lasting=True))
-        await self._tell(message)
+        await self._tell(answer)
 
-    async def _tell(self, message: Message) -> None:
+    async def _tell(self, event: Event) -> None:
         async with self._telling:
-            await self._events.send_all(to_line(message))
+            await self._events.send_all(to_line(event))
 
 
 def _inspect_network(path: Path) -> NetworkInspected:

@@ -13,7 +13,6 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar
 
-import structlog
 import trio
 from pydantic import BaseModel, JsonValue, TypeAdapter
 
@@ -22,6 +21,7 @@ from asyncbench.conditions.host_load import open_host_load
 from asyncbench.conditions.own_process import open_own_process
 from asyncbench.conditions.probe import Block, CellWatch, Conditions, OpenProbe, Probe, Span
 from asyncbench.errors import AsyncbenchError
+from asyncbench.event_log import get_logger
 from asyncbench.results.fields import Facts
 from asyncbench.units import format_duration, format_size
 
@@ -39,7 +39,7 @@ _MAX_DEPTH: Final = 16
 _MAX_TEXT_CHARS: Final = 300
 _LEFT_OUT: Final = "its block is left out of the records"
 
-_log = structlog.get_logger()
+_log = get_logger()
 _facts: Final[TypeAdapter[dict[str, JsonValue]]] = TypeAdapter(Facts)
 _Value = TypeVar("_Value")
 
