@@ -32,7 +32,8 @@ BUILT_IN: Final[Mapping[str, OpenProbe]] = MappingProxyType({"host": open_host_l
 
 # Guess: whoever takes longer to begin or to end hangs.
 _LIMIT_S: Final = 5.0
-_SLOW_NS: Final = 10 * NS_PER_MS
+# Longer than a scheduler leaves us without a processor as a rule.
+_SLOW_NS: Final = 50 * NS_PER_MS
 _MAX_DETAILS_BYTES: Final = 64 * 1024
 # Readers of JSON, the supervisor's included, refuse what is nested deeper than they like.
 _MAX_DEPTH: Final = 16
@@ -122,7 +123,7 @@ class Probes:
         try:
             for name, held in self._open.items():
                 if (probe := held.value) is not None:
-                    watches[name] = _Held(probe.watch, partial(self._tell, name))
+                    watches[name] = _Held(partial(_watch, probe), partial(self._tell, name))
                     await watches[name].enter(self._nursery)
             yield CellWatches(watches)
         finally:
@@ -180,13 +181,17 @@ class CellWatches:
 
     def window_opened(self) -> None:
         """Have the probes read where the window opens."""
-        for held in self._watches.values():
-            _read_at_edge(held, _opened)
+        for name, held in self._watches.items():
+            began_at_ns = now_ns()
+            _read(held, _opened)
+            took_ns = now_ns() - began_at_ns
+            if took_ns > _SLOW_NS and name not in BUILT_IN:
+                held.tell(f"it held inferences up for {format_duration(took_ns)} where the window opens")
 
     def window_closed(self) -> None:
         """Have them read where it closes, in the opposite order."""
         for held in reversed([*self._watches.values()]):
-            _read_at_edge(held, _closed)
+            _read(held, _closed)
 
     def conditions(self, window: Span | None) -> Conditions:
         """Return what they saw, once all lanes are gone."""
@@ -194,18 +199,12 @@ class CellWatches:
         return Conditions(blocks={name: block for name, block in found.items() if block is not None})
 
 
-def _read_at_edge(held: _Held[CellWatch], read: Callable[[CellWatch], None]) -> None:
-    if held.value is None:
-        return
-    began_at_ns = now_ns()
+def _read(held: _Held[CellWatch], read: Callable[[CellWatch], None]) -> None:
     try:
-        read(held.value)
+        if held.value is not None:
+            read(held.value)
     except Exception as error:  # noqa: BLE001 # foreign code
         held.give_up(error)
-        return
-    took_ns = now_ns() - began_at_ns
-    if took_ns > _SLOW_NS:
-        held.tell(f"it held inferences up for {format_duration(took_ns)} at an edge of the window")
 
 
 def _opened(watch: CellWatch) -> None:
@@ -217,10 +216,8 @@ def _closed(watch: CellWatch) -> None:
 
 
 def _block_of(held: _Held[CellWatch], window: Span | None) -> Block | None:
-    if held.value is None:
-        return None
     try:
-        return checked_block(held.value.block(window))
+        return None if held.value is None else checked_block(held.value.block(window))
     except Exception as error:  # noqa: BLE001 # foreign code
         held.give_up(error)
         return None
@@ -260,6 +257,12 @@ def _depth(value: JsonValue) -> int:
 async def _open(source: ProbeSource, device: str) -> AsyncIterator[Probe | None]:
     async with source.load()(device) as probe:
         yield probe
+
+
+@asynccontextmanager
+async def _watch(probe: Probe) -> AsyncIterator[CellWatch]:
+    async with probe.watch() as watch:
+        yield watch
 
 
 class _Held(Generic[_Value]):

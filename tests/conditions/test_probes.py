@@ -221,10 +221,25 @@ async def test_a_cell_that_is_cancelled_leaves_no_watch_behind(autojump_clock):
         assert [dummy.events[-1] for dummy in dummies] == ["leave", "leave"]
 
 
-async def test_a_probe_that_blocks_at_an_edge_of_the_window_is_named():
+@pytest.mark.parametrize("junk", [42, Reading(value=1)])
+async def test_what_is_no_probe_is_told_and_left_out(junk, autojump_clock):
+    @asynccontextmanager
+    async def open_junk(_device):
+        yield junk
+
+    notices = []
+
+    async with probes_of(ProbeSource(name="junk", load=lambda: open_junk), notices=notices) as probes:
+        conditions = await run_cell(probes)
+
+    assert conditions.details == {}
+    assert notices[0].startswith("probe junk: AttributeError: ")
+
+
+async def test_a_probe_that_blocks_where_the_window_opens_is_named():
     class Slow(Dummy):
         def window_opened(self):
-            time.sleep(0.02)  # the stimulus itself
+            time.sleep(0.06)  # the stimulus itself
 
     notices = []
 
@@ -233,6 +248,7 @@ async def test_a_probe_that_blocks_at_an_edge_of_the_window_is_named():
 
     assert conditions.details == {"dummy": {"seen": 1}}
     assert notices[0].startswith("probe dummy: it held inferences up for ")
+    assert notices[0].endswith(" where the window opens")
 
 
 async def test_the_probe_that_comes_last_is_the_last_to_begin_and_the_first_to_be_read(autojump_clock):
