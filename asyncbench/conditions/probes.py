@@ -128,11 +128,12 @@ class Probes:
             yield CellWatches(watches)
         finally:
             for watch in watches.values():
-                watch.request_leave()  # all of them, even if waiting for them is cancelled
-            for name, watch in watches.items():
-                await watch.leave()
-                if watch.hangs:
-                    self._open.pop(name).request_leave()
+                watch.request_leave()
+        # A cell that failed or was cancelled waits for none of them: they end by themselves.
+        for name, watch in watches.items():
+            await watch.leave()
+            if watch.hangs:
+                self._open.pop(name).request_leave()
 
     def _chosen(self) -> Sequence[ProbeSource]:
         chosen: dict[str, ProbeSource] = {}
