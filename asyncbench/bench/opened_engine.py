@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asyncbench.backends.base import Engine, EngineFacts
-from asyncbench.bench.accuracy.accuracy_check import LabelledData, QualityCheck
+from asyncbench.bench.accuracy.accuracy_cell import Quality
 from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.cell_record import RecordBase
 from asyncbench.bench.cell.output_check import OutputCheck
@@ -27,7 +27,7 @@ class OpenedEngine:
     desk: AdmissionController
     inputs: InputSupply
     outputs: OutputCheck
-    quality: QualityCheck | None
+    quality: Quality | None
     subject: ModelUnderTest
 
     def frame(self, request: RunCell) -> RecordBase:
@@ -58,7 +58,7 @@ def describe_device(facts: EngineFacts) -> DeviceDescription:
 
 
 def describe_engine(
-    facts: EngineFacts, subject: ModelUnderTest, request: OpenEngine, data: LabelledData | None
+    facts: EngineFacts, subject: ModelUnderTest, request: OpenEngine, *, subset_hash: str | None
 ) -> EngineDescription:
     """Return what the header says of the engine."""
     return EngineDescription(
@@ -74,7 +74,7 @@ def describe_engine(
         outputs=tuple(_describe_tensor(spec) for spec in facts.outputs),
         images=tuple(path.name for path in subject.pictures.used),
         images_found=subject.pictures.found,
-        subset_hash=data.subset_sha256 if data else None,
+        subset_hash=subset_hash,
         extra=dict(facts.extra),
     )
 

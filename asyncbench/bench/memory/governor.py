@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Lane
@@ -12,6 +11,7 @@ from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.bench.load.closed_loop import ClosedLoop
 from asyncbench.bench.memory.admission_controller import AdmissionController, Headroom
 from asyncbench.errors import DeviceLostError, DoesNotFitError
+from asyncbench.event_log import get_logger
 from asyncbench.memory.available import LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.governor_rule import GovernorRule, LaneGovernor, LaneReading
@@ -20,7 +20,7 @@ from asyncbench.results.cell_parts import LaneChange
 PERIOD_S = 0.1
 MOST_EVENTS = 64
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Governor:
