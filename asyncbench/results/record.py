@@ -211,3 +211,12 @@ class TrailerRecord(_Record):
 Record = HeaderRecord | CellRecord | TrailerRecord
 
 record_adapter: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
+
+
+def record_schema() -> dict[str, JsonValue]:
+    """Return the JSON schema of one line of a results file, as it is written: no key is ever left out."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A line of an asyncbench results file, schema version {SCHEMA_VERSION}",
+        **record_adapter.json_schema(mode="serialization"),
+    }
