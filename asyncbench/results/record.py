@@ -175,7 +175,7 @@ class BestUnderLimit(BestCell):
 
 
 class LatencyLimitCounts(RecordModel):
-    """A latency limit that was asked for, and the cells by their standing to it. Those without a figure do not count."""
+    """Cells by their standing to a latency limit that was asked for. Those without a figure do not count."""
 
     percentile: str
     latency_limit_ns: NonNegativeInt
