@@ -6,7 +6,6 @@ from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.bench.opened_engine import OpenedEngine
 from asyncbench.errors import DoesNotFitError
 from asyncbench.sweep.cell import Cell
-from asyncbench.sweep.grid import expand
 from asyncbench.wire.messages import CellForecast, Forecasts
 
 
@@ -17,7 +16,7 @@ async def forecast_cells(opened: OpenedEngine) -> Forecasts:
     return Forecasts(
         cells=[
             await _forecast_cell(desk, cell)
-            for cell in expand(request.config, device=request.device)
+            for cell in request.config.cells(request.device)
             if cell.precision is request.precision
         ],
         engine_device_bytes=memory.engine_bytes,
