@@ -1,4 +1,4 @@
-"""One window of a closed loop: what completed in it, and how much was in flight."""
+"""Window of a measurement: what completed in it, and how much was in flight."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_IN_FLIGHT_PER_LANE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowResult:
-    """What a window amounts to. Where n is 0 all figures are 0, and there is no residual.
+    """Figures of a window. Where n is 0 all figures are 0, and there is no residual.
 
     Attributes:
         n: Inferences that completed after the opening, up to the end.

@@ -95,7 +95,7 @@ def settled_at_the_end(workers, streams, *, opened_at_ns=0):
 
 def seen(histogram):
     """Return all that a histogram can tell: it tells values below 2048 exactly."""
-    ranks = [histogram.value_at_rank(rank) for rank in range(1, histogram.count + 1)]
+    ranks = [histogram.position_at_rank(rank) for rank in range(1, histogram.count + 1)]
     return histogram.count, histogram.total_ns, histogram.min_ns, histogram.max_ns, ranks
 
 
@@ -172,7 +172,7 @@ def test_of_turns_that_begin_at_one_instant_the_first_to_end_counts_as_the_first
     meter.settle(2_000, busy=())
 
     assert (meter.wait.count, meter.wait.total_ns) == (3, 0 + 1 + 0)
-    assert [meter.response.value_at_rank(rank) for rank in (1, 2, 3)] == [(1, 1), (3, 3), (8, 8)]
+    assert [meter.response.position_at_rank(rank) for rank in (1, 2, 3)] == [1, 3, 8]
 
 
 @given(runs(), st.data())
