@@ -1,4 +1,4 @@
-"""What pydantic found wrong, as one line for people: what, where, and the remedy."""
+"""Validation errors of pydantic as one line for people: what, where, and the remedy."""
 
 from __future__ import annotations
 
