@@ -13,7 +13,7 @@ from asyncbench.text_enum import TextEnum
 
 
 class SchemaName(TextEnum):
-    """What a schema exists for."""
+    """Document that has a published schema."""
 
     CONFIG = "config"
     RECORD = "record"

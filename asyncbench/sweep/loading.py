@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import get_args
@@ -14,7 +15,7 @@ from asyncbench.sweep.config import SweepConfig, check_config
 from asyncbench.sweep.fields import Location
 from asyncbench.sweep.json_text import LARGEST_NUMBER, parse_json
 from asyncbench.sweep.options import flag_name
-from asyncbench.sweep.problems import shown
+from asyncbench.sweep.problems import argument_name, shown
 from asyncbench.sweep.tasks import Task, convert_task, is_task
 
 CONFIG_SCHEMA_VERSION = 1
@@ -26,7 +27,6 @@ ONLY_THE_LOADER = (
     "whole numbers that are written as 1.0",
     "what only a backend, a data set or a disk knows: settings of the simulated backend, devices, subsets, files",
 )
-
 
 _PATH_KEYS = tuple(key for key, field in SweepConfig.model_fields.items() if Location in get_args(field.annotation))
 _SCHEMA_KEY = "$schema"  # editors find the published schema by it
@@ -95,6 +95,20 @@ def read_flags(values: Mapping[str, object]) -> SweepConfig:
     """
     given = {key: value for key, value in values.items() if value is not None}
     return check_config(given, source="", name_of=flag_name)
+
+
+def read_arguments(values: Mapping[str, object]) -> SweepConfig:
+    """Return what the arguments of a call say, in Python's own values.
+
+    Beside what a file can hold, paths, enums, `timedelta`, `range`, tuples and whole numbers of NumPy are taken.
+
+    Raises:
+        BadInputError: An unknown argument, a wrong type or value, or arguments that contradict each other.
+    """
+    config = check_config(values, source="", name_of=argument_name)
+    # A record must be able to hold it: what comes from a file has passed this before.
+    parse_json(json.dumps(config.model_dump()), source="the sweep")
+    return config
 
 
 def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
