@@ -64,7 +64,7 @@ class Retries:
         """Return how many lanes the next try may have; None for as many as fit."""
         return self._retries[index].max_lanes if index in self._retries else None
 
-    def told(self, record: CellRecord) -> CellRecord:
+    def annotate(self, record: CellRecord) -> CellRecord:
         """Return the record of a second try with what became of the first; any other one as it is."""
         if (retry := self._retries.get(record.index)) is None:
             return record
