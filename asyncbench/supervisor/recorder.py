@@ -5,8 +5,8 @@ from __future__ import annotations
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import AsyncbenchError, ExitCode, Fact
 from asyncbench.event_log import get_logger
-from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord, HeaderRecord, Record
+from asyncbench.results.status import Status
 from asyncbench.results.writer import ResultsWriter
 from asyncbench.supervisor.engine_group import EngineGroup
 from asyncbench.supervisor.events import RecordWritten, Subscriber

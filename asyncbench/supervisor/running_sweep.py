@@ -20,11 +20,11 @@ from asyncbench.conditions.host import host_facts
 from asyncbench.conditions.versions import library_versions
 from asyncbench.error_translation import innermost, own_or_system_error
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.memory.host.probe import HostMemory
 from asyncbench.places import BENCH_COMMAND
 from asyncbench.results.reader import ResultsRead, final_cells
 from asyncbench.results.record import CellRecord, HeaderRecord, Record, TrailerRecord
+from asyncbench.results.status import Status
 from asyncbench.results.sweep_results import SweepResults
 from asyncbench.results.writer import ResultsWriter
 from asyncbench.supervisor.bench_client import ReadOom
