@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers see of `_HOMES`; nothing of it is imported before it is asked for
     from asyncbench.api import Sweep, open_sweep, read, run
+    from asyncbench.engine_api import open_engine
     from asyncbench.errors import AsyncbenchError, BadInputError
     from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
     from asyncbench.results.sweep_results import SweepResults
@@ -18,6 +19,7 @@ __all__ = [
     "SweepResults",
     "TrailerRecord",
     "__version__",
+    "open_engine",
     "open_sweep",
     "read",
     "run",
@@ -29,6 +31,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Sweep": "api",
     "open_sweep": "api",
+    "open_engine": "engine_api",
     "read": "api",
     "run": "api",
     "AsyncbenchError": "errors",

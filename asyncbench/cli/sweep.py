@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from asyncbench.cli.model_argument import HELP, model_keys_of_each
 from asyncbench.cli.run_dry import run_dry
 from asyncbench.cli.run_sweep import Invocation, refuse_outputs_of, run_sweep
 from asyncbench.cli.settle import settle_defaults
@@ -16,6 +15,7 @@ from asyncbench.cli.show.terminal import people_console
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import read_user_text
+from asyncbench.models.model_argument import HELP, model_keys_of_each
 from asyncbench.supervisor.engine_group import engine_groups
 from asyncbench.supervisor.named_files import check_named_files
 from asyncbench.sweep.config import SweepConfig
