@@ -44,6 +44,9 @@ def sweep(
     iterations: Annotated[int | None, typer.Option(help="Measure exactly this many inferences per cell.")] = None,
     warmup: Annotated[str | None, typer.Option(help="auto (until steady), none, or a time such as 2s.")] = None,
     driver: Annotated[str | None, typer.Option(help="pump: lanes run by themselves; await: Trio each time.")] = None,
+    load: Annotated[
+        str | None, typer.Option(help="What starts an inference, and when: closed, or a load of another package.")
+    ] = None,
     input_kind: Annotated[str | None, typer.Option("--input", help="images, random or zeros.")] = None,
     images: Annotated[str | None, typer.Option(help="A folder of images in place of the packaged ones.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and random input.")] = None,
@@ -127,6 +130,7 @@ def sweep(
             "iterations": iterations,
             "warmup": warmup,
             "driver": driver,
+            "load": load,
             "input": input_kind,
             "images": images,
             "seed": seed,

@@ -374,6 +374,7 @@ class Supervisor:
             sweep_id=self._run.sweep_id,
             device=str(opened.get("device", cell.device)),
             backend=str(opened.get("backend", group.config.backend)),
+            load=group.config.load.kind,
             interrupted=self._stop_requested.is_set(),
         )
         return self._retries.told(record)

@@ -36,6 +36,7 @@ from asyncbench.sweep.fields import (
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
 from asyncbench.sweep.latency_limit import LatencyLimit, parse_latency_limit
+from asyncbench.sweep.load import CLOSED, LoadConfig
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.sweep.stop import StopConfig
 from asyncbench.units import parse_duration_ns, parse_size_bytes
@@ -156,6 +157,10 @@ class SweepConfig(BaseModel):
     )
     driver: Driver = Field(
         default=Driver.PUMP, strict=False, description="Who starts the next inference: the lane (pump) or Trio (await)."
+    )
+    load: LoadConfig = Field(
+        default=LoadConfig(kind=CLOSED),
+        description="What starts an inference, and when: the name of a load, or an object of `kind` and its options.",
     )
     input: InputKind = Field(default=InputKind.IMAGES, strict=False, description="What the network is fed with.")
     images: Name | None = Field(

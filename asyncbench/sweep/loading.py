@@ -8,6 +8,7 @@ from pathlib import PurePath
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.config import SweepConfig, check_config
 from asyncbench.sweep.json_text import parse_json
+from asyncbench.sweep.load import merge_load
 from asyncbench.sweep.problems import flag_name, shown
 from asyncbench.sweep.tasks import convert_task, is_task
 
@@ -64,7 +65,7 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
 
     What a later layer changes also outdates what depended on it: `iterations` over `duration`, another model over
     the weights of the first, another kind of input over a folder of images, another backend over simulated settings,
-    another data set over the labels and the part of the first.
+    another data set over the labels and the part of the first. A load that is named again keeps its options.
 
     Raises:
         BadInputError: Layers that are fine by themselves contradict each other; `source` starts the message.
@@ -75,7 +76,7 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
         changed = (key for key in given if key in _OUTDATES and _changes(merged, given, key))
         outdated = {name for key in changed for name in _OUTDATES[key]}
         kept = {key: value for key, value in merged.items() if key not in outdated}
-        merged = {**kept, **given, **_merged_stop(merged, given)}
+        merged = {**kept, **given, **_merged_stop(merged, given), **_merged_load(merged, given)}
     return check_config(merged, source=source)
 
 
@@ -102,6 +103,10 @@ def _changes(merged: Mapping[str, object], given: Mapping[str, object], key: str
 def _merged_stop(merged: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
     stop = _stop_of(merged) | _stop_of(given)
     return {"stop": stop} if stop else {}
+
+
+def _merged_load(merged: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    return {"load": merge_load(merged.get("load"), given["load"])} if "load" in given else {}
 
 
 def _stop_of(layer: Mapping[str, object]) -> dict[str, object]:

@@ -14,9 +14,9 @@ ONLY_THE_LOADER = (
     "keys that contradict each other, such as duration and iterations, or stop.min above stop.max",
     "ranges that run backwards, such as 8..1, and axes or grids with too many values",
     "durations and sizes beyond 64 bits, and those below 1ns or 1B",
-    "numbers beyond 64 bits inside simulated and converted_from",
+    "numbers beyond 64 bits inside simulated, load and converted_from",
     "whole numbers that are written as 1.0",
-    "what only a backend, a data set or a disk knows: settings of the simulated backend, devices, subsets, files",
+    "what only a backend, a load, a data set or a disk knows: simulated settings, loads, devices, subsets, files",
 )
 
 

@@ -61,6 +61,7 @@ class RecordBase:
             "batch": self.cell.batch,
             "concurrency": self.cell.concurrency,
             "started_at": self.started_at,
+            "load": self.policy.load.name,
             "driver": self.policy.driver,
             "input": self.policy.input_kind,
             "engine_hash": self.engine.engine_hash,
@@ -104,6 +105,7 @@ def measured_record(frame: RecordBase, ran: AdmittedCell) -> CellRecord:
         "outputs_checked": _outputs(seen),
         **_lane_facts(seen.lane_facts),
         "switch_ns": seen.switch_ns,
+        "load_statistics": dict(seen.load_statistics),
     }
     if window is not None:
         ran_items = seen.meter.ran_by_closing * frame.cell.batch
@@ -120,7 +122,7 @@ def measured_record(frame: RecordBase, ran: AdmittedCell) -> CellRecord:
             "longest_gap_ns": window.longest_gap_ns,
             "stalls": _stalls(seen.stalls),
             "cpu_throttling": _throttling(seen.throttling),
-            "runner_ns_per_inference": _runner_ns(seen),
+            "runner_ns_per_inference": _runner_ns(seen, closed_loop=frame.policy.load.is_closed_loop),
         }
     reasons = [Reason(code=reason.code, text=reason.text) for reason in verdict.reasons]
     reasons += seen.outputs.notes if seen.outputs else ()
@@ -167,18 +169,19 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
         awaited=frame.policy.driver is Driver.AWAIT,
+        closed_loop=frame.policy.load.is_closed_loop,
     )
 
 
 def _latency(seen: CellMeasurement) -> Latency:
-    window, turns = seen.meter.window, seen.meter.turns
+    window, queue_waits = seen.meter.window, seen.meter.queue_waits
     return Latency(
         service=_block(window.histogram),
         service_undisturbed=_block(window.undisturbed_histogram),
         enqueue=_block(window.enqueue_histogram),
         gpu=_block(window.gpu_histogram),
-        wait=_block(turns.wait if turns else None),
-        response=_block(turns.response if turns else None),
+        wait=_block(queue_waits.wait if queue_waits else window.wait_histogram),
+        response=_block(queue_waits.response if queue_waits else window.response_histogram),
     )
 
 
@@ -186,12 +189,12 @@ def _block(histogram: Histogram | None) -> LatencyBlock | None:
     return from_summary(summarize(histogram)) if histogram is not None and histogram.count else None
 
 
-def _runner_ns(seen: CellMeasurement) -> float | None:
+def _runner_ns(seen: CellMeasurement, *, closed_loop: bool) -> float | None:
     """Return the time a lane stood idle per inference: what the runner took between completion and the next issue.
 
-    None where lanes stood idle for want of memory, too.
+    None where lanes stood idle for want of memory, too, or because the load wanted it.
     """
-    if seen.window is None or not seen.window.n or seen.withheld_ns:
+    if seen.window is None or not seen.window.n or seen.withheld_ns or not closed_loop:
         return None
     idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
     return idle_lanes * seen.window.window_ns / seen.window.n
