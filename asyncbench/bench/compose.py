@@ -6,7 +6,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from asyncbench.backends.base import Backend
-from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
 from asyncbench.backends.simulated.backend import SimulatedBackend
 from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.backends.tensorrt.build.engine_choice import EngineMode
@@ -36,14 +35,19 @@ def make_backend(config: SweepConfig, say: Callable[[str], None]) -> Backend:
         return SimulatedBackend(parse_simulated_spec({"seed": config.seed, **(config.simulated or {})}))
     if config.backend is BackendChoice.TENSORRT or (config.backend is BackendChoice.AUTO and _has_tensorrt()):
         return _tensorrt(config, say)
+    # Not above: importing it takes onnx, onnxruntime and its quantization, and a simulated sweep needs none of them.
+    from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend  # noqa: PLC0415
+
     return OnnxRuntimeBackend(intra_op_threads=config.intra_op_threads, quantized_folder=cache_folder() / "quantized")
 
 
 def make_reference(backend: Backend, precision: Precision) -> Backend | None:
     """Return what outputs are held to: ONNX Runtime in fp32, unless they are that, or only simulated."""
-    is_reference = isinstance(backend, SimulatedBackend) or (
-        isinstance(backend, OnnxRuntimeBackend) and precision is Precision.FP32
-    )
+    if isinstance(backend, SimulatedBackend):
+        return None
+    from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend  # noqa: PLC0415 # see make_backend
+
+    is_reference = isinstance(backend, OnnxRuntimeBackend) and precision is Precision.FP32
     return None if is_reference else OnnxRuntimeBackend()
 
 

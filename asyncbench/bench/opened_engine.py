@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from asyncbench.backends.base import Engine, EngineFacts
-from asyncbench.bench.accuracy.accuracy_check import LabelledData, QualityCheck
+from asyncbench.bench.accuracy.accuracy_cell import Quality
 from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.cell_record import RecordBase
 from asyncbench.bench.cell.output_check import OutputCheck
@@ -31,7 +31,7 @@ class OpenedEngine:
     desk: AdmissionController
     inputs: InputSupply
     outputs: OutputCheck
-    quality: QualityCheck | None
+    quality: Quality | None
     subject: ModelUnderTest
 
     def frame(self, request: RunCell) -> RecordBase:
@@ -68,7 +68,7 @@ def device_facts(facts: EngineFacts) -> dict[str, Fact]:
 
 
 def engine_facts(
-    facts: EngineFacts, subject: ModelUnderTest, request: OpenEngine, data: LabelledData | None
+    facts: EngineFacts, subject: ModelUnderTest, request: OpenEngine, *, subset_hash: str | None
 ) -> dict[str, JsonValue]:
     """Return what the header says of the engine."""
     return {
@@ -84,7 +84,7 @@ def engine_facts(
         "outputs": [_tensor(spec) for spec in facts.outputs],
         "images": [path.name for path in subject.pictures.used],
         "images_found": subject.pictures.found,
-        "subset_hash": data.subset_sha256 if data else None,
+        "subset_hash": subset_hash,
         "extra": dict(facts.extra),
     }
 

@@ -15,8 +15,7 @@ import structlog
 import trio
 
 from asyncbench.backends.base import Backend, EngineRequest
-from asyncbench.bench.accuracy.accuracy_cell import add_quality, asks_for_quality
-from asyncbench.bench.accuracy.accuracy_check import LabelledData, QualityCheck, open_labelled_data
+from asyncbench.bench.accuracy.accuracy_cell import Quality, add_quality, asks_for_quality
 from asyncbench.bench.cell.admitted_cell import AdmittedCell, measure_admitted
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measured_record
 from asyncbench.bench.cell.cell_runner import CellRunner, Progress
@@ -26,7 +25,7 @@ from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_o
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
 from asyncbench.bench.memory.cell_forecasts import forecast_cells
-from asyncbench.bench.model_under_test import ModelUnderTest, find_subject, inspect_network, simulated_subject
+from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
 from asyncbench.bench.opened_engine import OpenedEngine, device_facts, engine_facts
 from asyncbench.bench.policies import memory_policy_of, policy_of
 from asyncbench.bench.runner_cost import runner_cost_ns
@@ -46,6 +45,7 @@ from asyncbench.wire.messages import (
     ForecastCells,
     InspectNetwork,
     Message,
+    NetworkInspected,
     OpenEngine,
     RunCell,
     StopCell,
@@ -131,7 +131,7 @@ class BenchServer:
             elif isinstance(request, RunCell):
                 await self._run_cell(request)
             elif isinstance(request, InspectNetwork):
-                await self._answer_with(await trio.to_thread.run_sync(inspect_network, Path(request.model_file)))
+                await self._answer_with(await trio.to_thread.run_sync(_inspect_network, Path(request.model_file)))
             elif isinstance(request, ForecastCells):
                 await self._answer_with(await forecast_cells(self._need_opened()))
         except Exception as error:  # noqa: BLE001 # whatever it is: the supervisor is told in one line, the log has the rest
@@ -148,13 +148,8 @@ class BenchServer:
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._tell(EngineNotice(text=unused, lasting=True))
         subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
-        data = await trio.to_thread.run_sync(open_labelled_data, config, subject, request.precision)
-        if data is None and config.mode is Mode.ACCURACY:
-            raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
-        if data is not None and not subject.recognized:
-            text = f"{subject.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
-            await self._tell(EngineNotice(text=text))
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
+        quality = await self._open_quality(backend, subject, wanted)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
         memory = await engine.read_memory()
         if config.memory_budget is not None and memory.free_bytes is None:
@@ -175,7 +170,7 @@ class BenchServer:
                 inputs=inputs,
             ),
             inputs=inputs,
-            quality=None if data is None else self._quality(data, backend, wanted),
+            quality=quality,
             outputs=OutputCheck(
                 subject.count_labels, foreign=await self._foreign(backend, wanted, inputs), graph=subject.graph
             ),
@@ -183,12 +178,23 @@ class BenchServer:
         )
         return EngineOpened(
             device=device_facts(engine.facts),
-            engine=engine_facts(engine.facts, subject, request, data),
+            engine=engine_facts(engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None),
             versions=library_versions(),
             runner_cost_ns=await runner_cost_ns(engine),
         )
 
-    def _quality(self, data: LabelledData, backend: Backend, wanted: EngineRequest) -> QualityCheck:
+    async def _open_quality(self, backend: Backend, subject: ModelUnderTest, wanted: EngineRequest) -> Quality | None:
+        if subject.config.dataset is None:
+            if subject.config.mode is Mode.ACCURACY:
+                raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
+            return None
+        # Not above: it takes decoders, metrics and scipy, and most sweeps ask for no accuracy.
+        from asyncbench.bench.accuracy.accuracy_check import QualityCheck, open_labelled_data  # noqa: PLC0415
+
+        data = await trio.to_thread.run_sync(open_labelled_data, subject.config, subject, wanted.precision)
+        if not subject.recognized:
+            text = f"{subject.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
+            await self._tell(EngineNotice(text=text))
         return QualityCheck(data, reference=self._make_reference(backend, wanted.precision), request=wanted)
 
     async def _foreign(self, backend: Backend, wanted: EngineRequest, inputs: InputSupply) -> ForeignReference | None:
@@ -200,6 +206,9 @@ class BenchServer:
     def _find_subject(self, backend: Backend, config: SweepConfig) -> ModelUnderTest:
         if backend.name == "simulated":
             return simulated_subject(config)
+        # Not above: it takes onnx, and a simulated sweep has no graph.
+        from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415
+
         return find_subject(config, model_folder=self._model_folder)
 
     async def _run_cell(self, request: RunCell) -> None:
@@ -220,7 +229,7 @@ class BenchServer:
         self,
         opened: OpenedEngine,
         frame: RecordBase,
-        quality: QualityCheck,
+        quality: Quality,
         timed: CellEnded | None,
         *,
         max_lanes: int,
@@ -286,6 +295,12 @@ class BenchServer:
     async def _tell(self, message: Message) -> None:
         async with self._telling:
             await self._events.send_all(to_line(message))
+
+
+def _inspect_network(path: Path) -> NetworkInspected:
+    from asyncbench.bench.find_subject import inspect_network  # noqa: PLC0415 # see _find_subject
+
+    return inspect_network(path)
 
 
 async def _measure(ran: Awaitable[AdmittedCell], frame: RecordBase) -> CellEnded:

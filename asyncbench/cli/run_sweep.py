@@ -26,7 +26,6 @@ from asyncbench.conditions.host import host_facts
 from asyncbench.conditions.versions import library_versions
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.memory.host.probe import HostMemory
 from asyncbench.places import BENCH_COMMAND
 from asyncbench.results.new_path import refuse_unusable
@@ -34,6 +33,7 @@ from asyncbench.results.reader import ResultsRead, final_cells, read_results
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.results_file import ResultsFile
 from asyncbench.results.same_sweep import check_same_sweep
+from asyncbench.results.status import Status
 from asyncbench.results.stdout import open_stdout, open_stream
 from asyncbench.results.writer import RecordSink, ResultsWriter
 from asyncbench.supervisor.engine_group import EngineGroup

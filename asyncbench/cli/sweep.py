@@ -45,7 +45,10 @@ def sweep(
     warmup: Annotated[str | None, typer.Option(help="auto (until steady), none, or a time such as 2s.")] = None,
     driver: Annotated[str | None, typer.Option(help="pump: lanes run by themselves; await: Trio each time.")] = None,
     load: Annotated[
-        str | None, typer.Option(help="What starts an inference, and when: closed, or a load of another package.")
+        str | None,
+        typer.Option(
+            help="What starts an inference, and when: closed, or the name of a load that another package offers."
+        ),
     ] = None,
     input_kind: Annotated[str | None, typer.Option("--input", help="images, random or zeros.")] = None,
     images: Annotated[str | None, typer.Option(help="A folder of images in place of the packaged ones.")] = None,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.percentile import minimum_samples
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
 from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.status import Status
+from asyncbench.text_enum import TextEnum
 from asyncbench.units import counted, format_duration, format_number
 
 DRIFT_LIMIT_RATIO = 0.10
@@ -33,7 +33,7 @@ _LEAST_IN_FLIGHT = 0.01
 _LONGEST_ADVISED_NS = 600 * NS_PER_S
 
 
-class ReasonCode(str, Enum):
+class ReasonCode(TextEnum):
     """Why, in a word for programs."""
 
     INTERRUPTED = "interrupted"
@@ -49,9 +49,6 @@ class ReasonCode(str, Enum):
     LOW_CONCURRENCY = "low_concurrency"
     RUNNER_BOUND = "runner_bound"
     NOT_STEADY = "not_steady"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from asyncbench.errors import BadInputError
 from asyncbench.models.recipe import Recipe
 from asyncbench.results.accuracy import MetricName, PublishedFigure
+from asyncbench.text_enum import TextEnum
 
 
-class Task(str, Enum):
+class Task(TextEnum):
     """What a network is for, and so what its outputs mean."""
 
     CLASSIFICATION = "classification"
     DETECTION = "detection"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

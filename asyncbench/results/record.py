@@ -13,11 +13,11 @@ from pydantic import (
     field_validator,
 )
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
 from asyncbench.results.fields import Facts, RecordModel, Text, UtcText
 from asyncbench.results.latency import Latency
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Driver, InputKind, Precision
 
 # History of the format. A key may be added within a version; one that goes, or changes its meaning, is a new version.

@@ -12,8 +12,8 @@ import trio
 
 from asyncbench.child_program import child_command, child_environment
 from asyncbench.errors import BackendUnavailableError, BadInputError, EngineBuildError
-from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.stress.cgroup import count_shared
 from asyncbench.stress.context import Stage
 from asyncbench.stress.device_hog import open_device_hog

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import trio
 
-from asyncbench.measurement.status import Status
+from asyncbench.results.status import Status
 from asyncbench.stress.context import Stage
 from asyncbench.stress.descendants import find_bench
 from asyncbench.stress.file_state import FileState, read_state, tear_last_line

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, InternalError, LimitError
-from asyncbench.measurement.status import Status
 from asyncbench.memory.host.oom import DeathKind
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell
 
 

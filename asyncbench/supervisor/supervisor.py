@@ -15,9 +15,9 @@ import trio
 from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, ExitCode, Fact
-from asyncbench.measurement.status import Status
 from asyncbench.memory.admission import lanes_text
 from asyncbench.results.record import CellRecord, HeaderRecord
+from asyncbench.results.status import Status
 from asyncbench.results.writer import ResultsWriter
 from asyncbench.supervisor.bench_client import Answer, BenchClient, Progress, open_bench
 from asyncbench.supervisor.engine_group import EngineGroup

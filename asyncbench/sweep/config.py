@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -25,6 +24,7 @@ from asyncbench.sweep.cell import Driver, InputKind, Precision
 from asyncbench.sweep.fields import (
     Axis,
     DurationText,
+    Flag,
     LatencyLimitText,
     Name,
     Names,
@@ -39,6 +39,7 @@ from asyncbench.sweep.latency_limit import LatencyLimit, parse_latency_limit
 from asyncbench.sweep.load import CLOSED, LoadConfig
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.sweep.stop import StopConfig
+from asyncbench.text_enum import TextEnum
 from asyncbench.units import parse_duration_ns, parse_size_bytes
 
 MAX_CELLS = 100_000
@@ -46,16 +47,13 @@ MAX_INTRA_OP_THREADS = 1024
 """More than any machine has processors; so many that cannot be started would keep the runtime busy for minutes."""
 
 
-class BackendChoice(str, Enum):
+class BackendChoice(TextEnum):
     """The runtime that executes the network; `auto` leaves the choice to what the machine can do."""
 
     AUTO = "auto"
     ONNXRUNTIME = "onnxruntime"
     TENSORRT = "tensorrt"
     SIMULATED = "simulated"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,48 +63,36 @@ class OnlyOn:
     backend: BackendChoice
 
 
-class EngineChoice(str, Enum):
+class EngineChoice(TextEnum):
     """How batches are spread over TensorRT engines."""
 
     AUTO = "auto"
     STATIC = "static"
     DYNAMIC = "dynamic"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Mode(str, Enum):
+class Mode(TextEnum):
     """What is asked of each cell."""
 
     THROUGHPUT = "throughput"
     LATENCY = "latency"
     ACCURACY = "accuracy"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class OnPressure(str, Enum):
+class OnPressure(TextEnum):
     """What becomes of a cell whose lanes do not all fit into memory."""
 
     BACKPRESSURE = "backpressure"
     SKIP = "skip"
     FAIL = "fail"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Completion(str, Enum):
+class Completion(TextEnum):
     """What the native pump does between two looks: spin on a core, yield it, or sleep until the device calls."""
 
     SPIN = "spin"
     YIELD = "yield"
     BLOCK = "block"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class SweepConfig(BaseModel):
@@ -115,117 +101,140 @@ class SweepConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     model: Name = Field(default="mobilenet", description="The network, by name; `asyncbench models` lists them.")
-    model_file: Name | None = Field(
-        default=None,
-        description="An ONNX file: any network, or the weights of `model` where that is given. Relative to this file.",
+    model_file: Annotated[Name | None, Flag(("--model",))] = Field(
+        default=None, description="An ONNX file: any network, or other weights for MODEL."
     )
-    mode: Mode = Field(
-        default=Mode.THROUGHPUT,
+    concurrency: Annotated[Axis, Flag()] = Field(
+        default="1..8",
+        validate_default=True,
+        description="Inferences in flight: 4 or 1,2,4 or 1..8 or 1..64:x2 or 1..32:+4.",
+    )
+    batch: Annotated[Axis, Flag()] = Field(
+        default="1..16", validate_default=True, description="Items of one inference, written like the concurrency."
+    )
+    precision: Annotated[Precisions, Flag()] = Field(
+        default="fp32",
+        validate_default=True,
+        description="Arithmetic of the engine: fp32, fp16, bf16, int8, fp8; several with commas.",
+    )
+    backend: Annotated[BackendChoice, Flag()] = Field(
+        default=BackendChoice.AUTO,
         strict=False,
-        description="throughput; latency: batch 1, one in flight; accuracy: the quality on `dataset`, and no speed.",
+        description="The runtime: auto, onnxruntime, tensorrt or simulated.",
     )
-    concurrency: Axis = Field(
-        default="1..8", validate_default=True, description="Inferences in flight: a number, a list or an axis."
+    device: Annotated[Names, Flag()] = Field(
+        default="auto",
+        validate_default=True,
+        description="The devices: auto, cpu, cuda:0; several with commas, one by one.",
     )
-    batch: Axis = Field(
-        default="1..16", validate_default=True, description="Items of one inference: a number, a list or an axis."
+    duration: Annotated[DurationText | None, Flag()] = Field(
+        default=None, description="Measure each cell for this long, such as 10s, instead of by the stop rule."
     )
-    precision: Precisions = Field(
-        default="fp32", validate_default=True, description="The arithmetic an engine is compiled for: one or several."
-    )
-    backend: BackendChoice = Field(default=BackendChoice.AUTO, strict=False, description="The runtime.")
-    device: Names = Field(default="auto", validate_default=True, description="The devices to measure: one or several.")
-    duration: DurationText | None = Field(
-        default=None, description="Measure every cell for this long instead of by the stop rule."
-    )
-    iterations: int | None = Field(
+    iterations: Annotated[int | None, Flag()] = Field(
         default=None,
         ge=1,
         le=LARGEST_NUMBER,
-        description="Measure this many inferences per cell, over all lanes, instead.",
+        description="Measure exactly this many inferences per cell, over all lanes, instead.",
     )
-    warmup: WarmupText = Field(
-        default="auto", description="How long to run before measuring: `auto` until steady, `none`, or a duration."
+    warmup: Annotated[WarmupText, Flag()] = Field(
+        default="auto", description="Run before measuring: auto (until steady), none, or a time such as 2s."
     )
     stop: StopConfig = Field(default=StopConfig(), description="The stop rule.")
-    latency_limit: LatencyLimitText | None = Field(
-        default=None,
-        description="The summary also names the best cell below this: `p99=20ms`, or `20ms`, which means p99.",
+    driver: Annotated[Driver, Flag()] = Field(
+        default=Driver.PUMP,
+        strict=False,
+        description="pump: lanes start the next inference by themselves; await: Trio does, each time.",
     )
-    cell_timeout: DurationText = Field(
-        default="60s", description="A cell whose bench process is silent for this long is recorded as an error."
-    )
-    driver: Driver = Field(
-        default=Driver.PUMP, strict=False, description="Who starts the next inference: the lane (pump) or Trio (await)."
-    )
-    load: LoadConfig = Field(
+    load: Annotated[LoadConfig, Flag()] = Field(
         default=LoadConfig(kind=CLOSED),
-        description="What starts an inference, and when: the name of a load, or an object of `kind` and its options.",
+        description="What starts an inference, and when: closed, or the name of a load that another package offers.",
     )
-    input: InputKind = Field(default=InputKind.IMAGES, strict=False, description="What the network is fed with.")
-    images: Name | None = Field(
-        default=None, description="A folder of images to take in place of ours. Relative to this file."
+    input: Annotated[InputKind, Flag()] = Field(
+        default=InputKind.IMAGES,
+        strict=False,
+        description="What the network is fed with: images, random or zeros.",
     )
-    seed: int = Field(
+    images: Annotated[Name | None, Flag()] = Field(
+        default=None, description="A folder of images in place of the packaged ones."
+    )
+    seed: Annotated[int, Flag()] = Field(
         default=0,
         ge=0,
         le=LARGEST_NUMBER,
-        description="Seed of the weights, of random input and of every choice by lot.",
+        description="Seed of the weights, of random input and of every random choice.",
     )
-    intra_op_threads: Annotated[int, OnlyOn(BackendChoice.ONNXRUNTIME)] = Field(
-        default=1, ge=1, le=MAX_INTRA_OP_THREADS, description="Threads of one inference on ONNX Runtime."
+    intra_op_threads: Annotated[int, OnlyOn(BackendChoice.ONNXRUNTIME), Flag()] = Field(
+        default=1, ge=1, le=MAX_INTRA_OP_THREADS, description="ONNX Runtime: threads of one inference on the CPU."
     )
-    engine: Annotated[EngineChoice, OnlyOn(BackendChoice.TENSORRT)] = Field(
+    engine: Annotated[EngineChoice, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
         default=EngineChoice.AUTO,
         strict=False,
-        description="On TensorRT: one engine per batch (static), one for all batches (dynamic), or the better (auto).",
+        description="TensorRT: static (one engine per batch), dynamic (one for all batches) or auto (the better).",
     )
-    completion: Annotated[Completion, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=Completion.SPIN, strict=False, description="On TensorRT: how the native pump notices completions."
+    completion: Annotated[Completion, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
+        default=Completion.SPIN,
+        strict=False,
+        description="TensorRT: the native pump's way to notice completions: spin, yield or block.",
     )
-    depth: Annotated[int, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=1, ge=1, le=16, description="On TensorRT: inferences queued on each lane of the native pump."
+    depth: Annotated[int, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
+        default=1, ge=1, le=16, description="TensorRT: inferences queued on each lane of the native pump."
     )
-    transfers: Annotated[bool, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=False, description="On TensorRT: whether an inference includes the copies to and from the device."
+    transfers: Annotated[bool, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
+        default=False, description="TensorRT: copies to and from the device are part of an inference."
     )
-    gpu_time: Annotated[bool, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=False, description="On TensorRT: take the device time of each inference with a pair of events."
+    gpu_time: Annotated[bool, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
+        default=False, description="TensorRT: also take the device time of each inference, by a pair of events."
     )
-    workspace: Annotated[SizeText | None, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=None, description="On TensorRT: scratch memory that a kernel may take at most while engines are built."
+    workspace: Annotated[SizeText | None, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
+        default=None, description="TensorRT: scratch memory of a kernel while engines are built, at most, such as 1GiB."
     )
-    tactic_sources: Annotated[Names | None, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=None, description="On TensorRT: libraries that kernels may come from, by TensorRT's names."
-    )
-    dataset: Name | None = Field(
+    tactic_sources: Annotated[Names | None, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
         default=None,
-        description="A labelled data set. Its accuracy is measured once for each batch, at the highest concurrency.",
+        description="TensorRT: the libraries that kernels may come from, by TensorRT's names, with commas.",
     )
-    truth: Name | None = Field(default=None, description="The labels of `dataset`, where they are not in its folder.")
-    subset: Name | None = Field(
-        default=None, description="Part of it: `first 5 per class`, `every 10th`, `@list.txt`. By default all."
+    mode: Annotated[Mode, Flag()] = Field(
+        default=Mode.THROUGHPUT,
+        strict=False,
+        description="throughput, latency (batch 1, one in flight) or accuracy (no speed).",
     )
-    calibration: Name | None = Field(
-        default=None, description="For int8: a calibration table (JSON), or a calibration cache of TensorRT."
+    dataset: Annotated[Name | None, Flag(("--accuracy", "--dataset"))] = Field(
+        default=None,
+        description="A labelled data set: also measure each batch's accuracy, at the highest concurrency.",
     )
-    allow_overlap: bool = Field(
+    truth: Annotated[Name | None, Flag()] = Field(
+        default=None, description="The labels, where they are not in the data set's folder."
+    )
+    subset: Annotated[Name | None, Flag()] = Field(
+        default=None,
+        description="Part of the data set: 'first 5 per class', 'every 10th', @list.txt. By default all.",
+    )
+    calibration: Annotated[Name | None, Flag()] = Field(
+        default=None, description="For int8: a table of `asyncbench calibrate`, or a cache of TensorRT."
+    )
+    allow_overlap: Annotated[bool, Flag()] = Field(
         default=False, description="Measure accuracy also on images that the calibration has seen."
     )
-    memory_budget: SizeText | None = Field(
-        default=None, description="The most device memory that engine and lanes may take, beside the CUDA context."
+    memory_budget: Annotated[SizeText | None, Flag()] = Field(
+        default=None,
+        description="The most device memory that engine and lanes may take, beside the CUDA context, such as 8GiB.",
     )
-    host_memory_budget: SizeText | None = Field(
+    host_memory_budget: Annotated[SizeText | None, Flag()] = Field(
         default=None, description="The most host memory that the lanes of a cell may take."
     )
-    memory_reserve: SizeOrNothingText | None = Field(
+    memory_reserve: Annotated[SizeOrNothingText | None, Flag()] = Field(
         default=None,
         description="What stays free of each memory. By default 5 % of it, at most 512MiB.",
     )
-    on_pressure: OnPressure = Field(
+    on_pressure: Annotated[OnPressure, Flag()] = Field(
         default=OnPressure.BACKPRESSURE,
         strict=False,
-        description="A cell whose lanes do not all fit: share lanes (backpressure), leave it out (skip), end (fail).",
+        description="Where lanes do not all fit: backpressure (share them), skip (the cell) or fail (end).",
+    )
+    latency_limit: Annotated[LatencyLimitText | None, Flag()] = Field(
+        default=None, description="Also name the best cell below this latency: p95=20ms, or 20ms, which means p99."
+    )
+    cell_timeout: Annotated[DurationText, Flag()] = Field(
+        default="60s", description="A cell in which nothing completes for this long is recorded as an error."
     )
     simulated: dict[str, JsonValue] | None = Field(default=None, description="Settings of the simulated backend.")
     converted_from: dict[str, JsonValue] | None = Field(

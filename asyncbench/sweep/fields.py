@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -32,6 +33,17 @@ _NAMES_PATTERN = r"^\s*[^,\s][^,]*(,\s*[^,\s][^,]*)*$"
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Mark of a field that an option of the command line sets; the field's description is what `--help` says of it.
+
+    Attributes:
+        names: Of the option; none for `--` and the key.
+    """
+
+    names: tuple[str, ...] = ()
 
 
 def _validator(parse: Callable[[S], T]) -> Callable[[S], T]:

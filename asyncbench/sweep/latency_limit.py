@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from asyncbench.errors import BadInputError
 from asyncbench.units import parse_duration_ns
 
-# Those that every record has (measurement/summary.py; a test holds the two together).
+# Those that every record has (measurement/percentile.py; a test holds the two together).
 LIMIT_PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9")
 DEFAULT_PERCENTILE = "p99"
 

@@ -8,11 +8,11 @@ from asyncbench.cli.show.reason_words import reason_words
 from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.text import cell_line, percentile_text, throughput_text
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.verdict import ReasonCode
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
 from asyncbench.results.record import CellRecord, HeaderRecord
+from asyncbench.results.status import Status
 from asyncbench.supervisor.trailer import make_trailer
 
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.disturbance import Stalls
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule
 from asyncbench.measurement.verdict import Reason, ReasonCode, judge
 from asyncbench.measurement.window import WindowResult
 from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.status import Status
 
 
 def window(*, n=10_000, in_flight=4.0, residual=0.0, window_ns=NS_PER_S, longest_ns=400_000):

@@ -107,7 +107,7 @@ def test_devices_multiply_the_cells():
     [
         ({"batchsize": 8}, 'key "batchsize" is unknown: did you mean key "batch"?'),
         ({"stop": {"medain": "1%"}}, 'key "stop.medain" is unknown: did you mean key "stop.median"?'),
-        ({"zzz": 8}, 'key "zzz" is unknown: the keys here are model, model_file, mode, concurrency, '),
+        ({"zzz": 8}, 'key "zzz" is unknown: the keys here are model, model_file, concurrency, batch, '),
         ({"concurrency": "8..1"}, "key \"concurrency\": '8..1' runs backwards: write 1..8"),
         ({"concurrency": 0}, 'key "concurrency": 0 is below 1: write whole numbers from 1'),
         ({"concurrency": 1_000_001}, 'key "concurrency": 1000001 is above 1,000,000: write 1000000 or less'),

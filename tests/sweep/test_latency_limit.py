@@ -3,7 +3,7 @@
 import pytest
 
 from asyncbench.errors import BadInputError
-from asyncbench.measurement.summary import SUMMARY_RATIOS
+from asyncbench.measurement.percentile import SUMMARY_RATIOS
 from asyncbench.results.latency import percentile_name
 from asyncbench.sweep.config import SweepConfig, check_config
 from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES, LatencyLimit, parse_latency_limit

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import partial
 from typing import Any, TypeVar
 
 from asyncbench.errors import BadInputError
+from asyncbench.text_enum import TextEnum
 from asyncbench.units import parse_duration_ns, parse_size_bytes
 
-_ClosedSet = TypeVar("_ClosedSet", bound=Enum)
+_ClosedSet = TypeVar("_ClosedSet", bound=TextEnum)
 _Fields = Mapping[str, tuple[str, Callable[[str, object], object]]]
 
 
-class Distribution(str, Enum):
+class Distribution(TextEnum):
     """How the service times of inferences of one batch are spread."""
 
     CONSTANT = "constant"
@@ -25,7 +25,7 @@ class Distribution(str, Enum):
     BIMODAL = "bimodal"
 
 
-class FaultKind(str, Enum):
+class FaultKind(TextEnum):
     """What goes wrong: the lane, for ever on that lane, the process by a signal or by itself, the whole device."""
 
     ERROR = "error"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
 import structlog
 import trio
 
 from asyncbench.backends.base import Engine
-from asyncbench.bench.accuracy.accuracy_check import Note, QualityCheck
 from asyncbench.bench.cell.admitted_cell import Admitted, run_admitted
 from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record
@@ -14,17 +16,29 @@ from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_o
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import AsyncbenchError
-from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.messages import CellEnded
 
 _FAILED = "accuracy_failed"
+Note: TypeAlias = Callable[[int], None]
 
 _log = structlog.get_logger()
+
+
+class Quality(Protocol):
+    """Measures the accuracy of an engine; `quality_check` does, which few sweeps need."""
+
+    @property
+    def subset_sha256(self) -> str:
+        """The hash of the items that are counted, for the header."""
+
+    async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
+        """Run the data set through `lanes` lanes at `batch`; `note` is told now and then how many items are done."""
 
 
 def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
@@ -37,7 +51,7 @@ def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
 async def add_quality(
     frame: RecordBase,
     engine: Engine,
-    quality: QualityCheck,
+    quality: Quality,
     desk: AdmissionController,
     *,
     timed: CellEnded | None,
@@ -74,7 +88,7 @@ async def add_quality(
 
 
 async def _until_stopped(
-    engine: Engine, quality: QualityCheck, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
+    engine: Engine, quality: Quality, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
 ) -> Accuracy | None:
     """Return the accuracy, or None where the user stopped it."""
     accuracy: Accuracy | None = None

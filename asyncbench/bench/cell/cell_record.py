@@ -9,20 +9,19 @@ from asyncbench.bench.cell.admitted_cell import AdmittedCell
 from asyncbench.bench.cell.cell_memory import memory_block, memory_reasons, refused_memory, starvation_of
 from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.cell_runner import CellMeasurement
-from asyncbench.bench.cell.latency_block import from_summary
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, InternalError, LimitError
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.histogram import Histogram
-from asyncbench.measurement.status import Status
+from asyncbench.measurement.percentile import summarize
 from asyncbench.measurement.stopping import achieved
-from asyncbench.measurement.summary import summarize
 from asyncbench.measurement.verdict import ReasonCode, Verdict, judge
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.host.cpu_quota import Throttling
 from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell, Driver
 
 
@@ -186,7 +185,7 @@ def _latency(seen: CellMeasurement) -> Latency:
 
 
 def _block(histogram: Histogram | None) -> LatencyBlock | None:
-    return from_summary(summarize(histogram)) if histogram is not None and histogram.count else None
+    return summarize(histogram) if histogram is not None and histogram.count else None
 
 
 def _runner_ns(seen: CellMeasurement, *, closed_loop: bool) -> float | None:

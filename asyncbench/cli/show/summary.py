@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from asyncbench.cli.show.latency_limit import latency_limit_lines
 from asyncbench.cli.show.text import percentile_text, point_text, throughput_text, told_apart_by
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.results.status import Status
 from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.config import check_config
 from asyncbench.units import counted, format_duration

@@ -18,10 +18,10 @@ from asyncbench.bench.cell.cell_record import RecordBase
 from asyncbench.bench.memory.admission_controller import AdmissionController, MemoryPolicy
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import DeviceLostError, DoesNotFitError, LaneError
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.memory.host.probe import HostReading
 from asyncbench.results.accuracy import Accuracy
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 from asyncbench.wire.messages import CellEnded
 

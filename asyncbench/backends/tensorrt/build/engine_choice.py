@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from asyncbench.text_enum import TextEnum
 
 
-class EngineMode(str, Enum):
+class EngineMode(TextEnum):
     """What `--engine` says."""
 
     STATIC = "static"
     DYNAMIC = "dynamic"
     AUTO = "auto"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
-"""What became of a cell. Apart from the verdict, so that whoever only reads records loads no statistics."""
+"""Status of a cell."""
 
 from __future__ import annotations
 
-from enum import Enum
+from asyncbench.text_enum import TextEnum
 
 
-class Status(str, Enum):
+class Status(TextEnum):
     """What became of a cell."""
 
     MEASURED = "measured"
@@ -14,6 +14,3 @@ class Status(str, Enum):
     DOES_NOT_FIT = "does_not_fit"
     INTERRUPTED = "interrupted"
     ERROR = "error"
-
-    def __str__(self) -> str:
-        return self.value
