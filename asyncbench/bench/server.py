@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Backend, EngineRequest
@@ -21,7 +20,6 @@ from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measure
 from asyncbench.bench.cell.cell_runner import CellRunner, Progress
 from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
 from asyncbench.bench.cell.reference_outputs import ask_foreign
-from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
 from asyncbench.bench.memory.cell_forecasts import forecast_cells
@@ -31,7 +29,9 @@ from asyncbench.bench.policies import memory_policy_of, policy_of
 from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
 from asyncbench.conditions.versions import library_versions
+from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
 from asyncbench.errors import AsyncbenchError, BadInputError
+from asyncbench.event_log import get_logger
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import Mode, SweepConfig
@@ -62,7 +62,7 @@ PROGRESS_EVERY_S = 0.25
 Say = Callable[[str], None]
 MakeBackend = Callable[[SweepConfig, Say], Backend]
 MakeReference = Callable[[Backend, Precision], "Backend | None"]
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class BenchServer:

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-import structlog
 import trio
 from pydantic import ValidationError
 
 from asyncbench.child_program import child_environment, last_stderr_line
 from asyncbench.errors import BenchProcessDiedError, ExitCode, InternalError
+from asyncbench.event_log import get_logger
 from asyncbench.memory.host.oom import classify_death
 from asyncbench.memory.host.probe import OomCount
 from asyncbench.memory.host.process_limits import address_space_limit_text, cpu_time_limit_text
@@ -46,7 +46,7 @@ _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 Answer: TypeAlias = NetworkInspected | EngineOpened | Refused | CellEnded | Forecasts
 Progress: TypeAlias = CellProgress | EngineNotice
 ReadOom: TypeAlias = Callable[[], OomCount]
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class BenchClient:

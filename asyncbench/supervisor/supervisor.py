@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-import structlog
 import trio
 
 from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, ExitCode, Fact
+from asyncbench.event_log import get_logger
 from asyncbench.memory.admission import lanes_text
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.status import Status
@@ -45,7 +45,7 @@ from asyncbench.wire.messages import (
 # A bench process watches its own lanes; it is replaced when even its watch is silent, this much later.
 WATCH_MARGIN_NS = 60 * NS_PER_S
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Supervisor:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Engine
 from asyncbench.bench.cell.admitted_cell import Admitted, run_admitted
 from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record
-from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.error_group import own_error_alone
+from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
 from asyncbench.errors import AsyncbenchError
+from asyncbench.event_log import get_logger
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
@@ -27,7 +27,7 @@ from asyncbench.wire.messages import CellEnded
 _FAILED = "accuracy_failed"
 Note: TypeAlias = Callable[[int], None]
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Quality(Protocol):

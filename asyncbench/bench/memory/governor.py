@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Lane
@@ -13,6 +12,7 @@ from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.bench.load.generator import LoadGenerator
 from asyncbench.bench.memory.admission_controller import AdmissionController, Headroom
 from asyncbench.errors import DeviceLostError, DoesNotFitError
+from asyncbench.event_log import get_logger
 from asyncbench.memory.available import LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.governor_rule import GovernorRule, LaneGovernor, LaneReading
@@ -20,7 +20,7 @@ from asyncbench.memory.governor_rule import GovernorRule, LaneGovernor, LaneRead
 PERIOD_S = 0.1
 MOST_EVENTS = 64
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
