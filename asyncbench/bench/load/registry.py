@@ -82,7 +82,7 @@ def _load(entry_point: EntryPoint) -> LoadDescriptor[Any]:
 
 
 def _unknown(name: str, offered: Sequence[EntryPoint]) -> BadInputError:
-    names = [*BUILT_IN, *sorted({each.name for each in offered})]
+    names = [*BUILT_IN, *sorted({each.name for each in offered} - BUILT_IN.keys())]
     return BadInputError(
         f"there is no load {shown(name)}", remedy=f"{did_you_mean(name, names)}choose {', '.join(names)}"
     )
