@@ -24,7 +24,7 @@ from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
 from asyncbench.bench.memory.cell_forecasts import forecast_cells
 from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
-from asyncbench.bench.opened_engine import OpenedEngine, device_facts, engine_facts
+from asyncbench.bench.opened_engine import OpenedEngine, describe_device, describe_engine
 from asyncbench.bench.policies import memory_policy_of, policy_of
 from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
@@ -38,15 +38,17 @@ from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import (
     REQUESTS,
+    Answer,
     CellEnded,
     CellProgress,
     EngineNotice,
     EngineOpened,
+    Event,
     ForecastCells,
     InspectNetwork,
-    Message,
     NetworkInspected,
     OpenEngine,
+    Request,
     RunCell,
     StopCell,
     refusal_of,
@@ -98,7 +100,7 @@ class BenchServer:
 
     async def serve(self, requests: trio.abc.ReceiveStream) -> None:
         """Read requests until the pipe closes; then drain what runs and return."""
-        send, receive = trio.open_memory_channel[Message](REQUESTS_WAITING)
+        send, receive = trio.open_memory_channel[Request](REQUESTS_WAITING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
             nursery.start_soon(self._tell_progress)
@@ -108,7 +110,7 @@ class BenchServer:
             nursery.cancel_scope.cancel()
 
     async def _read(
-        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Message], scope: trio.CancelScope
+        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Request], scope: trio.CancelScope
     ) -> None:
         async with send:
             async for line in read_lines(requests):
@@ -120,7 +122,7 @@ class BenchServer:
         self._stop_requested.set()
         scope.deadline = trio.current_time() + ORPHAN_LIMIT_S
 
-    async def _answer(self, request: Message, engine_stack: AsyncExitStack) -> None:
+    async def _answer(self, request: Request, engine_stack: AsyncExitStack) -> None:
         try:
             if isinstance(request, OpenEngine):
                 self._opened = None
@@ -177,8 +179,10 @@ class BenchServer:
             subject=subject,
         )
         return EngineOpened(
-            device=device_facts(engine.facts),
-            engine=engine_facts(engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None),
+            device=describe_device(engine.facts),
+            engine=describe_engine(
+                engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None
+            ),
             versions=library_versions(),
             runner_cost_ns=await runner_cost_ns(engine),
         )
@@ -288,13 +292,13 @@ class BenchServer:
                 progress, self._progress = self._progress, None
                 await self._tell(progress)
 
-    async def _answer_with(self, message: Message) -> None:
+    async def _answer_with(self, answer: Answer) -> None:
         self._progress = None  # what would be said after the answer is about what is over
-        await self._tell(message)
+        await self._tell(answer)
 
-    async def _tell(self, message: Message) -> None:
+    async def _tell(self, event: Event) -> None:
         async with self._telling:
-            await self._events.send_all(to_line(message))
+            await self._events.send_all(to_line(event))
 
 
 def _inspect_network(path: Path) -> NetworkInspected:

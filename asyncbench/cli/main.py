@@ -36,7 +36,7 @@ try:
     from asyncbench.cli.schema import schema
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
-    from asyncbench.cli.usage_complaint import usage_complaint
+    from asyncbench.cli.usage import usage_complaint
     from asyncbench.error_translation import own_or_system_error
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)

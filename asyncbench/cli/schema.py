@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from asyncbench.results.schema import record_schema
-from asyncbench.sweep.schema import config_schema
+from asyncbench.sweep.loading import config_schema
 from asyncbench.text_enum import TextEnum
 
 

@@ -37,7 +37,13 @@ def best_under_latency_limit(cells: Iterable[CellRecord], limit: LatencyLimit) -
         return None
     cell, value = max(below, key=lambda each: _speed(each[0]))
     return BestUnderLimit(
-        **_best(cell).model_dump(),
+        index=cell.index,
+        model=cell.model,
+        device=cell.device,
+        precision=cell.precision,
+        batch=cell.batch,
+        concurrency=cell.concurrency,
+        throughput_items_s=_throughput(cell),
         latency_limit_ns=limit.limit_ns,
         percentile=limit.percentile,
         latency_ns=value.value_ns,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.config import SweepConfig
-from asyncbench.sweep.problems import flag_name
+from asyncbench.sweep.options import flag_name
 
 
 def check_backend_options(config: SweepConfig, *, backend: str, flags: Collection[str]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -20,27 +21,26 @@ from pydantic import (
 )
 
 from asyncbench.errors import BadInputError
-from asyncbench.sweep.cell import Driver, InputKind, Precision
+from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 from asyncbench.sweep.fields import (
     Axis,
     DurationText,
     Flag,
     LatencyLimitText,
+    Location,
     Name,
     Names,
     Precisions,
+    RatioText,
     SizeOrNothingText,
     SizeText,
     WarmupText,
-    parse_warmup_ns,
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
-from asyncbench.sweep.latency_limit import LatencyLimit, parse_latency_limit
+from asyncbench.sweep.latency_limit import LatencyLimit
 from asyncbench.sweep.load import CLOSED, LoadConfig
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
-from asyncbench.sweep.stop import StopConfig
 from asyncbench.text_enum import TextEnum
-from asyncbench.units import parse_duration_ns, parse_size_bytes
 
 MAX_CELLS = 100_000
 MAX_INTRA_OP_THREADS = 1024
@@ -95,13 +95,59 @@ class Completion(TextEnum):
     BLOCK = "block"
 
 
+class StopConfig(BaseModel):
+    """When a cell has been measured for long enough, unless `duration` or `iterations` say so."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    median: RatioText = Field(
+        default="1%", validate_default=True, description="Half width of the 95 % interval of the median, at most."
+    )
+    p99: RatioText = Field(
+        default="5%", validate_default=True, description="Half width of the 95 % interval of the p99, at most."
+    )
+    min: DurationText = Field(
+        default="0.5s", validate_default=True, description="A cell is measured for at least this long."
+    )
+    max: DurationText = Field(
+        default="5s", validate_default=True, description="A cell still not exact after this is recorded as imprecise."
+    )
+
+    @property
+    def median_ratio(self) -> float:
+        """Half width of the median's interval, relative to the median."""
+        return self.median.ratio
+
+    @property
+    def p99_ratio(self) -> float:
+        """Half width of the p99's interval, relative to the p99."""
+        return self.p99.ratio
+
+    @property
+    def min_window_ns(self) -> int:
+        """The shortest window."""
+        return self.min.ns
+
+    @property
+    def max_window_ns(self) -> int:
+        """The longest window."""
+        return self.max.ns
+
+    @model_validator(mode="after")
+    def _check_order(self) -> StopConfig:
+        if self.min_window_ns > self.max_window_ns:
+            problem = f"the shortest window, {self.min}, is longer than the longest, {self.max}"
+            raise as_custom_error(BadInputError(problem, remedy="raise max or lower min"))
+        return self
+
+
 class SweepConfig(BaseModel):
     """One sweep: what to run, on what, at which points, for how long. Every key has a default."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     model: Name = Field(default="mobilenet", description="The network, by name; `asyncbench models` lists them.")
-    model_file: Annotated[Name | None, Flag(("--model",))] = Field(
+    model_file: Annotated[Location | None, Flag(("--model",))] = Field(
         default=None, description="An ONNX file: any network, or other weights for MODEL."
     )
     concurrency: Annotated[Axis, Flag()] = Field(
@@ -134,10 +180,12 @@ class SweepConfig(BaseModel):
         default=None,
         ge=1,
         le=LARGEST_NUMBER,
-        description="Measure exactly this many inferences per cell, over all lanes, instead.",
+        description="Measure exactly this many inferences per cell, over all lanes.",
     )
     warmup: Annotated[WarmupText, Flag()] = Field(
-        default="auto", description="Run before measuring: auto (until steady), none, or a time such as 2s."
+        default="auto",
+        validate_default=True,
+        description="Run before measuring: auto (until steady), none, or a time such as 2s.",
     )
     stop: StopConfig = Field(default=StopConfig(), description="The stop rule.")
     driver: Annotated[Driver, Flag()] = Field(
@@ -154,7 +202,7 @@ class SweepConfig(BaseModel):
         strict=False,
         description="What the network is fed with: images, random or zeros.",
     )
-    images: Annotated[Name | None, Flag()] = Field(
+    images: Annotated[Location | None, Flag()] = Field(
         default=None, description="A folder of images in place of the packaged ones."
     )
     seed: Annotated[int, Flag()] = Field(
@@ -197,18 +245,18 @@ class SweepConfig(BaseModel):
         strict=False,
         description="throughput, latency (batch 1, one in flight) or accuracy (no speed).",
     )
-    dataset: Annotated[Name | None, Flag(("--accuracy", "--dataset"))] = Field(
+    dataset: Annotated[Location | None, Flag(("--accuracy", "--dataset"))] = Field(
         default=None,
         description="A labelled data set: also measure each batch's accuracy, at the highest concurrency.",
     )
-    truth: Annotated[Name | None, Flag()] = Field(
+    truth: Annotated[Location | None, Flag()] = Field(
         default=None, description="The labels, where they are not in the data set's folder."
     )
     subset: Annotated[Name | None, Flag()] = Field(
         default=None,
         description="Part of the data set: 'first 5 per class', 'every 10th', @list.txt. By default all.",
     )
-    calibration: Annotated[Name | None, Flag()] = Field(
+    calibration: Annotated[Location | None, Flag()] = Field(
         default=None, description="For int8: a table of `asyncbench calibrate`, or a cache of TensorRT."
     )
     allow_overlap: Annotated[bool, Flag()] = Field(
@@ -234,7 +282,9 @@ class SweepConfig(BaseModel):
         default=None, description="Also name the best cell below this latency: p95=20ms, or 20ms, which means p99."
     )
     cell_timeout: Annotated[DurationText, Flag()] = Field(
-        default="60s", description="A cell in which nothing completes for this long is recorded as an error."
+        default="60s",
+        validate_default=True,
+        description="A cell in which nothing completes for this long is recorded as an error.",
     )
     simulated: dict[str, JsonValue] | None = Field(default=None, description="Settings of the simulated backend.")
     converted_from: dict[str, JsonValue] | None = Field(
@@ -264,47 +314,57 @@ class SweepConfig(BaseModel):
     @property
     def duration_ns(self) -> int | None:
         """The fixed window of every cell; None leaves it to the stop rule or to `iterations`."""
-        return None if self.duration is None else parse_duration_ns(self.duration)
+        return None if self.duration is None else self.duration.ns
 
     @property
     def warmup_ns(self) -> int | None:
         """The fixed warm-up, 0 for none; None means until steady."""
-        return parse_warmup_ns(self.warmup)
+        return self.warmup.ns
 
     @property
     def workspace_bytes(self) -> int | None:
         """The most scratch memory of a kernel; None leaves it to TensorRT."""
-        return None if self.workspace is None else parse_size_bytes(self.workspace)
+        return None if self.workspace is None else self.workspace.bytes
 
     @property
     def memory_budget_bytes(self) -> int | None:
         """The most device memory; None for as much as there is."""
-        return None if self.memory_budget is None else parse_size_bytes(self.memory_budget)
+        return None if self.memory_budget is None else self.memory_budget.bytes
 
     @property
     def host_memory_budget_bytes(self) -> int | None:
         """The most host memory of a cell's lanes; None for as much as there is."""
-        return None if self.host_memory_budget is None else parse_size_bytes(self.host_memory_budget)
+        return None if self.host_memory_budget is None else self.host_memory_budget.bytes
 
     @property
     def memory_reserve_bytes(self) -> int | None:
         """What stays free; None for the default."""
-        return None if self.memory_reserve is None else parse_size_bytes(self.memory_reserve)
+        return None if self.memory_reserve is None else self.memory_reserve.bytes
 
     @property
     def asked_latency(self) -> LatencyLimit | None:
         """The latency that the summary's best cell must stay below, and the percentile that must."""
-        return None if self.latency_limit is None else parse_latency_limit(self.latency_limit)
+        return self.latency_limit
 
     @property
     def cell_timeout_ns(self) -> int:
         """How long the bench process may be silent."""
-        return parse_duration_ns(self.cell_timeout)
+        return self.cell_timeout.ns
 
     @property
     def cell_count(self) -> int:
         """Cells of the whole sweep, all devices together."""
         return math.prod(len(axis) for axis in (self.device, self.precision, self.batch, self.concurrency))
+
+    def cells(self, device: str) -> tuple[Cell, ...]:
+        """Return the cells by precision, then batch, then concurrency, each in the order that was asked for.
+
+        An engine is opened once per precision.
+        """
+        return tuple(
+            Cell(model=self.model_label, precision=precision, batch=batch, concurrency=concurrency, device=device)
+            for precision, batch, concurrency in product(self.precision, self.batch, self.concurrency)
+        )
 
     @model_validator(mode="before")
     @classmethod

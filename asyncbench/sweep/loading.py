@@ -1,18 +1,35 @@
-"""Configurations from the text of a JSON file and from flags, and several of them on top of each other."""
+"""Configurations from JSON files and from flags, several of them on top of each other, and the files' schema."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import get_args
+
+from pydantic import JsonValue
+from pydantic.json_schema import models_json_schema
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.config import SweepConfig, check_config
-from asyncbench.sweep.json_text import parse_json
+from asyncbench.sweep.fields import Location
+from asyncbench.sweep.json_text import LARGEST_NUMBER, parse_json
 from asyncbench.sweep.load import merge_load
-from asyncbench.sweep.problems import flag_name, shown
-from asyncbench.sweep.tasks import convert_task, is_task
+from asyncbench.sweep.options import flag_name
+from asyncbench.sweep.problems import shown
+from asyncbench.sweep.tasks import Task, convert_task, is_task
 
-_PATH_KEYS = ("model_file", "images", "dataset", "truth", "calibration")
+CONFIG_SCHEMA_VERSION = 1
+ONLY_THE_LOADER = (
+    "keys that contradict each other, such as duration and iterations, or stop.min above stop.max",
+    "ranges that run backwards, such as 8..1, and axes or grids with too many values",
+    "durations and sizes beyond 64 bits, and those below 1ns or 1B",
+    "numbers beyond 64 bits inside simulated, load and converted_from",
+    "whole numbers that are written as 1.0",
+    "what only a backend, a load, a data set or a disk knows: simulated settings, loads, devices, subsets, files",
+)
+
+
+_PATH_KEYS = tuple(key for key, field in SweepConfig.model_fields.items() if Location in get_args(field.annotation))
 _SCHEMA_KEY = "$schema"  # editors find the published schema by it
 _REMEDY = "write an object, or a list of objects; `asyncbench schema config` says of what"
 
@@ -48,6 +65,27 @@ def load_config(text: str, *, source: str, base_folder: str) -> tuple[SweepConfi
         _read_entry(entry, source=f"{source}: entry {number}", base_folder=base_folder)
         for number, entry in enumerate(document, start=1)
     )
+
+
+def config_schema() -> dict[str, JsonValue]:
+    """Return the schema (draft 2020-12). It accepts whatever the loader accepts, and else only `ONLY_THE_LOADER`."""
+    _, schema = models_json_schema([(SweepConfig, "validation"), (Task, "validation")])
+    definitions = schema["$defs"]
+    _bound_integers(definitions)
+    keys = definitions["SweepConfig"]["properties"]
+    for key in _PATH_KEYS:
+        keys[key]["description"] += " Relative to this file."
+    keys[_SCHEMA_KEY] = {"description": "Where an editor finds this schema. Ignored."}
+    sweep, task = ({"$ref": f"#/$defs/{model.__name__}"} for model in (SweepConfig, Task))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "asyncbench sweep configuration",
+        "description": "One sweep or task of the predecessor, or a list of them.",
+        "$comment": f"Left to the program, because no schema can say it: {'; '.join(ONLY_THE_LOADER)}.",
+        "version": CONFIG_SCHEMA_VERSION,
+        "anyOf": [sweep, task, {"type": "array", "minItems": 1, "items": {"anyOf": [sweep, task]}}],
+        "$defs": definitions,
+    }
 
 
 def read_flags(values: Mapping[str, object]) -> SweepConfig:
@@ -112,3 +150,15 @@ def _merged_load(merged: Mapping[str, object], given: Mapping[str, object]) -> d
 def _stop_of(layer: Mapping[str, object]) -> dict[str, object]:
     stop = layer.get("stop", {})
     return stop if isinstance(stop, dict) else {}
+
+
+def _bound_integers(schema: JsonValue) -> None:
+    """Add the bound of `parse_json` to every whole number that has none."""
+    if isinstance(schema, list):
+        for each in schema:
+            _bound_integers(each)
+    if isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            schema.setdefault("maximum", LARGEST_NUMBER)
+        for each in schema.values():
+            _bound_integers(each)

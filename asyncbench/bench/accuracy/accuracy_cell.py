@@ -1,4 +1,4 @@
-"""The accuracy of one cell, into its record."""
+"""Accuracy of one cell, in its record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import trio
 
 from asyncbench.backends.base import Engine
 from asyncbench.bench.cell.admitted_cell import Admitted, run_admitted
-from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory
+from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory, predicted_memory
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.error_group import own_error_alone
@@ -19,12 +19,11 @@ from asyncbench.event_log import get_logger
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
-from asyncbench.results.status import Status
+from asyncbench.results.status import ReasonCode, Status
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.messages import CellEnded
 
-_FAILED = "accuracy_failed"
 Note: TypeAlias = Callable[[int], None]
 
 _log = get_logger()
@@ -82,7 +81,11 @@ async def add_quality(
             message=error.message,
             exc_info=unless_own(raised),
         )
-        record = _without_accuracy(timed.record, error) if timed else failed_record(frame, error, code=_FAILED)
+        record = (
+            _without_accuracy(timed.record, error)
+            if timed
+            else failed_record(frame, error, code=ReasonCode.ACCURACY_FAILED)
+        )
         return CellEnded(record=record, unfit=leaves_unfit(error))
     return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, ran))
 
@@ -108,21 +111,15 @@ async def _until_stopped(
 def _with_accuracy(frame: RecordBase, timed: CellRecord | None, ran: Admitted[Accuracy | None]) -> CellRecord:
     if ran.seen is None:
         text = "stopped by the user while the accuracy was measured"
-        return frame.record(status=Status.INTERRUPTED, reasons=[Reason(code="interrupted", text=text)])
+        reasons = [Reason(code=ReasonCode.INTERRUPTED, text=text)]
+        return frame.record(status=Status.INTERRUPTED, reasons=reasons, memory=predicted_memory(frame.forecast))
     if timed is not None:
-        return timed.model_copy(update={"accuracy": ran.seen})
+        return timed.with_accuracy(ran.seen)
     reasons = list(admission_reasons(ran, concurrency=frame.cell.concurrency))
-    memory = admitted_memory(ran)
-    return frame.record(status=Status.MEASURED, reasons=reasons, accuracy=ran.seen, memory=memory)
+    return frame.record(status=Status.MEASURED, reasons=reasons, memory=admitted_memory(ran), accuracy=ran.seen)
 
 
 def _without_accuracy(timed: CellRecord, error: AsyncbenchError) -> CellRecord:
     """Return the record of a cell whose speed is known: half of what was asked for, and that half is kept."""
-    reason = Reason(code=_FAILED, text=str(error))
-    return timed.model_copy(
-        update={
-            "status": Status.ERROR,
-            "reasons": [*timed.reasons, reason],
-            "facts": {**timed.facts, **error.facts},
-        }
-    )
+    reason = Reason(code=ReasonCode.ACCURACY_FAILED, text=str(error))
+    return timed.annotate(reason, facts=error.facts, status=Status.ERROR)

@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from asyncbench.bench.load.closed_loop import CLOSED_LOOP
 from asyncbench.bench.load.generator import ChosenLoad, LoadDescriptor, NoOptions
 from asyncbench.errors import BadInputError
-from asyncbench.models.catalog import did_you_mean
 from asyncbench.sweep.load import CLOSED, LoadConfig
-from asyncbench.sweep.problems import bad_input, quoted_key, shown
+from asyncbench.sweep.problems import bad_input, did_you_mean, quoted_key, shown
 
 ENTRY_POINT_GROUP = "asyncbench.loads"
 """Each entry point names a `LoadDescriptor`; its own name is the load's."""
