@@ -38,7 +38,7 @@ class Gpu:
 
         sources = tuple(filter(None, TACTIC_SOURCES)) or None
         chosen = TensorRtSettings(lanes=LaneSettings(**settings_of_lanes), build=BuildSettings(tactic_sources=sources))
-        return TensorRtBackend(chosen, EngineFolder(root=engine_folder), say=print)
+        return TensorRtBackend(chosen, EngineFolder(root=engine_folder), report=print)
 
 
 @pytest.fixture(scope="session")

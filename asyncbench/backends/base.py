@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.sweep.backends.descriptor import BackendOptions
 from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import SweepConfig
 from asyncbench.tensors import AnyArray, TensorSpec
+
+Report = Callable[[str], None]
+"""Takes one line for people about what opening an engine is at."""
+OptionsT_contra = TypeVar("OptionsT_contra", bound=BackendOptions, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,4 +230,20 @@ class Backend(Protocol):
         Raises:
             BadInputError: The model cannot be used.
             BackendUnavailableError: This machine cannot run it at that precision.
+        """
+
+
+class BackendFactory(Protocol[OptionsT_contra]):
+    """What a backend's descriptor names: the function that makes the backend, in the bench process."""
+
+    def __call__(self, options: OptionsT_contra, *, config: SweepConfig, report: Report) -> Backend:
+        """Return the backend. Opens nothing yet.
+
+        Args:
+            options: The backend's own section.
+            config: The sweep, for what concerns every backend: its seed, its limits.
+
+        Raises:
+            BackendUnavailableError: What it needs is not installed.
+            BadInputError: Its options cannot be used.
         """

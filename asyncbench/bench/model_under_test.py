@@ -162,7 +162,7 @@ def inspect_network(path: Path) -> NetworkInspected:
 
 def simulated_subject(config: SweepConfig) -> ModelUnderTest:
     """Return a subject without a model: a simulated device only needs something to be fed with."""
-    return ModelUnderTest(config=config, path=Path("simulated"), info=None, pictures=_pictures(config))
+    return ModelUnderTest(config=config, path=Path(config.backend), info=None, pictures=_pictures(config))
 
 
 def _pictures(config: SweepConfig) -> Pictures:

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 import trio
 
-from asyncbench.backends.base import Backend, EngineRequest
+from asyncbench.backends.base import Backend, EngineRequest, Report
 from asyncbench.bench.accuracy.accuracy_cell import add_quality, asks_for_quality
 from asyncbench.bench.accuracy.accuracy_check import LabelledData, QualityCheck, open_labelled_data
 from asyncbench.bench.cell.admitted_cell import AdmittedCell, measure_admitted
@@ -59,8 +59,7 @@ REQUESTS_WAITING = 2
 ORPHAN_LIMIT_S = 30.0
 PROGRESS_EVERY_S = 0.25
 
-Say = Callable[[str], None]
-MakeBackend = Callable[[SweepConfig, Say], Backend]
+MakeBackend = Callable[[SweepConfig, Report], Backend]
 MakeReference = Callable[[Backend, Precision], "Backend | None"]
 _log = structlog.get_logger()
 
@@ -146,7 +145,7 @@ class BenchServer:
         backend = self._make_backend(config, self._note)
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._tell(EngineNotice(text=unused, lasting=True))
-        subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
+        subject = await trio.to_thread.run_sync(self._find_subject, config)
         data = await trio.to_thread.run_sync(open_labelled_data, config, subject, request.precision)
         if data is None and config.mode is Mode.ACCURACY:
             raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
@@ -196,8 +195,8 @@ class BenchServer:
             return None
         return await ask_foreign(reference, wanted, await inputs.of(min(wanted.batches)))
 
-    def _find_subject(self, backend: Backend, config: SweepConfig) -> ModelUnderTest:
-        if backend.name == "simulated":
+    def _find_subject(self, config: SweepConfig) -> ModelUnderTest:
+        if config.runs_simulated:
             return simulated_subject(config)
         return find_subject(config, model_folder=self._model_folder)
 

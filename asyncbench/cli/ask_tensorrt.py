@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from asyncbench.bench.compose import HAS_CUDA_BINDINGS
+from asyncbench.backends.tensorrt.factory import HAS_CUDA_BINDINGS
 from asyncbench.errors import AsyncbenchError
 
 

@@ -25,7 +25,7 @@ from asyncbench.process_start import ending_signals
 from asyncbench.supervisor.bench_client import BenchClient, ReadOom, open_bench
 from asyncbench.sweep.axis import MAX_VALUE
 from asyncbench.sweep.cell import InputKind
-from asyncbench.sweep.config import BackendChoice, SweepConfig
+from asyncbench.sweep.config import SweepConfig
 from asyncbench.wire.messages import InspectNetwork, NetworkInspected, Refused, error_of
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def settle_defaults(configs: Sequence[SweepConfig], console: Console) -> tuple[S
         KeyboardInterrupt: A signal came.
     """
     for config in configs:
-        if config.model_file and config.backend is not BackendChoice.SIMULATED:
+        if config.model_file and not config.runs_simulated:
             require_regular_file(Path(config.model_file), what="the model", remedy="name an ONNX file")
     files = {config.model_file for config in configs if config.model_file and _is_open(config)}
     if not files:
@@ -60,7 +60,7 @@ def settle_defaults(configs: Sequence[SweepConfig], console: Console) -> tuple[S
 
 
 def _is_open(config: SweepConfig) -> bool:
-    return config.backend is not BackendChoice.SIMULATED and (_batch_is_open(config) or _input_is_open(config))
+    return not config.runs_simulated and (_batch_is_open(config) or _input_is_open(config))
 
 
 def _batch_is_open(config: SweepConfig) -> bool:

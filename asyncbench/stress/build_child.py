@@ -14,10 +14,11 @@ import structlog
 import trio
 
 from asyncbench.backends.tensorrt.build.builder import build_engine
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.build.memory import build_within_memory, workspaces_to_try
 from asyncbench.backends.tensorrt.build.messages import BuildRequest, BuildSettings
 from asyncbench.errors import AsyncbenchError
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 # The only TensorRT whose builder works without a GPU, for one that is not there.

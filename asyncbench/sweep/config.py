@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from inspect import isclass
 from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     ValidationError,
+    WithJsonSchema,
+    create_model,
     model_serializer,
     model_validator,
 )
 
 from asyncbench.errors import BadInputError
+from asyncbench.sweep.backends.descriptor import BackendDescriptor, BackendOptions
+from asyncbench.sweep.backends.onnxruntime import OnnxRuntimeOptions
+from asyncbench.sweep.backends.registry import (
+    AUTO_BACKEND,
+    AUTOMATIC,
+    BUILT_IN,
+    added_names,
+    find_backend,
+    need_backend,
+    unknown_backend,
+)
+from asyncbench.sweep.backends.simulated import SimulatedOptions
+from asyncbench.sweep.backends.tensorrt import TensorRtOptions
 from asyncbench.sweep.cell import Driver, InputKind, Precision
 from asyncbench.sweep.fields import (
     Axis,
@@ -33,6 +51,7 @@ from asyncbench.sweep.fields import (
     SizeText,
     WarmupText,
     parse_warmup_ns,
+    validator,
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
 from asyncbench.sweep.latency_limit import LatencyLimit, parse_latency_limit
@@ -41,38 +60,6 @@ from asyncbench.sweep.stop import StopConfig
 from asyncbench.units import parse_duration_ns, parse_size_bytes
 
 MAX_CELLS = 100_000
-MAX_INTRA_OP_THREADS = 1024
-"""More than any machine has processors; so many that cannot be started would keep the runtime busy for minutes."""
-
-
-class BackendChoice(str, Enum):
-    """The runtime that executes the network; `auto` leaves the choice to what the machine can do."""
-
-    AUTO = "auto"
-    ONNXRUNTIME = "onnxruntime"
-    TENSORRT = "tensorrt"
-    SIMULATED = "simulated"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class OnlyOn:
-    """Mark of a field that one backend knows: on any other it would do nothing."""
-
-    backend: BackendChoice
-
-
-class EngineChoice(str, Enum):
-    """How batches are spread over TensorRT engines."""
-
-    AUTO = "auto"
-    STATIC = "static"
-    DYNAMIC = "dynamic"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class Mode(str, Enum):
@@ -97,15 +84,15 @@ class OnPressure(str, Enum):
         return self.value
 
 
-class Completion(str, Enum):
-    """What the native pump does between two looks: spin on a core, yield it, or sleep until the device calls."""
+def _known_backend(name: str) -> str:
+    if name != AUTO_BACKEND and find_backend(name) is None:
+        raise unknown_backend(name)
+    return name
 
-    SPIN = "spin"
-    YIELD = "yield"
-    BLOCK = "block"
 
-    def __str__(self) -> str:
-        return self.value
+BackendName = Annotated[
+    str, AfterValidator(validator(_known_backend)), WithJsonSchema({"enum": [AUTO_BACKEND, *BUILT_IN]})
+]
 
 
 class SweepConfig(BaseModel):
@@ -132,7 +119,7 @@ class SweepConfig(BaseModel):
     precision: Precisions = Field(
         default="fp32", validate_default=True, description="The arithmetic an engine is compiled for: one or several."
     )
-    backend: BackendChoice = Field(default=BackendChoice.AUTO, strict=False, description="The runtime.")
+    backend: BackendName = Field(default=AUTO_BACKEND, description="The runtime.")
     device: Names = Field(default="auto", validate_default=True, description="The devices to measure: one or several.")
     duration: DurationText | None = Field(
         default=None, description="Measure every cell for this long instead of by the stop rule."
@@ -167,32 +154,6 @@ class SweepConfig(BaseModel):
         le=LARGEST_NUMBER,
         description="Seed of the weights, of random input and of every choice by lot.",
     )
-    intra_op_threads: Annotated[int, OnlyOn(BackendChoice.ONNXRUNTIME)] = Field(
-        default=1, ge=1, le=MAX_INTRA_OP_THREADS, description="Threads of one inference on ONNX Runtime."
-    )
-    engine: Annotated[EngineChoice, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=EngineChoice.AUTO,
-        strict=False,
-        description="On TensorRT: one engine per batch (static), one for all batches (dynamic), or the better (auto).",
-    )
-    completion: Annotated[Completion, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=Completion.SPIN, strict=False, description="On TensorRT: how the native pump notices completions."
-    )
-    depth: Annotated[int, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=1, ge=1, le=16, description="On TensorRT: inferences queued on each lane of the native pump."
-    )
-    transfers: Annotated[bool, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=False, description="On TensorRT: whether an inference includes the copies to and from the device."
-    )
-    gpu_time: Annotated[bool, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=False, description="On TensorRT: take the device time of each inference with a pair of events."
-    )
-    workspace: Annotated[SizeText | None, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=None, description="On TensorRT: scratch memory that a kernel may take at most while engines are built."
-    )
-    tactic_sources: Annotated[Names | None, OnlyOn(BackendChoice.TENSORRT)] = Field(
-        default=None, description="On TensorRT: libraries that kernels may come from, by TensorRT's names."
-    )
     dataset: Name | None = Field(
         default=None,
         description="A labelled data set. Its accuracy is measured once for each batch, at the highest concurrency.",
@@ -222,20 +183,39 @@ class SweepConfig(BaseModel):
         strict=False,
         description="A cell whose lanes do not all fit: share lanes (backpressure), leave it out (skip), end (fail).",
     )
-    simulated: dict[str, JsonValue] | None = Field(default=None, description="Settings of the simulated backend.")
+    onnxruntime: OnnxRuntimeOptions = Field(default=OnnxRuntimeOptions(), description="Options of ONNX Runtime.")
+    tensorrt: TensorRtOptions = Field(default=TensorRtOptions(), description="Options of TensorRT.")
+    simulated: SimulatedOptions = Field(default=SimulatedOptions(), description="Options of the simulated device.")
     converted_from: dict[str, JsonValue] | None = Field(
         default=None, description="The foreign task that this sweep was converted from. Kept for the record only."
     )
 
-    def keys_without_effect(self, backend: str) -> dict[str, BackendChoice]:
-        """Return the keys that were changed and do nothing on `backend`, each with the backend that knows it."""
-        return {
-            name: mark.backend
-            for name, field in type(self).model_fields.items()
-            for mark in field.metadata
-            if isinstance(mark, OnlyOn) and mark.backend != backend
-            if name in self.model_fields_set and getattr(self, name) != field.default
-        }
+    @classmethod
+    def section_names(cls) -> tuple[str, ...]:
+        """Return the keys that hold a backend's own options; each is the backend's name."""
+        annotations = {name: field.annotation for name, field in cls.model_fields.items()}
+        return tuple(name for name, kind in annotations.items() if isclass(kind) and issubclass(kind, BackendOptions))
+
+    def options_of(self, backend: BackendDescriptor) -> BackendOptions:
+        """Return the options of one backend, whether it is the one that runs or not."""
+        section = getattr(self, backend.name, None)
+        return section if isinstance(section, BackendOptions) else backend.options()
+
+    def given_keys(self) -> frozenset[str]:
+        """Return the keys that were given; those of a section as `tensorrt.depth`."""
+        sections = {name: getattr(self, name) for name in self.section_names() if name in self.model_fields_set}
+        inner = (f"{name}.{key}" for name, section in sections.items() for key in section.model_fields_set)
+        return frozenset({*(self.model_fields_set - sections.keys()), *inner})
+
+    def keys_without_effect(self, backend: str) -> tuple[tuple[str, str], ...]:
+        """Return the keys that were changed and do nothing on `backend`: those of the other backends."""
+        others = {name: getattr(self, name) for name in self.section_names() if name != backend}
+        return tuple((name, key) for name, section in others.items() for key in section.changed_keys())
+
+    @property
+    def runs_simulated(self) -> bool:
+        """Whether the backend is named and opens no model."""
+        return self.backend != AUTO_BACKEND and need_backend(self.backend).is_simulated
 
     @property
     def model_named(self) -> bool:
@@ -256,11 +236,6 @@ class SweepConfig(BaseModel):
     def warmup_ns(self) -> int | None:
         """The fixed warm-up, 0 for none; None means until steady."""
         return parse_warmup_ns(self.warmup)
-
-    @property
-    def workspace_bytes(self) -> int | None:
-        """The most scratch memory of a kernel; None leaves it to TensorRT."""
-        return None if self.workspace is None else parse_size_bytes(self.workspace)
 
     @property
     def memory_budget_bytes(self) -> int | None:
@@ -299,11 +274,31 @@ class SweepConfig(BaseModel):
             return {"batch": 1, "concurrency": 1} | values
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_no_section(cls, values: object) -> object:
+        # What headers held before, where the simulated backend had no settings.
+        if isinstance(values, dict):
+            sections = cls.section_names()
+            return {key: value for key, value in values.items() if value is not None or key not in sections}
+        return values
+
     @model_serializer(mode="wrap")
-    def _without_unnamed_model(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # The default, written beside a file, would read as if the file held that network's weights.
+    def _without_misleading_defaults(
+        self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
         values: dict[str, Any] = serialize(self)
-        return values if self.model_named else {key: value for key, value in values.items() if key != "model"}
+        unneeded = set() if info.exclude_unset else self._sections_without_meaning()
+        if not self.model_named:
+            # The default, written beside a file, would read as if the file held that network's weights.
+            unneeded.add("model")
+        return {key: value for key, value in values.items() if key not in unneeded}
+
+    def _sections_without_meaning(self) -> set[str]:
+        """Return the sections of backends that cannot run here, where they hold nothing but defaults."""
+        possible = {one.name for one in AUTOMATIC} if self.backend == AUTO_BACKEND else {self.backend}
+        others = (name for name in self.section_names() if name not in possible)
+        return {name for name in others if getattr(self, name) == type(self).model_fields[name].default}
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> SweepConfig:
@@ -317,9 +312,10 @@ class SweepConfig(BaseModel):
         if self.images is not None and self.input is not InputKind.IMAGES:
             problem = f"images are given, but input is {self.input}"
             yield BadInputError(problem, remedy="set input to images, or give no images")
-        if self.simulated is not None and self.backend is not BackendChoice.SIMULATED:
-            problem = f"settings of the simulated backend are given, but backend is {self.backend}"
-            yield BadInputError(problem, remedy="set backend to simulated, or give no simulated")
+        for name in self.section_names():
+            if name in self.model_fields_set and name != self.backend and need_backend(name).is_simulated:
+                problem = f"settings of the {name} backend are given, but backend is {self.backend}"
+                yield BadInputError(problem, remedy=f"set backend to {name}, or give no {name}")
         if self.mode is Mode.LATENCY and (self.batch, self.concurrency) != ((1,), (1,)):
             problem = "mode latency means batch 1 and concurrency 1, and others are given"
             yield BadInputError(problem, remedy="give no batch and concurrency, or set mode to throughput")
@@ -344,7 +340,37 @@ def check_config(
     Raises:
         BadInputError: An unknown key, a wrong type or value, or keys that contradict each other.
     """
+    model = _model_for(values)
     try:
-        return SweepConfig.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise bad_input(error, source=source, model=SweepConfig, name_of=name_of) from error
+        raise bad_input(error, source=source, model=model, name_of=name_of) from error
+
+
+def _model_for(values: Mapping[str, object]) -> type[SweepConfig]:
+    """Return the configuration with a section for each backend of another package that the values name."""
+    foreign = ({str(values.get("backend")), *values} - SweepConfig.model_fields.keys()).intersection(added_names())
+    return config_with(tuple(sorted(foreign))) if foreign else SweepConfig
+
+
+@cache
+def config_with(added: tuple[str, ...]) -> type[SweepConfig]:
+    """Return the configuration with sections for backends that other packages add.
+
+    Raises:
+        BadInputError: The entry point of one cannot be used.
+    """
+    return create_model("SweepConfig", __base__=SweepConfig, **{name: _section_of(name) for name in added})
+
+
+def _section_of(name: str) -> Any:  # noqa: ANN401 # as create_model takes it: a type and its field
+    backend = need_backend(name)
+    if name in SweepConfig.model_fields:
+        problem = f"backend {name}: that is the name of another key of the configuration"
+        raise BadInputError(problem, remedy="rename it in the package that adds it")
+    try:
+        default = backend.options()
+    except ValidationError as error:
+        problem = f"backend {name}: {backend.options.__name__} has an option without a default"
+        raise BadInputError(problem, remedy="give it one, in the package that adds it") from error
+    return (backend.options, Field(default=default, description=f"Options of {name}."))

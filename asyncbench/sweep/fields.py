@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -34,7 +35,18 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-def _validator(parse: Callable[[S], T]) -> Callable[[S], T]:
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Mark of a field that an option of the command line sets; the field's description is what `--help` says of it.
+
+    Attributes:
+        names: Of the option; none for `--` and the key.
+    """
+
+    names: tuple[str, ...] = ()
+
+
+def validator(parse: Callable[[S], T]) -> Callable[[S], T]:
     """Return the function with its refusals in pydantic's words."""
 
     def validate(value: S) -> T:
@@ -54,7 +66,7 @@ def _checked_by(parse: Callable[[str], T], *, accepts: Callable[[T], bool], reme
             raise BadInputError(f"{text!r} is out of range", remedy=remedy)
         return text
 
-    return _validator(check)
+    return validator(check)
 
 
 def parse_warmup_ns(text: str) -> int | None:
@@ -94,7 +106,7 @@ _AXIS_NUMBER = {"type": "integer", "minimum": 1, "maximum": MAX_VALUE}
 
 Axis = Annotated[
     tuple[int, ...],
-    BeforeValidator(_validator(_axis_values)),
+    BeforeValidator(validator(_axis_values)),
     WithJsonSchema(
         {
             "anyOf": [
@@ -144,6 +156,12 @@ DurationText = Annotated[
     WithJsonSchema(
         {"type": "string", "pattern": f"^{_NOT_ZERO}{DURATION_PATTERN}$", "examples": ["20ms", "1.5s", "2m"]}
     ),
+]
+
+DurationOrNothingText = Annotated[
+    str,
+    AfterValidator(_checked_by(parse_duration_ns, accepts=lambda _: True, remedy="")),
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["2ms", "0ns"]}),
 ]
 
 LatencyLimitText = Annotated[

@@ -107,9 +107,11 @@ def _expectation(problem: ErrorDetails) -> str:
 
 def _suggestion(path: Path, *, model: type[BaseModel], name_of: Callable[[Path], str]) -> str:
     known = _known_keys(model, path[:-1])
-    closest = difflib.get_close_matches(str(path[-1]), known, n=1)
-    if closest:
-        return f"did you mean {name_of((*path[:-1], closest[0]))}?"
+    inner = {key: (outer, key) for outer in known for key in _known_keys(model, (*path[:-1], outer))}
+    for paths in ({key: (key,) for key in known}, inner):
+        closest = difflib.get_close_matches(str(path[-1]), paths, n=1)
+        if closest:
+            return f"did you mean {name_of((*path[:-1], *paths[closest[0]]))}?"
     return f"the keys here are {', '.join(known)}" if known else "remove it"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
@@ -10,7 +10,7 @@ from hashlib import sha256
 import structlog
 import trio
 
-from asyncbench.backends.base import EngineFacts, EngineRequest
+from asyncbench.backends.base import EngineFacts, EngineRequest, Report
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.tensorrt.bindings.allocator import CountingAllocator
 from asyncbench.backends.tensorrt.bindings.find_bindings import find_bindings, system_folders
@@ -42,15 +42,15 @@ class TensorRtBackend:
 
     Args:
         folder: The cache of engines.
-        say: Takes one line for people: what is built and why, how far it is.
+        report: Takes one line for people: what is built and why, how far it is.
     """
 
     name = "tensorrt"
 
-    def __init__(self, settings: TensorRtSettings, folder: EngineFolder, *, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: TensorRtSettings, folder: EngineFolder, *, report: Report) -> None:
         self._settings = settings
         self._folder = folder
-        self._say_to_people = say
+        self._report_to_people = report
         self._said_at_ns = 0
 
     @asynccontextmanager
@@ -127,13 +127,13 @@ class TensorRtBackend:
 
     def _say(self, text: str) -> None:
         _log.info("engine", text=text)
-        self._say_to_people(text)
+        self._report_to_people(text)
 
     def _note_progress(self, progress: SupplyProgress) -> None:
         now = now_ns()
         if now - self._said_at_ns >= SAY_EVERY_NS:
             self._said_at_ns = now
-            self._say_to_people(_progress_text(progress))
+            self._report_to_people(_progress_text(progress))
 
     def _facts(
         self,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from asyncbench.backends.base import LaneFacts
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode
 from asyncbench.backends.tensorrt.build.messages import BuildSettings
 from asyncbench.backends.tensorrt.run.launch_settings import LaunchSettings
 from asyncbench.clock import NS_PER_S
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

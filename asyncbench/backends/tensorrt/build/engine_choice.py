@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
-
-class EngineMode(str, Enum):
-    """What `--engine` says."""
-
-    STATIC = "static"
-    DYNAMIC = "dynamic"
-    AUTO = "auto"
-
-    def __str__(self) -> str:
-        return self.value
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

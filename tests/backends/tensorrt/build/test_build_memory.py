@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.backends.tensorrt.build.builder import BuildResult
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.build.memory import (
     FLOOR_BYTES,
     MAX_TRIES,
@@ -29,6 +29,7 @@ from asyncbench.backends.tensorrt.build.messages import REQUESTS, BuildRequest, 
 from asyncbench.backends.tensorrt.cache.sidecar import BuildFacts
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError, BadInputError, DoesNotFitError, EngineBuildError
 from asyncbench.memory.host.limited_group import LimitedGroup, open_limited_group
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines, profile_groups
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines, profile_groups
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 BATCHES = st.lists(st.integers(1, 512), min_size=1, max_size=40).map(tuple)
 

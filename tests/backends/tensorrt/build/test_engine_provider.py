@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.backends.tensorrt.build.builder import BuildProgress
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.build.engine_provider import EngineSpec, SupplyProgress, supply_engines, time_left_ns
 from asyncbench.backends.tensorrt.build.messages import BuildSettings
 from asyncbench.backends.tensorrt.cache import EngineFolder, StoredEngine
 from asyncbench.errors import BackendUnavailableError
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 
