@@ -3,7 +3,6 @@
 The native pump: launches CUDA graphs and stamps their completions without Python.
 """
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import numpy
@@ -16,7 +15,7 @@ class Pump:
     """
     One native thread that launches and stamps for all lanes. Close it, or leave its context.
 
-    A lane is named by the number that added it; numbers are not used again.
+    Lanes are identified by the number that `add_lane` returned; numbers are not reused.
 
     Args:
         cuda_context: The CUcontext that streams and graphs belong to.
@@ -24,7 +23,7 @@ class Pump:
         library: The driver library; `libcuda.so.1` unless given.
 
     Raises:
-        OSError: The library, or a function of it, is not there.
+        OSError: The library, or one of its functions, cannot be found.
         DriverError: The context cannot be used.
     """
 
@@ -49,9 +48,9 @@ class Pump:
         Add a lane over a CUstream and a CUgraphExec, which must outlive it.
 
         Args:
-            max_credits: The most credits, inferences in flight and undrained completions together.
+            max_credits: Limit of credits, inferences in flight and undrained completions together.
             depth: Inferences queued on the stream at once.
-            gpu_time: Take the device time of each inference with a pair of events.
+            gpu_time: Measure the device time of each inference with a pair of events.
             deadline_ns: An inference in flight for longer stops the lane with the error `NO_COMPLETION`.
 
         Raises:
@@ -60,12 +59,12 @@ class Pump:
 
     def add_empty_lane(self, max_credits: int) -> int:
         """
-        Add a lane whose inferences do nothing: what is left is the cost of pump and runner.
+        Add a lane whose inferences do nothing: it measures the cost of pump and runner.
         """
 
     def remove_lane(self, lane: int) -> None:
         """
-        Free a lane and its events; the pump thread is done with it on return.
+        Remove an idle lane and destroy its events; on return the pump thread does not use it any more.
 
         Raises:
             RuntimeError: The lane still has credits or inferences in flight.
@@ -81,7 +80,7 @@ class Pump:
 
     def take_credits_back(self, lane: int) -> int:
         """
-        Withdraw the credits of inferences that have not started, and return how many.
+        Take back the credits of inferences that have not started, and return how many.
         """
 
     def drain(
@@ -93,18 +92,18 @@ class Pump:
         Annotated[NDArray[numpy.int64], dict(shape=(None,))] | None,
     ]:
         """
-        Take the completions of a lane, oldest first, perhaps none.
+        Take the completions of a lane, oldest first; there may be none.
 
         Returns:
             `(issued_at_ns, enqueue_ns, completed_at_ns, gpu_ns)`, each `(n,)` int64, owned by the caller;
-            `gpu_ns` is None unless it was asked for.
+            `gpu_ns` is None for a lane without `gpu_time`.
         """
 
     def arm(self, lane: int, count: int = 1) -> None:
         """
-        Make `fd` readable, once, when the lane has `count` undrained completions, or fewer and none to come, or failed.
+        Make `fd` readable, once, when the lane has `count` undrained completions, or fewer and none to come, or has failed.
 
-        If that is so already, `fd` is readable on return.
+        If that is the case already, `fd` is readable on return.
         """
 
     def ready_lanes(self) -> list[int]:
@@ -114,12 +113,12 @@ class Pump:
 
     def in_flight(self, lane: int) -> int:
         """
-        Return how many inferences were launched and are not known to have ended.
+        Return the number of inferences that were launched and are not known to have ended.
         """
 
     def lane_error(self, lane: int) -> tuple[int, str, str, str] | None:
         """
-        Return `(code, name, text, call)` of what stopped the lane; code 0 and `NO_COMPLETION` for the deadline.
+        Return `(code, name, text, call)` of the error that stopped the lane; code 0 and `NO_COMPLETION` for the deadline.
         """
 
     def wait_idle(self, lane: int, timeout_ns: int) -> bool:
@@ -129,57 +128,13 @@ class Pump:
 
     def close(self, drain_limit_ns: int = 5000000000) -> bool:
         """
-        Stop issuing, wait for what is in flight, join the thread and free the events. Idempotent.
+        Take all credits back, wait for the inferences in flight, join the thread and destroy the events. Idempotent.
 
         Completions and errors may still be read.
 
         Returns:
-            False if something was still in flight after `drain_limit_ns`: then the buffers must be leaked, as the events are.
+            False if an inference was still in flight after `drain_limit_ns`: then its buffers must be leaked, as its events are.
         """
 
     def __enter__(self) -> Pump: ...
     def __exit__(self, exc_type: object, exc: object, traceback: object) -> None: ...
-
-class BareLoopResult:
-    """What a bare loop did."""
-
-    @property
-    def n(self) -> int:
-        """Inferences of all lanes."""
-
-    @property
-    def duration_ns(self) -> int:
-        """From the first launch to the last end."""
-
-    @property
-    def latencies_ns(self) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]:
-        """`(m,)` int64, lane by lane; the first 262,144 of each lane."""
-
-def bare_loop(
-    cuda_context: int,
-    lanes: Sequence[tuple[int, int]],
-    seconds: float,
-    *,
-    completion: str = "spin",
-    library: str | None = None,
-) -> BareLoopResult:
-    """
-    Run the loop that a pump is compared with: a native thread per lane, at depth 1.
-
-    Args:
-        lanes: `(stream, graph_exec)` of each lane; nobody else may use them meanwhile.
-
-    Raises:
-        DriverError: A call failed.
-    """
-
-def bare_replay(cuda_context: int, stream: int, graph_exec: int, count: int, *, library: str | None = None) -> int:
-    """
-    Replay a graph `count` times back to back with one wait at the end.
-
-    Returns:
-        What all of it took, in ns.
-
-    Raises:
-        DriverError: A call failed.
-    """

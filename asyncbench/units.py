@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from asyncbench.errors import BadInputError
@@ -46,6 +47,39 @@ def _pattern(units: Iterable[str]) -> str:
 # For the JSON schema: what matches is parsed, unless it is too large. None of them begins with ^ or ends with $.
 DURATION_PATTERN = _pattern(_DURATION_NS)
 SIZE_PATTERN = _pattern(_SIZE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A duration as it was written, `1.5s`, and what that is."""
+
+    text: str
+    ns: int
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size as it was written, `256MiB`, and what that is."""
+
+    text: str
+    bytes: int
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A percentage as it was written, `0.5%`, and what that is of 1."""
+
+    text: str
+    ratio: float
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def parse_duration_ns(text: str) -> int:

@@ -1,7 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -15,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "bare_loop.hpp"
 #include "completion_mode.hpp"
 #include "cuda_driver.hpp"
 #include "driver_error.hpp"
@@ -27,32 +25,30 @@ using namespace asyncbench;
 
 namespace {
 
-// For whatever may wait. The GIL is the outermost lock: nothing below it ever asks for it.
+// For every call that may block. The GIL is the outermost lock: nothing asks for it while it holds
+// a mutex.
 using ReleaseGil = nb::call_guard<nb::gil_scoped_release>;
 using Int64Array = nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>>;
 using Drained = std::tuple<Int64Array, Int64Array, Int64Array, std::optional<Int64Array>>;
 using FailureTuple = std::tuple<int, std::string, std::string, std::string>;
-using LaneAddress = std::pair<std::uintptr_t, std::uintptr_t>;
 
-constexpr std::int64_t kMostCredits = 1 << 20;  // a ring of 32 MiB
-constexpr std::int64_t kMostDepth = 1 << 10;    // a guess at where the driver's own queue is full
-constexpr std::int64_t kMostReplays = 1 << 30;
+constexpr std::int64_t kMaxCredits = 1 << 20;  // a ring of 32 MiB
+constexpr std::int64_t kMaxDepth = 1 << 10;    // a guess at where the driver's own queue is full
 constexpr std::int64_t kDrainLimitNs = 5'000'000'000;
 
 template <typename Handle>
 Handle to_handle(std::uintptr_t address) {
-  return reinterpret_cast<Handle>(address);
+  return reinterpret_cast<Handle>(address);  // NOLINT(performance-no-int-to-ptr): from Python
 }
 
 CudaWork to_work(std::uintptr_t stream, std::uintptr_t graph_exec) {
   return {.stream = to_handle<CudaStream>(stream), .graph = to_handle<CudaGraphExec>(graph_exec)};
 }
 
-std::uint32_t to_count(std::int64_t value, std::int64_t least, std::int64_t most,
-                       const char* name) {
-  if (value < least || value > most) {
+std::uint32_t to_count(std::int64_t value, std::int64_t min, std::int64_t max, const char* name) {
+  if (value < min || value > max) {
     throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + ", not " +
-                                std::to_string(least) + " to " + std::to_string(most));
+                                std::to_string(min) + " to " + std::to_string(max));
   }
   return static_cast<std::uint32_t>(value);
 }
@@ -75,8 +71,8 @@ Drained to_arrays(StampColumns columns) {
   std::int64_t* const values = columns.values.get();
   const std::size_t count = columns.count;
   const nb::capsule owner = own(std::move(columns.values));
-  const auto row = [&](std::size_t i) { return Int64Array(values + i * count, {count}, owner); };
-  return {row(0), row(1), row(2), columns.gpu_timed ? std::optional(row(3)) : std::nullopt};
+  const auto array = [&](std::size_t i) { return Int64Array(values + i * count, {count}, owner); };
+  return {array(0), array(1), array(2), columns.gpu_timed ? std::optional(array(3)) : std::nullopt};
 }
 
 void translate_driver_error(const std::exception_ptr& thrown, void* type) {
@@ -110,7 +106,7 @@ void bind_pump(nb::module_& module) {
       module, "Pump",
       R"(One native thread that launches and stamps for all lanes. Close it, or leave its context.
 
-A lane is named by the number that added it; numbers are not used again.
+Lanes are identified by the number that `add_lane` returned; numbers are not reused.
 
 Args:
     cuda_context: The CUcontext that streams and graphs belong to.
@@ -118,7 +114,7 @@ Args:
     library: The driver library; `libcuda.so.1` unless given.
 
 Raises:
-    OSError: The library, or a function of it, is not there.
+    OSError: The library, or one of its functions, cannot be found.
     DriverError: The context cannot be used.)")
       .def(
           "__init__",
@@ -137,8 +133,8 @@ Raises:
              std::int64_t depth, bool gpu_time, std::optional<std::int64_t> deadline_ns) {
             return self.add_lane(
                 to_work(stream, graph_exec),
-                {.max_credits = to_count(max_credits, 1, kMostCredits, "max_credits"),
-                 .depth = to_count(depth, 1, kMostDepth, "depth"),
+                {.max_credits = to_count(max_credits, 1, kMaxCredits, "max_credits"),
+                 .depth = to_count(depth, 1, kMaxDepth, "depth"),
                  .gpu_timed = gpu_time,
                  .deadline_ns = deadline_ns});
           },
@@ -147,9 +143,9 @@ Raises:
           R"(Add a lane over a CUstream and a CUgraphExec, which must outlive it.
 
 Args:
-    max_credits: The most credits, inferences in flight and undrained completions together.
+    max_credits: Limit of credits, inferences in flight and undrained completions together.
     depth: Inferences queued on the stream at once.
-    gpu_time: Take the device time of each inference with a pair of events.
+    gpu_time: Measure the device time of each inference with a pair of events.
     deadline_ns: An inference in flight for longer stops the lane with the error `NO_COMPLETION`.
 
 Raises:
@@ -157,19 +153,20 @@ Raises:
       .def(
           "add_empty_lane",
           [](Pump& self, std::int64_t max_credits) {
-            return self.add_empty_lane(to_count(max_credits, 1, kMostCredits, "max_credits"));
+            return self.add_empty_lane(to_count(max_credits, 1, kMaxCredits, "max_credits"));
           },
           "max_credits"_a, ReleaseGil(),
-          "Add a lane whose inferences do nothing: what is left is the cost of pump and runner.")
-      .def("remove_lane", &Pump::remove_lane, "lane"_a, ReleaseGil(),
-           R"(Free a lane and its events; the pump thread is done with it on return.
+          "Add a lane whose inferences do nothing: it measures the cost of pump and runner.")
+      .def(
+          "remove_lane", &Pump::remove_lane, "lane"_a, ReleaseGil(),
+          R"(Remove an idle lane and destroy its events; on return the pump thread does not use it any more.
 
 Raises:
     RuntimeError: The lane still has credits or inferences in flight.)")
       .def(
           "give_credits",
           [](Pump& self, int lane, std::int64_t count) {
-            self.give_credits(lane, to_count(count, 0, kMostCredits, "count"));
+            self.give_credits(lane, to_count(count, 0, kMaxCredits, "count"));
           },
           "lane"_a, "count"_a,
           R"(Allow `count` more inferences. A lane that has failed takes none.
@@ -177,28 +174,28 @@ Raises:
 Raises:
     ValueError: More than `max_credits` would be outstanding.)")
       .def("take_credits_back", &Pump::take_credits_back, "lane"_a,
-           "Withdraw the credits of inferences that have not started, and return how many.")
+           "Take back the credits of inferences that have not started, and return how many.")
       .def(
           "drain", [](Pump& self, int lane) { return to_arrays(self.drain(lane)); }, "lane"_a,
-          R"(Take the completions of a lane, oldest first, perhaps none.
+          R"(Take the completions of a lane, oldest first; there may be none.
 
 Returns:
     `(issued_at_ns, enqueue_ns, completed_at_ns, gpu_ns)`, each `(n,)` int64, owned by the caller;
-    `gpu_ns` is None unless it was asked for.)")
+    `gpu_ns` is None for a lane without `gpu_time`.)")
       .def(
           "arm",
           [](Pump& self, int lane, std::int64_t count) {
-            self.arm(lane, to_count(count, 1, kMostCredits, "count"));
+            self.arm(lane, to_count(count, 1, kMaxCredits, "count"));
           },
           "lane"_a, "count"_a = 1,
-          R"(Make `fd` readable, once, when the lane has `count` undrained completions, or fewer and none to come, or failed.
+          R"(Make `fd` readable, once, when the lane has `count` undrained completions, or fewer and none to come, or has failed.
 
-If that is so already, `fd` is readable on return.)")
+If that is the case already, `fd` is readable on return.)")
       .def(
           "ready_lanes", &Pump::ready_lanes,
           "Clear `fd` and return the armed lanes that became ready since the last call, ascending.")
       .def("in_flight", &Pump::in_flight, "lane"_a,
-           "Return how many inferences were launched and are not known to have ended.")
+           "Return the number of inferences that were launched and are not known to have ended.")
       .def(
           "lane_error",
           [](const Pump& self, int lane) -> std::optional<FailureTuple> {
@@ -206,17 +203,17 @@ If that is so already, `fd` is readable on return.)")
             return failure ? std::optional(to_tuple(*failure)) : std::nullopt;
           },
           "lane"_a,
-          R"(Return `(code, name, text, call)` of what stopped the lane; code 0 and `NO_COMPLETION` for the deadline.)")
+          R"(Return `(code, name, text, call)` of the error that stopped the lane; code 0 and `NO_COMPLETION` for the deadline.)")
       .def("wait_idle", &Pump::wait_idle, "lane"_a, "timeout_ns"_a, ReleaseGil(),
            "Block until the lane has no credits and nothing in flight; False after `timeout_ns`.")
       .def(
           "close", &Pump::close, "drain_limit_ns"_a = kDrainLimitNs, ReleaseGil(),
-          R"(Stop issuing, wait for what is in flight, join the thread and free the events. Idempotent.
+          R"(Take all credits back, wait for the inferences in flight, join the thread and destroy the events. Idempotent.
 
 Completions and errors may still be read.
 
 Returns:
-    False if something was still in flight after `drain_limit_ns`: then the buffers must be leaked, as the events are.)")
+    False if an inference was still in flight after `drain_limit_ns`: then its buffers must be leaked, as its events are.)")
       .def(
           "__enter__", [](nb::handle self) { return self; }, nb::rv_policy::none,
           nb::sig("def __enter__(self) -> Pump"))
@@ -230,56 +227,6 @@ Returns:
           nb::sig("def __exit__(self, exc_type: object, exc: object, traceback: object) -> None"));
 }
 
-void bind_bare_loop(nb::module_& module) {
-  nb::class_<BareLoopResult>(module, "BareLoopResult", "What a bare loop did.")
-      .def_ro("n", &BareLoopResult::inferences, "Inferences of all lanes.")
-      .def_ro("duration_ns", &BareLoopResult::duration_ns, "From the first launch to the last end.")
-      .def_prop_ro(
-          "latencies_ns",
-          [](BareLoopResult& self) {
-            return Int64Array(self.latencies_ns.data(), {self.latencies_ns.size()}, nb::find(self));
-          },
-          "`(m,)` int64, lane by lane; the first 262,144 of each lane.");
-
-  module.def(
-      "bare_loop",
-      [](std::uintptr_t cuda_context, const std::vector<LaneAddress>& lanes, double seconds,
-         const std::string& completion, const std::optional<std::string>& library) {
-        std::vector<CudaWork> works;
-        for (const auto& [stream, graph_exec] : lanes) works.push_back(to_work(stream, graph_exec));
-        return bare_loop(CudaDriver(or_default(library)), to_handle<CudaContext>(cuda_context),
-                         works, parse_completion_mode(completion),
-                         static_cast<std::int64_t>(seconds * 1e9));
-      },
-      "cuda_context"_a, "lanes"_a, "seconds"_a, nb::kw_only(), "completion"_a = "spin",
-      "library"_a = nb::none(), ReleaseGil(),
-      R"(Run the loop that a pump is compared with: a native thread per lane, at depth 1.
-
-Args:
-    lanes: `(stream, graph_exec)` of each lane; nobody else may use them meanwhile.
-
-Raises:
-    DriverError: A call failed.)");
-
-  module.def(
-      "bare_replay",
-      [](std::uintptr_t cuda_context, std::uintptr_t stream, std::uintptr_t graph_exec,
-         std::int64_t count, const std::optional<std::string>& library) {
-        return bare_replay_ns(CudaDriver(or_default(library)), to_handle<CudaContext>(cuda_context),
-                              to_work(stream, graph_exec),
-                              to_count(count, 1, kMostReplays, "count"));
-      },
-      "cuda_context"_a, "stream"_a, "graph_exec"_a, "count"_a, nb::kw_only(),
-      "library"_a = nb::none(), ReleaseGil(),
-      R"(Replay a graph `count` times back to back with one wait at the end.
-
-Returns:
-    What all of it took, in ns.
-
-Raises:
-    DriverError: A call failed.)");
-}
-
 }  // namespace
 
 NB_MODULE(_pump, module) {
@@ -287,5 +234,4 @@ NB_MODULE(_pump, module) {
       "The native pump: launches CUDA graphs and stamps their completions without Python.";
   bind_errors(module);
   bind_pump(module);
-  bind_bare_loop(module);
 }

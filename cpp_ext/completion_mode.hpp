@@ -6,11 +6,11 @@
 
 namespace asyncbench {
 
-/// How the thread that waits for the device spends the time between two polls.
+/// Wait strategy of the thread that polls the device for completions.
 enum class CompletionMode {
-  spin,   ///< polls without pause: lowest latency, one core
-  yield,  ///< gives the core to whoever else wants it between polls
-  block,  ///< sleeps until the driver says that something has ended
+  spin,   ///< polls without pause: lowest latency, uses one core
+  yield,  ///< yields the core to other threads between polls
+  block,  ///< sleeps until the driver reports a completion
 };
 
 inline CompletionMode parse_completion_mode(std::string_view text) {

@@ -9,9 +9,9 @@
 
 namespace asyncbench {
 
-/// Stamps on their way from the pump thread to the owner. One writer, one reader, no lock.
+/// Lock-free ring of stamps from the pump thread (the only writer) to the owner (the only reader).
 ///
-/// Whoever writes must know that there is room: credits are bounded by the capacity.
+/// push() does not check for room: the lane gives out no more credits than the ring has slots.
 class CompletionRing {
  public:
   explicit CompletionRing(std::size_t capacity);
@@ -19,7 +19,7 @@ class CompletionRing {
   /// Add a stamp. Pump thread only.
   void push(const Stamp& stamp) noexcept;
 
-  /// Stamps that were pushed and not taken. Any thread.
+  /// Number of stamps that were pushed and not yet taken. Any thread.
   [[nodiscard]] std::size_t size() const noexcept;
 
   /// Take everything. Owner only.

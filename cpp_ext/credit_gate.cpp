@@ -15,37 +15,37 @@ std::uint32_t count_in_flight(std::uint64_t word) noexcept {
 }  // namespace
 
 bool CreditGate::give(std::uint32_t count) noexcept {
-  auto word = word_.load();
+  auto word = state_.load();
   while ((word & kStopped) == 0) {
-    if (word_.compare_exchange_weak(word, word + count)) return true;
+    if (state_.compare_exchange_weak(word, word + count)) return true;
   }
   return false;
 }
 
 std::uint32_t CreditGate::take_back() noexcept {
-  return static_cast<std::uint32_t>(word_.fetch_and(~kCredits) & kCredits);
+  return static_cast<std::uint32_t>(state_.fetch_and(~kCredits) & kCredits);
 }
 
 bool CreditGate::start(std::uint32_t depth) noexcept {
-  auto word = word_.load();
+  auto word = state_.load();
   while ((word & kCredits) != 0 && count_in_flight(word) < depth) {
-    if (word_.compare_exchange_weak(word, word - 1 + kOneInFlight)) return true;
+    if (state_.compare_exchange_weak(word, word - 1 + kOneInFlight)) return true;
   }
   return false;
 }
 
-void CreditGate::finish() noexcept { word_.fetch_sub(kOneInFlight); }
+void CreditGate::finish() noexcept { state_.fetch_sub(kOneInFlight); }
 
 void CreditGate::stop() noexcept {
-  auto word = word_.load();
-  while (!word_.compare_exchange_weak(word, (word & kInFlight) | kStopped)) {
+  auto word = state_.load();
+  while (!state_.compare_exchange_weak(word, (word & kInFlight) | kStopped)) {
   }
 }
 
-void CreditGate::forget_in_flight() noexcept { word_.fetch_and(~kInFlight); }
+void CreditGate::clear_in_flight() noexcept { state_.fetch_and(~kInFlight); }
 
-std::uint32_t CreditGate::in_flight() const noexcept { return count_in_flight(word_.load()); }
+std::uint32_t CreditGate::in_flight() const noexcept { return count_in_flight(state_.load()); }
 
-bool CreditGate::idle() const noexcept { return (word_.load() & ~kStopped) == 0; }
+bool CreditGate::idle() const noexcept { return (state_.load() & ~kStopped) == 0; }
 
 }  // namespace asyncbench

@@ -11,9 +11,13 @@ namespace {
 
 constexpr int kNotReady = 600;  // CUDA_ERROR_NOT_READY
 
+[[noreturn]] void fail_to_load() {
+  throw LibraryError(dlerror());  // NOLINT(concurrency-mt-unsafe): glibc's is per thread
+}
+
 void* open_library(const std::string& library) {
   void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) throw LibraryError(dlerror());
+  if (handle == nullptr) fail_to_load();
   return handle;
 }
 
@@ -21,7 +25,7 @@ template <typename Function>
 void find(void* library, const char* symbol, Function*& function) {
   // POSIX promises that the pointer of dlsym converts to a function pointer.
   function = reinterpret_cast<Function*>(dlsym(library, symbol));
-  if (function == nullptr) throw LibraryError(dlerror());
+  if (function == nullptr) fail_to_load();
 }
 
 }  // namespace

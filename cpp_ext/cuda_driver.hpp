@@ -18,13 +18,13 @@ inline constexpr unsigned kEventDefault = 0;
 inline constexpr unsigned kEventBlockingSync = 1;
 inline constexpr unsigned kEventDisableTiming = 2;
 
-/// The driver library, or one of its functions, is not there.
+/// The driver library, or one of its functions, cannot be found.
 class LibraryError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// The few functions of libcuda that a pump needs, found at run time. Immutable, usable from every
+/// The functions of libcuda that a pump needs, looked up at run time. Immutable; usable from every
 /// thread.
 ///
 /// Each method throws DriverError when the driver returns an error, unless it is noexcept.

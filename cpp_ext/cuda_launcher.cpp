@@ -18,39 +18,40 @@ std::vector<CudaEvent> make_events(const CudaDriver& driver, std::size_t count, 
 }  // namespace
 
 CudaLauncher::CudaLauncher(const CudaDriver& driver, CudaWork work, std::size_t depth,
-                           bool gpu_timed, std::shared_ptr<Bell> bell)
+                           bool gpu_timed, std::shared_ptr<EventCount> completions)
     : driver_(driver),
       work_(work),
       starts_(make_events(driver, gpu_timed ? depth : 0, kEventDefault)),
       ends_(make_events(driver, depth, gpu_timed ? kEventDefault : kEventDisableTiming)),
-      note_of_slot_(depth) {
-  if (bell != nullptr) {
-    note_ = std::make_unique<HostNote>();
-    note_->bell = std::move(bell);
+      callback_of_slot_(depth) {
+  if (completions != nullptr) {
+    callback_ = std::make_unique<CallbackState>();
+    callback_->completions = std::move(completions);
   }
 }
 
 CudaLauncher::~CudaLauncher() {
   // A dead context may or may not call its host functions: a leak is better than a dangling
   // pointer.
-  if (lost_) static_cast<void>(note_.release());
+  if (context_lost_) static_cast<void>(callback_.release());
 }
 
 void CudaLauncher::launch(std::size_t slot) {
   if (!starts_.empty()) driver_.record_event(starts_[slot].handle(), work_.stream);
   driver_.launch_graph(work_.graph, work_.stream);
   driver_.record_event(ends_[slot].handle(), work_.stream);
-  if (note_ != nullptr) {
-    driver_.launch_host_function(work_.stream, &CudaLauncher::note_end, note_.get());
-    note_of_slot_[slot] = ++notes_launched_;
+  if (callback_ != nullptr) {
+    driver_.launch_host_function(work_.stream, &CudaLauncher::on_completion, callback_.get());
+    callback_of_slot_[slot] = ++callbacks_enqueued_;
   }
 }
 
 bool CudaLauncher::finished(std::size_t slot) {
   if (!driver_.event_done(ends_[slot].handle())) return false;
-  // The host function comes after the event on the stream: wait for it too, because it uses the
-  // note.
-  return note_ == nullptr || note_->called.load(std::memory_order_acquire) >= note_of_slot_[slot];
+  // The host function follows the event on the stream: wait for it too, because it uses the
+  // callback state.
+  return callback_ == nullptr ||
+         callback_->calls.load(std::memory_order_acquire) >= callback_of_slot_[slot];
 }
 
 std::int64_t CudaLauncher::gpu_ns(std::size_t slot) {
@@ -58,21 +59,21 @@ std::int64_t CudaLauncher::gpu_ns(std::size_t slot) {
   return driver_.elapsed_ns(starts_[slot].handle(), ends_[slot].handle());
 }
 
-Launcher::Rest CudaLauncher::rest() noexcept {
+Launcher::DrainState CudaLauncher::drain_state() noexcept {
   try {
-    return driver_.stream_done(work_.stream) ? Rest::done : Rest::pending;
+    return driver_.stream_done(work_.stream) ? DrainState::drained : DrainState::pending;
   } catch (const DriverError&) {  // the lane keeps the first error; this one follows from it
-    lost_ = true;
-    return Rest::lost;
+    context_lost_ = true;
+    return DrainState::lost;
   }
 }
 
-void CudaLauncher::note_end(void* note) noexcept {
-  auto* const self = static_cast<HostNote*>(note);
-  // The count lets the lane free the note; the bell is rung after that, so hold it.
-  const std::shared_ptr<Bell> bell = self->bell;
-  self->called.fetch_add(1, std::memory_order_release);
-  bell->ring();
+void CudaLauncher::on_completion(void* state) noexcept {
+  auto* const callback = static_cast<CallbackState*>(state);
+  // Once the call is counted the lane may free the state; keep the event count alive beyond that.
+  const std::shared_ptr<EventCount> completions = callback->completions;
+  callback->calls.fetch_add(1, std::memory_order_release);
+  completions->notify_all();
 }
 
 }  // namespace asyncbench

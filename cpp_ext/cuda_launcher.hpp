@@ -5,14 +5,14 @@
 #include <memory>
 #include <vector>
 
-#include "bell.hpp"
 #include "cuda_driver.hpp"
 #include "cuda_event.hpp"
+#include "event_count.hpp"
 #include "launcher.hpp"
 
 namespace asyncbench {
 
-/// What one CUDA lane is made of, and owned by somebody else: it must outlive the launcher.
+/// Stream and captured graph of one CUDA lane. Owned by the caller; both outlive the launcher.
 struct CudaWork {
   CudaStream stream;
   CudaGraphExec graph;
@@ -22,35 +22,36 @@ struct CudaWork {
 /// context current.
 class CudaLauncher final : public Launcher {
  public:
-  /// `bell`: rung by the driver when an inference has ended; null for a pump that polls.
+  /// `completions`: notified from the driver's thread at the end of each inference; null for a pump
+  /// that polls.
   CudaLauncher(const CudaDriver& driver, CudaWork work, std::size_t depth, bool gpu_timed,
-               std::shared_ptr<Bell> bell);
+               std::shared_ptr<EventCount> completions);
   ~CudaLauncher() override;
 
   void launch(std::size_t slot) override;
   bool finished(std::size_t slot) override;
   std::int64_t gpu_ns(std::size_t slot) override;
-  Rest rest() noexcept override;
+  DrainState drain_state() noexcept override;
 
  private:
-  /// What the driver's thread gets to see of us.
-  struct HostNote {
-    std::shared_ptr<Bell> bell;
-    // release when the host function adds, acquire when finished() reads: after that the driver has
-    // no use for the note any more, and it may be freed.
-    std::atomic<std::uint64_t> called{0};
+  /// State shared with the host function that the driver's thread runs after each inference.
+  struct CallbackState {
+    std::shared_ptr<EventCount> completions;
+    // release when the host function adds, acquire when finished() reads: after that the driver
+    // does not use this state any more, and it may be freed.
+    std::atomic<std::uint64_t> calls{0};
   };
 
-  static void note_end(void* note) noexcept;
+  static void on_completion(void* state) noexcept;
 
   const CudaDriver& driver_;
   CudaWork work_;
-  std::vector<CudaEvent> starts_;  // empty unless gpu time was asked for
+  std::vector<CudaEvent> starts_;  // empty unless GPU time is taken
   std::vector<CudaEvent> ends_;
-  std::unique_ptr<HostNote> note_;           // null unless the pump blocks
-  std::vector<std::uint64_t> note_of_slot_;  // which call of note_end belongs to the slot
-  std::uint64_t notes_launched_ = 0;
-  bool lost_ = false;
+  std::unique_ptr<CallbackState> callback_;      // null unless the pump blocks
+  std::vector<std::uint64_t> callback_of_slot_;  // number of the on_completion call of each slot
+  std::uint64_t callbacks_enqueued_ = 0;
+  bool context_lost_ = false;
 };
 
 }  // namespace asyncbench

@@ -6,7 +6,7 @@
 
 namespace asyncbench {
 
-/// What the driver said when a call failed. `code` is 0 when it was us who gave up.
+/// A failed driver call, as CUDA describes it. `code` is 0 when the pump gave up waiting.
 struct CallFailure {
   int code;
   std::string name;  ///< CUDA's name, such as CUDA_ERROR_ILLEGAL_ADDRESS

@@ -5,13 +5,14 @@
 
 namespace asyncbench {
 
-/// Does nothing, at once: what a lane over it takes is the cost of everything but the device.
+/// Launcher without a device: each inference ends at once. The time of a lane over it is the cost
+/// of everything but the device.
 class EmptyLauncher final : public Launcher {
  public:
   void launch(std::size_t /*slot*/) override {}
   bool finished(std::size_t /*slot*/) override { return true; }
   std::int64_t gpu_ns(std::size_t /*slot*/) override { return kNotTimed; }
-  Rest rest() noexcept override { return Rest::done; }
+  DrainState drain_state() noexcept override { return DrainState::drained; }
 };
 
 }  // namespace asyncbench

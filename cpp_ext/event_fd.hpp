@@ -4,10 +4,10 @@
 
 namespace asyncbench {
 
-/// A file descriptor that is readable from the first `signal()` until `clear()`.
+/// File descriptor that is readable from the first `signal()` until `clear()`.
 ///
-/// The one who signals publishes first and signals then; the one who clears, clears first and looks
-/// then. So nothing is missed, and a wake-up for nothing is possible.
+/// Publish before `signal()`, and read what was published after `clear()`: then nothing is missed,
+/// and a spurious wake-up is possible.
 class EventFd {
  public:
   EventFd();

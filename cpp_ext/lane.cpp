@@ -9,13 +9,13 @@
 namespace asyncbench {
 
 Lane::Lane(std::unique_ptr<Launcher> launcher, const LaneOptions& options, EventFd& wakeup,
-           Bell& progress)
+           EventCount& progress_events)
     : launcher_(std::move(launcher)),
       options_(options),
       wakeup_(wakeup),
-      progress_(progress),
+      progress_events_(progress_events),
       ring_(options.max_credits),
-      flights_(options.depth) {}
+      launch_times_(options.depth) {}
 
 void Lane::give(std::uint32_t count) {
   if (outstanding_ + count > options_.max_credits) {
@@ -29,7 +29,7 @@ void Lane::give(std::uint32_t count) {
 std::uint32_t Lane::take_back() noexcept {
   const auto unused = gate_.take_back();
   outstanding_ -= unused;
-  announce();
+  notify_waiters();
   return unused;
 }
 
@@ -42,25 +42,25 @@ StampColumns Lane::drain() {
 
 void Lane::arm(std::uint32_t count) noexcept {
   armed_.store(count);
-  fire_if_due();
+  signal_if_due();
 }
 
-bool Lane::take_fired() noexcept {
-  auto fired = kFired;
-  return armed_.compare_exchange_strong(fired, kNotArmed);
+bool Lane::take_signalled() noexcept {
+  auto expected = kSignalled;
+  return armed_.compare_exchange_strong(expected, kNotArmed);
 }
 
 std::optional<CallFailure> Lane::error() const { return failed_.load() ? error_ : std::nullopt; }
 
-void Lane::release_device() noexcept {
-  // The device may still write to what it was launched with.
+std::unique_ptr<Launcher> Lane::take_launcher() noexcept {
+  // The device may still signal the launcher's events and call its host function.
   if (gate_.in_flight() != 0) static_cast<void>(launcher_.release());
-  launcher_.reset();
+  return std::move(launcher_);
 }
 
 Lane::Activity Lane::service() noexcept {
   if (gate_.idle()) return Activity::idle;
-  if (failed_.load(std::memory_order_relaxed)) return settle();  // this thread wrote it
+  if (failed_.load(std::memory_order_relaxed)) return drain_after_error();  // this thread wrote it
   try {
     const bool completed = complete_finished();
     const bool launched = launch_next();
@@ -77,33 +77,33 @@ std::optional<std::int64_t> Lane::next_deadline_at_ns() const noexcept {
   if (!options_.deadline_ns || launched_ == ended_ || failed_.load(std::memory_order_relaxed)) {
     return std::nullopt;
   }
-  return flights_[oldest_slot()].issued_at_ns + *options_.deadline_ns;
+  return launch_times_[oldest_slot()].issued_at_ns + *options_.deadline_ns;
 }
 
 bool Lane::complete_finished() {
   const auto ended_before = ended_;
   while (ended_ != launched_ && launcher_->finished(oldest_slot())) {
     const auto completed_at_ns = now_ns();
-    const auto& flight = flights_[oldest_slot()];
-    ring_.push({.issued_at_ns = flight.issued_at_ns,
-                .enqueue_ns = flight.enqueue_ns,
+    const auto& launch = launch_times_[oldest_slot()];
+    ring_.push({.issued_at_ns = launch.issued_at_ns,
+                .enqueue_ns = launch.enqueue_ns,
                 .completed_at_ns = completed_at_ns,
                 .gpu_ns = launcher_->gpu_ns(oldest_slot())});
     ++ended_;
     gate_.finish();
   }
   if (ended_ == ended_before) return false;
-  announce();
+  notify_waiters();
   return true;
 }
 
 bool Lane::launch_next() {
   const auto launched_before = launched_;
   while (gate_.start(options_.depth)) {
-    const std::size_t slot = launched_ % flights_.size();
+    const std::size_t slot = launched_ % launch_times_.size();
     const auto issued_at_ns = now_ns();
     launcher_->launch(slot);
-    flights_[slot] = {.issued_at_ns = issued_at_ns, .enqueue_ns = now_ns() - issued_at_ns};
+    launch_times_[slot] = {.issued_at_ns = issued_at_ns, .enqueue_ns = now_ns() - issued_at_ns};
     ++launched_;
   }
   return launched_ != launched_before;
@@ -112,19 +112,19 @@ bool Lane::launch_next() {
 void Lane::check_deadline() const {
   const auto deadline_at_ns = next_deadline_at_ns();
   if (!deadline_at_ns || now_ns() < *deadline_at_ns) return;
-  throw DriverError(
-      {.code = 0,
-       .name = "NO_COMPLETION",
-       .text = "no completion within " + std::to_string(*options_.deadline_ns) + " ns",
-       .call = "cuEventQuery"});
+  const auto limit_ns = *deadline_at_ns - launch_times_[oldest_slot()].issued_at_ns;
+  throw DriverError({.code = 0,
+                     .name = "NO_COMPLETION",
+                     .text = "no completion within " + std::to_string(limit_ns) + " ns",
+                     .call = "cuEventQuery"});
 }
 
-/// After an error nothing is stamped any more; all that matters is when the buffers may be touched
-/// again.
-Lane::Activity Lane::settle() noexcept {
-  if (launcher_->rest() == Launcher::Rest::pending) return Activity::waiting;
-  gate_.forget_in_flight();
-  announce();
+/// After an error no inference is launched or stamped: the lane only waits until the device does
+/// not touch its buffers any more.
+Lane::Activity Lane::drain_after_error() noexcept {
+  if (launcher_->drain_state() == Launcher::DrainState::pending) return Activity::waiting;
+  gate_.clear_in_flight();
+  notify_waiters();
   return Activity::advanced;
 }
 
@@ -132,27 +132,27 @@ void Lane::fail(const CallFailure& failure) noexcept {
   error_ = failure;
   failed_.store(true);
   gate_.stop();
-  announce();
+  notify_waiters();
 }
 
-void Lane::announce() noexcept {
-  fire_if_due();
-  if (gate_.idle()) progress_.ring();
+void Lane::notify_waiters() noexcept {
+  signal_if_due();
+  if (gate_.idle()) progress_events_.notify_all();
 }
 
-void Lane::fire_if_due() noexcept {
+void Lane::signal_if_due() noexcept {
   auto count = armed_.load();
-  if (count <= 0 || !due(static_cast<std::uint64_t>(count))) return;
-  if (armed_.compare_exchange_strong(count, kFired)) wakeup_.signal();
+  if (count <= 0 || !is_due(static_cast<std::uint64_t>(count))) return;
+  if (armed_.compare_exchange_strong(count, kSignalled)) wakeup_.signal();
 }
 
-bool Lane::due(std::uint64_t count) const noexcept {
+bool Lane::is_due(std::uint64_t count) const noexcept {
   if (failed_.load()) return true;
-  // The gate before the ring: a stamp is pushed before the gate is told, so who sees the gate sees
-  // the stamp.
+  // The gate before the ring: the pump thread pushes a stamp before it updates the gate, so a
+  // thread that sees the gate idle also sees the last stamp.
   const bool no_more_to_come = gate_.idle();
-  const auto untaken = ring_.size();
-  return untaken >= count || (no_more_to_come && untaken > 0);
+  const auto undrained = ring_.size();
+  return undrained >= count || (no_more_to_come && undrained > 0);
 }
 
 }  // namespace asyncbench

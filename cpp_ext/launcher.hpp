@@ -5,16 +5,16 @@
 
 namespace asyncbench {
 
-/// What a lane asks of its device. All of it on the pump thread; none of it blocks.
+/// Device interface of a lane. Called on the pump thread only; no call blocks.
 ///
-/// A slot is the place of one inference in flight, 0 to depth - 1. Slots are used in turn, so they
-/// end in that order.
+/// A slot holds one inference in flight, 0 to depth - 1. Slots are used round-robin, so inferences
+/// end in slot order.
 class Launcher {
  public:
-  enum class Rest {
-    pending,  ///< the device still works on what was launched
-    done,     ///< the device is finished with all that was launched
-    lost,     ///< the device answers with errors only: it will never say
+  enum class DrainState {
+    pending,  ///< launched work is still running
+    drained,  ///< all launched work has ended
+    lost,     ///< the device only returns errors: whether the work has ended is unknowable
   };
 
   Launcher() = default;
@@ -22,18 +22,18 @@ class Launcher {
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
 
-  /// Start the inference of `slot`. Throws DriverError; whether something was started is then
-  /// unknown.
+  /// Start the inference of `slot`. Throws DriverError; whether the inference was started is
+  /// then unknown.
   virtual void launch(std::size_t slot) = 0;
 
   /// True when the inference of `slot` has ended. Throws DriverError.
   [[nodiscard]] virtual bool finished(std::size_t slot) = 0;
 
-  /// Device time of `slot`, which has finished; kNotTimed if it is not taken. Throws DriverError.
+  /// Device time of `slot`, which has finished; kNotTimed if not measured. Throws DriverError.
   [[nodiscard]] virtual std::int64_t gpu_ns(std::size_t slot) = 0;
 
-  /// After an error: what has become of all that was launched.
-  [[nodiscard]] virtual Rest rest() noexcept = 0;
+  /// State of all launched work, after an error.
+  [[nodiscard]] virtual DrainState drain_state() noexcept = 0;
 };
 
 }  // namespace asyncbench

@@ -6,7 +6,7 @@
 
 namespace asyncbench {
 
-/// CLOCK_MONOTONIC in nanoseconds: the clock of Python's `time.monotonic_ns`.
+/// Return CLOCK_MONOTONIC in nanoseconds, the clock of Python's `time.monotonic_ns`.
 inline std::int64_t now_ns() noexcept {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);

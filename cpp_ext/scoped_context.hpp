@@ -4,7 +4,7 @@
 
 namespace asyncbench {
 
-/// Makes a CUDA context current on this thread, and puts back the one before it.
+/// Makes a CUDA context current on this thread for the lifetime of the object.
 class ScopedContext {
  public:
   ScopedContext(const CudaDriver& driver, CudaContext context) : driver_(driver) {

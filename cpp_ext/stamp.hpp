@@ -6,17 +6,18 @@
 
 namespace asyncbench {
 
-/// One inference as the pump thread saw it. CLOCK_MONOTONIC, integer ns.
+/// Times of one inference, read by the pump thread. CLOCK_MONOTONIC, integer ns.
 struct Stamp {
   std::int64_t issued_at_ns;     ///< before the first launch call
   std::int64_t enqueue_ns;       ///< host time inside the launch calls
-  std::int64_t completed_at_ns;  ///< when a poll found it done
-  std::int64_t gpu_ns;           ///< between two CUDA events around it; kNotTimed unless asked for
+  std::int64_t completed_at_ns;  ///< when a poll found it complete
+  std::int64_t gpu_ns;           ///< between two CUDA events around it, or kNotTimed
 };
 
 inline constexpr std::int64_t kNotTimed = -1;
 
-/// Stamps by column, the way numpy wants them: four rows of `count` values in one block.
+/// Stamps as a structure of arrays, as numpy takes them: four arrays of `count` values in one
+/// block.
 struct StampColumns {
   explicit StampColumns(std::size_t n)
       : count(n), values(std::make_unique<std::int64_t[]>(4 * n)) {}
@@ -29,7 +30,7 @@ struct StampColumns {
   }
 
   std::size_t count;
-  bool gpu_timed = false;  ///< whether the last row means anything
+  bool gpu_timed = false;  ///< false: the last array is all kNotTimed
   std::unique_ptr<std::int64_t[]> values;
 };
 

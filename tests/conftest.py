@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,3 +115,17 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skipped, though ASYNCBENCH_REQUIRE says that it must run: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was skipped and why, a line for each reason: `-rs` has a line for each test."""
+    reasons = Counter(_reason_of(report) for report in terminalreporter.getreports("skipped"))
+    if reasons:
+        terminalreporter.section("skipped: how many, and why", sep="-")
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count:4} {reason}")
+
+
+def _reason_of(report) -> str:
+    _path, _line, text = report.longrepr
+    return text.removeprefix("Skipped: ")

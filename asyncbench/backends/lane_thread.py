@@ -10,7 +10,6 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import TypeAlias
 
-import structlog
 import trio
 
 from asyncbench.backends.completion_ring import CompletionRing
@@ -18,6 +17,7 @@ from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.clock import NS_PER_MS, now_ns
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, LaneError, LimitError
+from asyncbench.event_log import get_logger
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.memory.host.process_limits import thread_limit_text
 from asyncbench.tensors import AnyArray
@@ -148,7 +148,7 @@ class ThreadLane:
 
     def abandon(self, reason: str) -> None:
         """Let the thread go on without us; it keeps the buffers that it writes to."""
-        structlog.get_logger().warning("lane_abandoned", lane=self.index, reason=reason)
+        get_logger().warning("lane_abandoned", lane=self.index, reason=reason)
         self._failure = self._failure or LaneError(f"lane {self.index} was abandoned: {reason}")
         self._starts.put(None)
         self._thread_scope.cancel()

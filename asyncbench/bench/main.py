@@ -10,8 +10,8 @@ import structlog
 import trio
 
 from asyncbench.bench.compose import make_backend, make_reference
-from asyncbench.bench.foreign_errors import own_error_of
 from asyncbench.bench.server import BenchServer
+from asyncbench.error_translation import own_error_of
 from asyncbench.errors import ExitCode
 from asyncbench.memory.host.oom import prefer_to_be_killed
 from asyncbench.memory.host.probe import HostMemory

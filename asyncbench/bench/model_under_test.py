@@ -7,18 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asyncbench.backends.base import EngineRequest
-from asyncbench.models.catalog import ModelInfo, find_model
-from asyncbench.models.graph_facts import GraphFacts, read_graph_facts
-from asyncbench.models.graphs import write_model
-from asyncbench.models.identification import known_as
-from asyncbench.models.inputs import check_inputs, find_images, make_inputs, sample_image_folder, why_no_pictures
-from asyncbench.models.inspection import check_batches, inspect_model
-from asyncbench.models.label_check import check_labels, read_labels
-from asyncbench.models.model_hash import model_sha256
+from asyncbench.models.catalog import ModelInfo
+from asyncbench.models.graph_facts import GraphFacts
+from asyncbench.models.inputs import check_inputs, find_images, make_inputs, sample_image_folder
+from asyncbench.models.label_check import check_labels
 from asyncbench.sweep.cell import InputKind, Precision
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.tensors import AnyArray, TensorSpec
-from asyncbench.wire.messages import NetworkInspected
 
 LABELS_FILE = "labels.json"
 MOST_IMAGES = 256
@@ -113,59 +108,13 @@ class ModelUnderTest:
         return self.config.model_file is not None
 
 
-def find_subject(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
-    """Find, write or inspect what `config` names. Blocking: reads files, hashes the model.
-
-    Raises:
-        BadInputError: The model, the images or their labels cannot be used.
-    """
-    pictures = _pictures(config)
-    if config.model_file is None:
-        info = find_model(config.model)
-        path = write_model(config.model, model_folder, config.seed)
-        return ModelUnderTest(
-            config=config,
-            path=path,
-            info=info,
-            pictures=pictures,
-            model_hash=model_sha256(path),
-            graph=read_graph_facts(path),
-        )
-    facts = inspect_model(Path(config.model_file))
-    check_batches(facts, config.batch)
-    known = known_as(facts, name=config.model if config.model_named else None)
-    subject = ModelUnderTest(
-        config=config,
-        path=facts.path,
-        info=known.info if known else None,
-        pictures=pictures,
-        recognized=known is None or known.recognized,
-        model_hash=facts.sha256,
-        graph=read_graph_facts(facts.path),
-    )
-    if (labels_file := subject.labels_file()) is not None:
-        read_labels(labels_file)  # what is wrong with it is bad input, and no error of the first cell
-    return subject
-
-
-def inspect_network(path: Path) -> NetworkInspected:
-    """Return what the ONNX file in `path` can be asked for. Blocking: reads files, hashes the model.
-
-    Raises:
-        BadInputError: The model cannot be used.
-    """
-    facts = inspect_model(path)
-    return NetworkInspected(
-        fixed_batch=facts.fixed_batch, fixed_by=facts.fixed_by, no_pictures=why_no_pictures(facts.inputs)
-    )
-
-
 def simulated_subject(config: SweepConfig) -> ModelUnderTest:
     """Return a subject without a model: a simulated device only needs something to be fed with."""
-    return ModelUnderTest(config=config, path=Path(config.backend), info=None, pictures=_pictures(config))
+    return ModelUnderTest(config=config, path=Path(config.backend), info=None, pictures=pictures_of(config))
 
 
-def _pictures(config: SweepConfig) -> Pictures:
+def pictures_of(config: SweepConfig) -> Pictures:
+    """Return the pictures that a sweep feeds; none where it feeds noise or zeros."""
     if config.input is not InputKind.IMAGES:
         return Pictures(used=(), found=0)
     found = find_images(Path(config.images) if config.images else sample_image_folder())

@@ -11,42 +11,44 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Backend, EngineRequest, Report
-from asyncbench.bench.accuracy.accuracy_cell import add_quality, asks_for_quality
-from asyncbench.bench.accuracy.accuracy_check import LabelledData, QualityCheck, open_labelled_data
+from asyncbench.bench.accuracy.accuracy_cell import Quality, add_quality, asks_for_quality
 from asyncbench.bench.cell.admitted_cell import AdmittedCell, measure_admitted
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measured_record
 from asyncbench.bench.cell.cell_runner import CellRunner, Progress
 from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
 from asyncbench.bench.cell.reference_outputs import ask_foreign
-from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
 from asyncbench.bench.memory.cell_forecasts import forecast_cells
-from asyncbench.bench.model_under_test import ModelUnderTest, find_subject, inspect_network, simulated_subject
-from asyncbench.bench.opened_engine import OpenedEngine, device_facts, engine_facts
+from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
+from asyncbench.bench.opened_engine import OpenedEngine, describe_device, describe_engine
 from asyncbench.bench.policies import memory_policy_of, policy_of
 from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
 from asyncbench.conditions.versions import library_versions
+from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
 from asyncbench.errors import AsyncbenchError, BadInputError
+from asyncbench.event_log import get_logger
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import (
     REQUESTS,
+    Answer,
     CellEnded,
     CellProgress,
     EngineNotice,
     EngineOpened,
+    Event,
     ForecastCells,
     InspectNetwork,
-    Message,
+    NetworkInspected,
     OpenEngine,
+    Request,
     RunCell,
     StopCell,
     refusal_of,
@@ -61,7 +63,7 @@ PROGRESS_EVERY_S = 0.25
 
 MakeBackend = Callable[[SweepConfig, Report], Backend]
 MakeReference = Callable[[Backend, Precision], "Backend | None"]
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class BenchServer:
@@ -97,7 +99,7 @@ class BenchServer:
 
     async def serve(self, requests: trio.abc.ReceiveStream) -> None:
         """Read requests until the pipe closes; then drain what runs and return."""
-        send, receive = trio.open_memory_channel[Message](REQUESTS_WAITING)
+        send, receive = trio.open_memory_channel[Request](REQUESTS_WAITING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
             nursery.start_soon(self._tell_progress)
@@ -107,7 +109,7 @@ class BenchServer:
             nursery.cancel_scope.cancel()
 
     async def _read(
-        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Message], scope: trio.CancelScope
+        self, requests: trio.abc.ReceiveStream, send: trio.MemorySendChannel[Request], scope: trio.CancelScope
     ) -> None:
         async with send:
             async for line in read_lines(requests):
@@ -119,7 +121,7 @@ class BenchServer:
         self._stop_requested.set()
         scope.deadline = trio.current_time() + ORPHAN_LIMIT_S
 
-    async def _answer(self, request: Message, engine_stack: AsyncExitStack) -> None:
+    async def _answer(self, request: Request, engine_stack: AsyncExitStack) -> None:
         try:
             if isinstance(request, OpenEngine):
                 self._opened = None
@@ -130,7 +132,7 @@ class BenchServer:
             elif isinstance(request, RunCell):
                 await self._run_cell(request)
             elif isinstance(request, InspectNetwork):
-                await self._answer_with(await trio.to_thread.run_sync(inspect_network, Path(request.model_file)))
+                await self._answer_with(await trio.to_thread.run_sync(_inspect_network, Path(request.model_file)))
             elif isinstance(request, ForecastCells):
                 await self._answer_with(await forecast_cells(self._need_opened()))
         except Exception as error:  # noqa: BLE001 # whatever it is: the supervisor is told in one line, the log has the rest
@@ -146,13 +148,8 @@ class BenchServer:
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._tell(EngineNotice(text=unused, lasting=True))
         subject = await trio.to_thread.run_sync(self._find_subject, config)
-        data = await trio.to_thread.run_sync(open_labelled_data, config, subject, request.precision)
-        if data is None and config.mode is Mode.ACCURACY:
-            raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
-        if data is not None and not subject.recognized:
-            text = f"{subject.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
-            await self._tell(EngineNotice(text=text))
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
+        quality = await self._open_quality(backend, subject, wanted)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
         memory = await engine.read_memory()
         if config.memory_budget is not None and memory.free_bytes is None:
@@ -173,20 +170,33 @@ class BenchServer:
                 inputs=inputs,
             ),
             inputs=inputs,
-            quality=None if data is None else self._quality(data, backend, wanted),
+            quality=quality,
             outputs=OutputCheck(
                 subject.count_labels, foreign=await self._foreign(backend, wanted, inputs), graph=subject.graph
             ),
             subject=subject,
         )
         return EngineOpened(
-            device=device_facts(engine.facts),
-            engine=engine_facts(engine.facts, subject, request, data),
+            device=describe_device(engine.facts),
+            engine=describe_engine(
+                engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None
+            ),
             versions=library_versions(),
             runner_cost_ns=await runner_cost_ns(engine),
         )
 
-    def _quality(self, data: LabelledData, backend: Backend, wanted: EngineRequest) -> QualityCheck:
+    async def _open_quality(self, backend: Backend, subject: ModelUnderTest, wanted: EngineRequest) -> Quality | None:
+        if subject.config.dataset is None:
+            if subject.config.mode is Mode.ACCURACY:
+                raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
+            return None
+        # Not above: it takes decoders, metrics and scipy, and most sweeps ask for no accuracy.
+        from asyncbench.bench.accuracy.accuracy_check import QualityCheck, open_labelled_data  # noqa: PLC0415
+
+        data = await trio.to_thread.run_sync(open_labelled_data, subject.config, subject, wanted.precision)
+        if not subject.recognized:
+            text = f"{subject.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
+            await self._tell(EngineNotice(text=text))
         return QualityCheck(data, reference=self._make_reference(backend, wanted.precision), request=wanted)
 
     async def _foreign(self, backend: Backend, wanted: EngineRequest, inputs: InputSupply) -> ForeignReference | None:
@@ -198,6 +208,9 @@ class BenchServer:
     def _find_subject(self, config: SweepConfig) -> ModelUnderTest:
         if config.runs_simulated:
             return simulated_subject(config)
+        # Not above: it takes onnx, and a simulated sweep has no graph.
+        from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415
+
         return find_subject(config, model_folder=self._model_folder)
 
     async def _run_cell(self, request: RunCell) -> None:
@@ -218,7 +231,7 @@ class BenchServer:
         self,
         opened: OpenedEngine,
         frame: RecordBase,
-        quality: QualityCheck,
+        quality: Quality,
         timed: CellEnded | None,
         *,
         max_lanes: int,
@@ -277,13 +290,19 @@ class BenchServer:
                 progress, self._progress = self._progress, None
                 await self._tell(progress)
 
-    async def _answer_with(self, message: Message) -> None:
+    async def _answer_with(self, answer: Answer) -> None:
         self._progress = None  # what would be said after the answer is about what is over
-        await self._tell(message)
+        await self._tell(answer)
 
-    async def _tell(self, message: Message) -> None:
+    async def _tell(self, event: Event) -> None:
         async with self._telling:
-            await self._events.send_all(to_line(message))
+            await self._events.send_all(to_line(event))
+
+
+def _inspect_network(path: Path) -> NetworkInspected:
+    from asyncbench.bench.find_subject import inspect_network  # noqa: PLC0415 # see _find_subject
+
+    return inspect_network(path)
 
 
 async def _measure(ran: Awaitable[AdmittedCell], frame: RecordBase) -> CellEnded:

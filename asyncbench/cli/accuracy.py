@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from asyncbench.cli.config_options import with_config_options
 from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.run_sweep import run_sweep
 from asyncbench.cli.settle import settle_defaults
@@ -14,33 +16,34 @@ from asyncbench.cli.show.terminal import people_console
 from asyncbench.cli.sweep import make_plan
 from asyncbench.sweep.config import Mode
 from asyncbench.sweep.loading import read_flags
+from asyncbench.sweep.options import config_option
+
+OPTIONS = (
+    config_option("model_file", help="An ONNX file with weights for MODEL."),
+    replace(
+        config_option("dataset", help="The folder of the pictures, such as ILSVRC2012's or COCO's."),
+        names=("--dataset",),
+        is_required=True,
+    ),
+    config_option("truth"),
+    config_option("subset"),
+    config_option("batch", help="Items of one inference: 4 or 1,16 or 1..16; by default 1."),
+    replace(config_option("concurrency"), default="1"),
+    config_option("precision"),
+    config_option("calibration"),
+    config_option("allow_overlap"),
+    config_option("backend", help="The runtime: auto, onnxruntime or tensorrt."),
+    config_option("device"),
+    config_option("engine"),
+    config_option("tactic_sources"),
+)
 
 
+@with_config_options(OPTIONS)
 def accuracy(
     model: Annotated[str | None, typer.Argument(help=HELP)] = None,
     *,
-    model_file: Annotated[str | None, typer.Option("--model", help="An ONNX file with weights for MODEL.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="The folder of the pictures, such as ILSVRC2012's or COCO's.")],
-    truth: Annotated[str | None, typer.Option(help="The labels, where they are not in that folder.")] = None,
-    subset: Annotated[
-        str | None, typer.Option(help="Part of it: 'first 5 per class', 'every 10th', @list.txt.")
-    ] = None,
-    batch: Annotated[str | None, typer.Option(help="Items of one inference: 4 or 1,16 or 1..16; by default 1.")] = None,
-    concurrency: Annotated[str, typer.Option(help="Inferences in flight, written like --batch.")] = "1",
-    precision: Annotated[str | None, typer.Option(help="fp32, fp16, bf16, int8, fp8; several with commas.")] = None,
-    calibration: Annotated[
-        str | None, typer.Option(help="For int8: a table of `asyncbench calibrate`, or a cache of TensorRT.")
-    ] = None,
-    allow_overlap: Annotated[
-        bool | None, typer.Option("--allow-overlap", help="Also on images that the calibration has seen.")
-    ] = None,
-    backend: Annotated[str | None, typer.Option(help="auto, onnxruntime or tensorrt.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0.")] = None,
-    engine: Annotated[str | None, typer.Option(help="TensorRT: static, dynamic or auto.")] = None,
-    tactic_sources: Annotated[
-        str | None,
-        typer.Option(help="TensorRT: the libraries that kernels may come from, by TensorRT's names, with commas."),
-    ] = None,
+    options: dict[str, Any],
     output: Annotated[
         str | None, typer.Option(help="Where the records go; - for stdout. Default: results/<time>-<model>.jsonl.")
     ] = None,
@@ -49,24 +52,8 @@ def accuracy(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the events on stderr.")] = False,
 ) -> int:
     """Measure the accuracy of every batch x concurrency of a network, against fp32 on ONNX Runtime."""
-    flags = read_flags(
-        {
-            "mode": str(Mode.ACCURACY),
-            **model_keys(model, model_file),
-            "dataset": dataset,
-            "truth": truth,
-            "subset": subset,
-            "batch": batch,
-            "concurrency": concurrency,
-            "precision": precision,
-            "calibration": calibration,
-            "allow_overlap": allow_overlap,
-            "backend": backend,
-            "device": device,
-            "engine": engine,
-            "tactic_sources": tactic_sources,
-        }
-    )
+    named = model_keys(model, options.pop("model_file", None))
+    flags = read_flags({"mode": str(Mode.ACCURACY), **named, **options})
     console = people_console()
     (config,) = settle_defaults((flags,), console)
     if "batch" not in config.model_fields_set:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
+from asyncbench.cli.config_options import with_config_options
 from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
 from asyncbench.places import cache_folder
 from asyncbench.sweep.config import check_config
+from asyncbench.sweep.options import config_option
 from asyncbench.units import counted
 
 
+@with_config_options((config_option("model_file", help="An ONNX file with weights for MODEL."),))
 def calibrate(
     model: Annotated[str | None, typer.Argument(help=HELP)] = None,
     *,
-    model_file: Annotated[str | None, typer.Option("--model", help="An ONNX file with weights for MODEL.")] = None,
+    options: dict[str, Any],
     images: Annotated[Path, typer.Option(help="A folder of pictures; not those that accuracy is measured on.")],
     subset: Annotated[str | None, typer.Option(help="Part of them: 'every 10th', @list.txt.")] = None,
     method: Annotated[str, typer.Option(help="entropy, percentile or min-max.")] = "entropy",
@@ -32,7 +35,7 @@ def calibrate(
     from asyncbench.accuracy.calibration.image_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
     from asyncbench.files.whole_file import refuse_present  # noqa: PLC0415
 
-    config = check_config(model_keys(model, model_file), source="")
+    config = check_config(model_keys(model, options.get("model_file")), source="")
     path = output or Path(f"{config.model_label}.calibration.json")
     refuse_present(path, forced=force)
     console = people_console()

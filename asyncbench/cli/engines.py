@@ -11,7 +11,7 @@ from asyncbench.backends.tensorrt.cache.folder import user_engine_folder
 from asyncbench.backends.tensorrt.cache.inventory import inspect_engine, list_engines
 from asyncbench.backends.tensorrt.cache.prune import PrunePolicy, prune
 from asyncbench.backends.tensorrt.cache.sidecar import encode_sidecar
-from asyncbench.cli.option_value import read_option
+from asyncbench.cli.usage import read_option
 from asyncbench.errors import BadInputError
 from asyncbench.units import counted, format_duration, format_size, parse_duration_ns, parse_size_bytes
 

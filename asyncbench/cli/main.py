@@ -27,7 +27,6 @@ try:
     import typer
 
     from asyncbench import __version__
-    from asyncbench.bench.foreign_errors import own_or_system_error
     from asyncbench.cli.accuracy import accuracy
     from asyncbench.cli.calibrate import calibrate
     from asyncbench.cli.doctor import doctor
@@ -37,7 +36,8 @@ try:
     from asyncbench.cli.schema import schema
     from asyncbench.cli.stress import stress
     from asyncbench.cli.sweep import sweep
-    from asyncbench.cli.usage_complaint import usage_complaint
+    from asyncbench.cli.usage import usage_complaint
+    from asyncbench.error_translation import own_or_system_error
 except KeyboardInterrupt:
     sys.exit(ExitCode.INTERRUPTED)
 except (ImportError, MemoryError, OSError) as error:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asyncbench.errors import BadInputError
-from asyncbench.models.catalog import MODELS, did_you_mean
+from asyncbench.models.catalog import MODELS
+from asyncbench.sweep.problems import did_you_mean
 
 HELP = "A built-in network (`asyncbench models` lists them), or an ONNX file."
 _BUILT_IN = tuple(model.name for model in MODELS)

@@ -14,11 +14,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.models.catalog import MODELS, did_you_mean
+from asyncbench.models.catalog import MODELS
 from asyncbench.models.store.folder import WeightsFolder
 from asyncbench.models.store.pin import Pin, find_weights
 from asyncbench.models.store.published import PublishedWeights, find_published
 from asyncbench.places import cache_folder
+from asyncbench.sweep.problems import did_you_mean
 from asyncbench.units import format_size
 
 # Bytes that have arrived, and of how many, where that is known.

@@ -18,9 +18,9 @@ from asyncbench.cli.stop_signals import until_signal
 from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, EngineNotBuiltError, ExitCode
 from asyncbench.memory.host.probe import HostMemory
 from asyncbench.places import BENCH_COMMAND
-from asyncbench.supervisor.bench_client import BenchClient, Progress, ReadOom, open_bench
+from asyncbench.supervisor.bench_client import BenchClient, ReadOom, open_bench
 from asyncbench.supervisor.engine_group import EngineGroup
-from asyncbench.wire.messages import EngineNotice, ForecastCells, Forecasts, OpenEngine, Refused, error_of
+from asyncbench.wire.messages import EngineNotice, ForecastCells, Forecasts, OpenEngine, Progress, Refused, error_of
 
 DRY_RUN = "dry-run"
 _WIDEST = 1000

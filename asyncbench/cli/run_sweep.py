@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import structlog
 import trio
 from pydantic import JsonValue
 from rich.console import Console
@@ -26,7 +25,7 @@ from asyncbench.conditions.host import host_facts
 from asyncbench.conditions.versions import library_versions
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.measurement.status import Status
+from asyncbench.event_log import get_logger
 from asyncbench.memory.host.probe import HostMemory
 from asyncbench.places import BENCH_COMMAND
 from asyncbench.results.new_path import refuse_unusable
@@ -34,6 +33,7 @@ from asyncbench.results.reader import ResultsRead, final_cells, read_results
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.results_file import ResultsFile
 from asyncbench.results.same_sweep import check_same_sweep
+from asyncbench.results.status import Status
 from asyncbench.results.stdout import open_stdout, open_stream
 from asyncbench.results.writer import RecordSink, ResultsWriter
 from asyncbench.supervisor.engine_group import EngineGroup
@@ -46,7 +46,7 @@ from asyncbench.units import counted
 _STOPPING = "stopping: waiting for the inferences in flight (press Ctrl-C again to end at once)"
 _ENDING_NOW = "ending at once"
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
 from typing import Annotated
 
 import typer
 
 from asyncbench.results.schema import record_schema
-from asyncbench.sweep.schema import config_schema
+from asyncbench.sweep.loading import config_schema
+from asyncbench.text_enum import TextEnum
 
 
-class SchemaName(str, Enum):
+class SchemaName(TextEnum):
     """What a schema exists for."""
 
     CONFIG = "config"

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from asyncbench.cli.config_options import with_config_options
 from asyncbench.cli.model_argument import HELP, model_keys_of_each
 from asyncbench.cli.named_files import check_named_files
 from asyncbench.cli.run_dry import run_dry
@@ -22,6 +23,7 @@ from asyncbench.files.user_file import read_user_text
 from asyncbench.supervisor.engine_group import engine_groups
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.sweep.loading import load_config, merge_config, read_flags
+from asyncbench.sweep.options import config_options
 
 STDOUT = "-"
 RESULTS_FOLDER = Path("results")
@@ -29,82 +31,11 @@ MAX_LABEL_BYTES = 200
 MAX_BYTES_OF_A_CHARACTER = 4
 
 
+@with_config_options(config_options())
 def sweep(
     model: Annotated[list[str] | None, typer.Argument(help=HELP + " Several: one after the other.")] = None,
     *,
-    model_file: Annotated[
-        str | None, typer.Option("--model", help="An ONNX file: any network, or other weights for MODEL.")
-    ] = None,
-    concurrency: Annotated[
-        str | None, typer.Option(help="Inferences in flight: 4 or 1,2,4 or 1..8 or 1..64:x2 or 1..32:+4.")
-    ] = None,
-    batch: Annotated[str | None, typer.Option(help="Items of one inference, written like --concurrency.")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, fp16, bf16, int8, fp8; several with commas.")] = None,
-    backend: Annotated[str | None, typer.Option(help="auto, onnxruntime, tensorrt or simulated.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0; several with commas, one by one.")] = None,
-    duration: Annotated[str | None, typer.Option(help="Measure each cell for this long, such as 10s.")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Measure exactly this many inferences per cell.")] = None,
-    warmup: Annotated[str | None, typer.Option(help="auto (until steady), none, or a time such as 2s.")] = None,
-    driver: Annotated[str | None, typer.Option(help="pump: lanes run by themselves; await: Trio each time.")] = None,
-    input_kind: Annotated[str | None, typer.Option("--input", help="images, random or zeros.")] = None,
-    images: Annotated[str | None, typer.Option(help="A folder of images in place of the packaged ones.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and random input.")] = None,
-    intra_op_threads: Annotated[int | None, typer.Option(help="Threads of one inference on the CPU.")] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="TensorRT: static (one per batch), dynamic (one for all batches) or auto.")
-    ] = None,
-    completion: Annotated[str | None, typer.Option(help="The pump's way to notice: spin, yield or block.")] = None,
-    depth: Annotated[int | None, typer.Option(help="Inferences queued on each lane of the pump.")] = None,
-    transfers: Annotated[
-        bool | None, typer.Option("--transfers", help="TensorRT: copies to and from the device are part of it.")
-    ] = None,
-    gpu_time: Annotated[bool | None, typer.Option("--gpu-time", help="TensorRT: also take the device time.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="TensorRT: scratch memory of a kernel, such as 1GiB.")] = None,
-    tactic_sources: Annotated[
-        str | None,
-        typer.Option(help="TensorRT: the libraries that kernels may come from, by TensorRT's names, with commas."),
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(help="throughput, latency (batch 1, one in flight) or accuracy (no speed).")
-    ] = None,
-    accuracy: Annotated[
-        str | None,
-        typer.Option(
-            "--accuracy",
-            "--dataset",
-            help="A labelled data set: also measure each batch's accuracy, at the highest concurrency.",
-        ),
-    ] = None,
-    truth: Annotated[str | None, typer.Option(help="The labels, where they are not in the data set's folder.")] = None,
-    subset: Annotated[
-        str | None, typer.Option(help="Part of the data set: 'first 5 per class', 'every 10th', @list.txt.")
-    ] = None,
-    calibration: Annotated[
-        str | None, typer.Option(help="For int8: a table of `asyncbench calibrate`, or a cache of TensorRT.")
-    ] = None,
-    allow_overlap: Annotated[
-        bool | None, typer.Option("--allow-overlap", help="Accuracy also on images that the calibration has seen.")
-    ] = None,
-    memory_budget: Annotated[
-        str | None, typer.Option(help="The most device memory that engine and lanes may take, such as 8GiB.")
-    ] = None,
-    host_memory_budget: Annotated[
-        str | None, typer.Option(help="The most host memory that the lanes of a cell may take.")
-    ] = None,
-    memory_reserve: Annotated[
-        str | None, typer.Option(help="What stays free of each memory. Default: 5 % of it, at most 512MiB.")
-    ] = None,
-    on_pressure: Annotated[
-        str | None,
-        typer.Option(help="Where lanes do not all fit: backpressure (share them), skip (the cell) or fail (end)."),
-    ] = None,
-    latency_limit: Annotated[
-        str | None,
-        typer.Option(help="Also name the best cell below this latency: p95=20ms, or 20ms, which means p99."),
-    ] = None,
-    cell_timeout: Annotated[
-        str | None, typer.Option(help="A cell in which nothing completes for so long has failed.")
-    ] = None,
+    options: dict[str, Any],
     config: Annotated[
         Path | None, typer.Option("--config", help="A sweep, several, or the predecessor's tasks, as JSON.")
     ] = None,
@@ -117,43 +48,8 @@ def sweep(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the events on stderr.")] = False,
 ) -> int:
     """Measure every concurrency x batch of a network on a device, one record a cell."""
-    named = model_keys_of_each(model or [], model_file)
-    flags = read_flags(
-        {
-            "concurrency": concurrency,
-            "batch": batch,
-            "precision": precision,
-            "backend": backend,
-            "device": device,
-            "duration": duration,
-            "iterations": iterations,
-            "warmup": warmup,
-            "driver": driver,
-            "input": input_kind,
-            "images": images,
-            "seed": seed,
-            "intra_op_threads": intra_op_threads,
-            "engine": engine,
-            "completion": completion,
-            "depth": depth,
-            "transfers": transfers,
-            "gpu_time": gpu_time,
-            "workspace": workspace,
-            "tactic_sources": tactic_sources,
-            "mode": mode,
-            "dataset": accuracy,
-            "truth": truth,
-            "subset": subset,
-            "calibration": calibration,
-            "allow_overlap": allow_overlap,
-            "memory_budget": memory_budget,
-            "host_memory_budget": host_memory_budget,
-            "memory_reserve": memory_reserve,
-            "on_pressure": on_pressure,
-            "latency_limit": latency_limit,
-            "cell_timeout": cell_timeout,
-        }
-    )
+    named = model_keys_of_each(model or [], options.pop("model_file", None))
+    flags = read_flags(options)
     each = [merge_config(flags, read_flags(keys), source="") for keys in named]
     console = people_console()
     notice = partial(console.print, highlight=False, markup=False, soft_wrap=True)

@@ -45,7 +45,7 @@ def require_regular_file(path: Path, *, what: str, remedy: str) -> None:
 
 
 def read_user_bytes(
-    path: Path, *, what: str, remedy: str, limit_bytes: int = MAX_TEXT_BYTES, pipe_limit_s: float = PIPE_LIMIT_S
+    path: Path, *, what: str, remedy: str, limit_bytes: int = MAX_TEXT_BYTES, pipe_limit_s: float | None = None
 ) -> bytes:
     """Return what a file or a pipe holds. Blocking: for as long as a disk takes, or `pipe_limit_s`.
 
@@ -53,14 +53,14 @@ def read_user_bytes(
         what: What the message calls it, such as "--config".
         remedy: What the user should do, in the imperative.
         limit_bytes: The most that is read.
-        pipe_limit_s: How long a pipe may take to get a writer and to be written to its end.
+        pipe_limit_s: How long a pipe may take to get a writer and to be written to its end; None for `PIPE_LIMIT_S`.
 
     Raises:
         BadInputError: It cannot be read, is a folder or a device, is larger than `limit_bytes`, or is a pipe whose
             writer does not end.
     """
     with closing(_Opened(path, what=what, remedy=remedy)) as opened:
-        return opened.read_all(limit_bytes, pipe_limit_s)
+        return opened.read_all(limit_bytes, PIPE_LIMIT_S if pipe_limit_s is None else pipe_limit_s)
 
 
 def read_user_text(path: Path, *, what: str, remedy: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.histogram import Histogram
-from asyncbench.measurement.percentile import MissingPercentile, minimum_samples, percentile
-from asyncbench.measurement.summary import SUMMARY_RATIOS
+from asyncbench.measurement.percentile import SUMMARY_RATIOS, minimum_samples, percentile
+from asyncbench.results.latency import MissingValue
+from asyncbench.text_enum import TextEnum
 
 _MEDIAN = 0.5
 _P99 = 0.99
@@ -38,7 +38,7 @@ class StopRule:
         return self.duration_ns is not None or self.iterations is not None
 
 
-class StopReason(str, Enum):
+class StopReason(TextEnum):
     """Why a window ended."""
 
     PRECISE = "precise"
@@ -46,9 +46,6 @@ class StopReason(str, Enum):
     OUT_OF_REACH = "out_of_reach"
     DURATION = "duration"
     ITERATIONS = "iterations"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ def achieved(histogram: Histogram) -> StopProgress:
 
 def _half_width_ratio(histogram: Histogram, ratio: float) -> float | None:
     found = percentile(histogram, ratio)
-    return None if isinstance(found, MissingPercentile) else found.half_width_ratio
+    return None if isinstance(found, MissingValue) else found.half_width_ratio
 
 
 def decide(rule: StopRule, histogram: Histogram, window_ns: int, *, seen: int | None = None) -> StopReason | None:

@@ -1,18 +1,18 @@
-"""What a cell's figures are worth, and why."""
+"""Verdict on a measured cell: what its figures are worth, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.percentile import minimum_samples
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
 from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.cell_parts import Reason
+from asyncbench.results.status import ReasonCode, Status
 from asyncbench.units import counted, format_duration, format_number
 
 DRIFT_LIMIT_RATIO = 0.10
@@ -31,35 +31,6 @@ _FINEST_RATIO = 0.0001
 _LEAST_IN_FLIGHT = 0.01
 # Nobody measures one cell for longer.
 _LONGEST_ADVISED_NS = 600 * NS_PER_S
-
-
-class ReasonCode(str, Enum):
-    """Why, in a word for programs."""
-
-    INTERRUPTED = "interrupted"
-    CANARY_MISMATCH = "canary_mismatch"
-    NO_COMPLETIONS = "no_completions"
-    LITTLES_LAW = "littles_law"
-    STOOD_STILL = "stood_still"
-    CPU_THROTTLED = "cpu_throttled"
-    TIME_LIMIT = "time_limit"
-    OUT_OF_REACH = "out_of_reach"
-    DRIFT = "drift"
-    FEW_PER_LANE = "few_per_lane"
-    LOW_CONCURRENCY = "low_concurrency"
-    RUNNER_BOUND = "runner_bound"
-    NOT_STEADY = "not_steady"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One reason: a word for programs and a line for people, with numbers and units."""
-
-    code: ReasonCode
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +105,7 @@ def _verdict(findings: list[_Finding]) -> Verdict:
     by_weight = (Status.INTERRUPTED, Status.INVALID, Status.IMPRECISE, Status.MEASURED)
     findings.sort(key=lambda finding: by_weight.index(finding[0]))
     status = findings[0][0] if findings else Status.MEASURED
-    return Verdict(status, tuple(Reason(code, text) for _, code, text in findings))
+    return Verdict(status, tuple(Reason(code=code, text=text) for _, code, text in findings))
 
 
 def _interrupted_text(window: WindowResult | None) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.gaps import GapMeter
 from asyncbench.measurement.histogram import Histogram
-from asyncbench.measurement.little import little_residual
 from asyncbench.measurement.stamps import Completions, Int64Array
 
 # More than one inference a lane is in flight at the closing instant where lanes queue ahead. Guess: none queues more.
@@ -155,7 +154,9 @@ class WindowMeter:
             mean_in_flight=mean_in_flight,
             mean_service_ns=mean_service_ns,
             longest_service_ns=self._longest_service_ns(),
-            littles_law_residual=_residual(mean_in_flight, inferences_per_s, mean_service_ns),
+            littles_law_residual=little_residual(
+                mean_in_flight=mean_in_flight, inferences_per_s=inferences_per_s, mean_service_ns=mean_service_ns
+            ),
             inferences_per_s=inferences_per_s,
             longest_gap_ns=self._gaps.longest_ns(),
         )
@@ -177,12 +178,19 @@ class WindowMeter:
         return self.histogram.count - self._before_opening + sum(unfinished)
 
 
-def _residual(mean_in_flight: float, inferences_per_s: float, mean_service_ns: float) -> float | None:
+def little_residual(*, mean_in_flight: float, inferences_per_s: float, mean_service_ns: float) -> float | None:
+    """Return the relative gap between a window and Little's law; 0.0 is perfect, None where nothing was in flight.
+
+    Args:
+        mean_in_flight: Time-weighted mean over the window.
+        inferences_per_s: Completions inside the window; inferences, not items.
+        mean_service_ns: Mean of completed - issued.
+
+    Source: Little, "A Proof for the Queuing Formula: L = λW", Oper. Res. 9 (1961).
+    """
     if not mean_in_flight:
         return None
-    return little_residual(
-        mean_in_flight=mean_in_flight, inferences_per_s=inferences_per_s, mean_service_ns=mean_service_ns
-    )
+    return abs(inferences_per_s * mean_service_ns / NS_PER_S - mean_in_flight) / mean_in_flight
 
 
 def _recorded(histogram: Histogram | None, values_ns: Int64Array | None, counted: slice) -> Histogram | None:

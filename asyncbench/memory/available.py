@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
 from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.text_enum import TextEnum
 
 
-class LimitedBy(str, Enum):
+class LimitedBy(TextEnum):
     """Which memory is short."""
 
     DEVICE = "device"
     HOST = "host"
     POOL = "pool"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

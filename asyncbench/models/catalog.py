@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from asyncbench.errors import BadInputError
 from asyncbench.models.recipe import Recipe
 from asyncbench.results.accuracy import MetricName, PublishedFigure
+from asyncbench.sweep.problems import did_you_mean
+from asyncbench.text_enum import TextEnum
 
 
-class Task(str, Enum):
+class Task(TextEnum):
     """What a network is for, and so what its outputs mean."""
 
     CLASSIFICATION = "classification"
     DETECTION = "detection"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +107,3 @@ def find_model(name: str) -> ModelInfo:
     hint = did_you_mean(name, names)
     file = "name a file with --model FILE.onnx (in a configuration: model_file)"
     raise BadInputError(f"there is no model {name!r}", remedy=f"{hint}choose {', '.join(names)}, or {file}")
-
-
-def did_you_mean(name: str, names: Sequence[str]) -> str:
-    """Return `did you mean resnet50? ` for a name that is close to one of `names`, else nothing."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}? " if close else ""

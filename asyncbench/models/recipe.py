@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from asyncbench.text_enum import TextEnum
 
 
-class Layout(str, Enum):
+class Layout(TextEnum):
     """The order of the axes of a picture in a batch."""
 
     NCHW = "NCHW"
     NHWC = "NHWC"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt
 
 from asyncbench.results.fields import RecordModel, ShortText, Text
+from asyncbench.text_enum import TextEnum
 
 MAX_SKIPPED_NAMED = 20  # enough to find them by; a folder of 50,000 wrong files must not make a line of megabytes
 
 
-class MetricName(str, Enum):
+class MetricName(TextEnum):
     """What is measured. All are shares, 0 to 1."""
 
     TOP1 = "top1"
@@ -20,9 +20,6 @@ class MetricName(str, Enum):
     AP = "ap"
     AP50 = "ap50"
     AP75 = "ap75"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class Interval(RecordModel):

@@ -61,6 +61,12 @@ class LaneChange(RecordModel):
     free_bytes: NonNegativeInt
     """What was free of it, before the change."""
 
+    def since(self, opened_at_ns: int) -> LaneChange:
+        """Return a change whose time was the clock's with its time from the opening of the window."""
+        return LaneChange(
+            at_ns=self.at_ns - opened_at_ns, lanes=self.lanes, limited_by=self.limited_by, free_bytes=self.free_bytes
+        )
+
 
 class Memory(RecordModel):
     """What the cell was expected to take, what it took, and what it was allowed. Null where unknown."""
@@ -97,5 +103,7 @@ class OutputsChecked(RecordModel):
     lanes: NonNegativeInt
     """Lanes whose outputs were compared."""
     max_abs_difference: NonNegativeFloat | None
+    """Of the finite values; null where only shapes were compared."""
     labels_right: NonNegativeInt | None
+    """Items of the reference whose top class is right; null where nothing is known of the labels."""
     labels_counted: NonNegativeInt | None

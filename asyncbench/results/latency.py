@@ -1,4 +1,4 @@
-"""How latencies are written: minimum, mean, maximum, percentiles with their intervals, and those that are missing."""
+"""Latencies of a cell: minimum, mean, maximum, percentiles with their intervals, and those that are missing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ class PercentileValue(RecordModel):
     value_ns: NonNegativeInt
     low_ns: NonNegativeInt
     high_ns: NonNegativeInt
+
+    @property
+    def half_width_ratio(self) -> float:
+        """Half of the interval, relative to the value."""
+        return (self.high_ns - self.low_ns) / 2 / max(self.value_ns, 1)
 
 
 class MissingValue(RecordModel):

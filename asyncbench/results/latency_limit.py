@@ -9,26 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.latency import LatencyBlock, PercentileValue
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.latency_limit import LatencyLimit
+from asyncbench.text_enum import TextEnum
 
 WITH_FIGURE = (Status.MEASURED, Status.IMPRECISE)
 _DOUBT = 0.025  # as much as the 95 % interval leaves on either side
 
 
-class Standing(str, Enum):
+class Standing(TextEnum):
     """How a cell stands to a limit."""
 
     BELOW = "below"
     ABOVE = "above"
     UNDECIDED = "undecided"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

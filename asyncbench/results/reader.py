@@ -9,9 +9,9 @@ from io import BufferedReader
 from pathlib import Path
 
 from asyncbench.errors import BadInputError
-from asyncbench.measurement.status import Status
 from asyncbench.results.lines import MAX_LINE_BYTES, BadLineError, NotJsonError, OtherVersionError, decode_line
 from asyncbench.results.record import CellRecord, HeaderRecord, Record, TrailerRecord
+from asyncbench.results.status import Status
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OURS = b'{"kind":"header"'

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import (
     Field,
+    JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
@@ -13,11 +15,11 @@ from pydantic import (
     field_validator,
 )
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
 from asyncbench.results.fields import Facts, RecordModel, Text, UtcText
 from asyncbench.results.latency import Latency
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Driver, InputKind, Precision
 
 # History of the format. A key may be added within a version; one that goes, or changes its meaning, is a new version.
@@ -129,6 +131,23 @@ class CellRecord(_Record):
     """From the request for the cell to its first inference: lanes, inputs, the reference output."""
     facts: Facts = Field(default_factory=dict)
     """Of an error or a refusal: signal, exit code, bytes."""
+
+    def annotate(self, reason: Reason, *, facts: Mapping[str, JsonValue], status: Status | None = None) -> CellRecord:
+        """Return the record with one reason and some facts more; of a fact that both have, the record's own stays.
+
+        Args:
+            status: The new one; None for the one that it has.
+        """
+        changed = {
+            "status": status or self.status,
+            "reasons": [*self.reasons, reason],
+            "facts": {**facts, **self.facts},
+        }
+        return self.model_copy(update=changed)
+
+    def with_accuracy(self, accuracy: Accuracy) -> CellRecord:
+        """Return the record of the same cell with the quality of its engine beside its speed."""
+        return self.model_copy(update={"accuracy": accuracy})
 
 
 class BestCell(RecordModel):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.latency_limit import WITH_FIGURE, latency_of, sort_by_limit
 from asyncbench.results.record import BestCell, BestUnderLimit, CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.latency_limit import LatencyLimit
 
 # Ours: more than the 2 % by which two runs of one cell may differ, less than what a user would notice.
@@ -37,7 +37,13 @@ def best_under_latency_limit(cells: Iterable[CellRecord], limit: LatencyLimit) -
         return None
     cell, value = max(below, key=lambda each: _speed(each[0]))
     return BestUnderLimit(
-        **_best(cell).model_dump(),
+        index=cell.index,
+        model=cell.model,
+        device=cell.device,
+        precision=cell.precision,
+        batch=cell.batch,
+        concurrency=cell.concurrency,
+        throughput_items_s=_throughput(cell),
         latency_limit_ns=limit.limit_ns,
         percentile=limit.percentile,
         latency_ns=value.value_ns,

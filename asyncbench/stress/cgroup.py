@@ -5,8 +5,8 @@ from __future__ import annotations
 import trio
 
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError
-from asyncbench.measurement.status import Status
 from asyncbench.memory.host.limited_group import LimitedGroup
+from asyncbench.results.status import Status
 from asyncbench.stress.context import Stage
 from asyncbench.stress.file_state import FileState, read_state
 from asyncbench.stress.group import open_group

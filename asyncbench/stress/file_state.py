@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asyncbench.errors import BadInputError
-from asyncbench.measurement.status import Status
 from asyncbench.results.reader import ResultsRead, final_cells, read_results
+from asyncbench.results.status import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

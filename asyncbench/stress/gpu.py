@@ -12,8 +12,8 @@ import trio
 
 from asyncbench.child_program import child_command, child_environment
 from asyncbench.errors import BackendUnavailableError, BadInputError, EngineBuildError
-from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import ReasonCode, Status
 from asyncbench.stress.cgroup import count_shared
 from asyncbench.stress.context import Stage
 from asyncbench.stress.device_hog import open_device_hog
@@ -32,7 +32,7 @@ _LIMIT_S = 560.0
 _TENSORRT = ("--backend", "tensorrt", "--precision", "fp16")
 _SWEEP = ("resnet50", *_TENSORRT, "--engine", "dynamic", "--batch", "1..128:x2")
 _GRID = ("--concurrency", "1..32:x2", "--duration", "0.1s", "--warmup", "50ms")
-_CRASHES = frozenset({"bench_process_died", "oom_killed", "retried"})
+_CRASHES = frozenset({ReasonCode.BENCH_PROCESS_DIED, ReasonCode.OOM_KILLED, ReasonCode.RETRIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

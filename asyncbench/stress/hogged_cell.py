@@ -11,10 +11,10 @@ from typing import Protocol
 
 import trio
 
-from asyncbench.measurement.status import Status
 from asyncbench.memory.host.limited_group import LimitedGroup
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.stress.context import Stage
 from asyncbench.stress.file_state import read_state
 from asyncbench.stress.sweep_child import open_child, sweep_command

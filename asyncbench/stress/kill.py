@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import trio
 
-from asyncbench.measurement.status import Status
+from asyncbench.results.status import Status
 from asyncbench.stress.context import Stage
 from asyncbench.stress.descendants import find_bench
 from asyncbench.stress.file_state import FileState, read_state, tear_last_line
@@ -29,7 +29,7 @@ from asyncbench.stress.simulated_sweep import (
 from asyncbench.stress.sweep_child import Child, Ended, open_child, sweep_command
 from asyncbench.units import counted
 
-KILLS, QUICK_KILLS = 1000, 20
+KILLS, QUICK_KILLS = 1000, 10
 NOTICE = "a torn last line is dropped on --resume, with a notice"
 ONE_CELL = "a killed bench process costs at most the cell that ran"
 # Longer than a start and a few cells: kills fall into all of it.

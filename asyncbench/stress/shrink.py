@@ -7,8 +7,8 @@ from pathlib import Path
 
 import trio
 
-from asyncbench.measurement.status import Status
 from asyncbench.memory.host.limited_group import LimitedGroup
+from asyncbench.results.status import Status
 from asyncbench.stress.cgroup import (
     NETWORK,
     RECORDS,

@@ -10,7 +10,7 @@ from statistics import fmean
 import trio
 
 from asyncbench.clock import NS_PER_S
-from asyncbench.measurement.status import Status
+from asyncbench.results.status import Status
 from asyncbench.stress.context import Stage
 from asyncbench.stress.descendants import find_bench
 from asyncbench.stress.file_state import FileState, cells_begun, logged_events, read_state

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-import structlog
 import trio
 from pydantic import ValidationError
 
 from asyncbench.child_program import child_environment, last_stderr_line
 from asyncbench.errors import BenchProcessDiedError, ExitCode, InternalError
+from asyncbench.event_log import get_logger
 from asyncbench.memory.host.oom import classify_death
 from asyncbench.memory.host.probe import OomCount
 from asyncbench.memory.host.process_limits import address_space_limit_text, cpu_time_limit_text
@@ -23,15 +23,12 @@ from asyncbench.memory.host.refusal_words import speaks_of_memory
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import (
     EVENTS,
-    AnyEvent,
-    CellEnded,
+    Answer,
     CellProgress,
     EngineNotice,
-    EngineOpened,
-    Forecasts,
-    Message,
-    NetworkInspected,
-    Refused,
+    Event,
+    Progress,
+    Request,
     to_line,
 )
 
@@ -43,10 +40,8 @@ _STDERR_LINE_BYTES = 1 << 20
 # and address space, and where the latter is met while they start it tries for ever.
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
-Answer: TypeAlias = NetworkInspected | EngineOpened | Refused | CellEnded | Forecasts
-Progress: TypeAlias = CellProgress | EngineNotice
 ReadOom: TypeAlias = Callable[[], OomCount]
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class BenchClient:
@@ -74,15 +69,15 @@ class BenchClient:
         """End the process at once."""
         self._process.kill()
 
-    async def send(self, message: Message) -> None:
-        """Send a message; a process that has died is noticed by `ask`."""
+    async def send(self, request: Request) -> None:
+        """Send a request; a process that has died is noticed by `ask`."""
         try:
             async with self._sending:
-                await self._stdin.send_all(to_line(message))
+                await self._stdin.send_all(to_line(request))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             _log.debug("bench.send_failed", pid=self.pid)
 
-    async def ask(self, request: Message, *, on_progress: Callable[[Progress], None]) -> Answer:
+    async def ask(self, request: Request, *, on_progress: Callable[[Progress], None]) -> Answer:
         """Send a request and return its answer; what is said on the way is handed to `on_progress`.
 
         Raises:
@@ -126,7 +121,7 @@ class BenchClient:
         await self._lines.aclose()
         await self._stdout.aclose()
 
-    def _parse(self, line: bytes) -> AnyEvent:
+    def _parse(self, line: bytes) -> Event:
         try:
             return EVENTS.validate_json(line)
         except ValidationError as error:

@@ -8,7 +8,6 @@ from itertools import groupby
 
 from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig
-from asyncbench.sweep.grid import expand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ def engine_groups(configs: Sequence[SweepConfig], *, flags: Collection[str] = ()
         for config in configs:
             if device not in config.device:
                 continue
-            for precision, cells in groupby(expand(config, device=device), key=lambda cell: cell.precision):
+            for precision, cells in groupby(config.cells(device), key=lambda cell: cell.precision):
                 numbered = tuple(enumerate(cells, start=index))
                 index += len(numbered)
                 groups.append(

@@ -1,12 +1,12 @@
-"""What the record of a cell says that no bench process could report on: it died, or had no engine."""
+"""Record of a cell that no bench process could report on: it died, or had no engine."""
 
 from __future__ import annotations
 
-from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, InternalError, LimitError
-from asyncbench.measurement.status import Status
+from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError
 from asyncbench.memory.host.oom import DeathKind
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import ReasonCode, Status, reason_code_of
 from asyncbench.sweep.cell import Cell
 
 
@@ -54,14 +54,11 @@ def _status_of(error: AsyncbenchError) -> Status:
     return Status.DOES_NOT_FIT if is_out_of_memory(error) else Status.ERROR
 
 
-def _code_of(error: AsyncbenchError) -> str:
+def _code_of(error: AsyncbenchError) -> ReasonCode:
     if _is_oom_kill(error):
-        return "oom_killed"
-    if isinstance(error, DoesNotFitError):
-        return "limit" if isinstance(error, LimitError) else "memory"
-    if isinstance(error, InternalError):
-        return "internal_error"
-    return "bench_process_died" if isinstance(error, BenchProcessDiedError) else "engine_refused"
+        return ReasonCode.OOM_KILLED
+    died = isinstance(error, BenchProcessDiedError)
+    return reason_code_of(error, otherwise=ReasonCode.BENCH_PROCESS_DIED if died else ReasonCode.ENGINE_REFUSED)
 
 
 def _is_oom_kill(error: AsyncbenchError) -> bool:

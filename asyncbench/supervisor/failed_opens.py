@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from asyncbench.text_enum import TextEnum
 
 # How often in a row a process may die while it opens an engine that was open before.
 MOST_OPENS = 3
@@ -10,7 +10,7 @@ MOST_OPENS = 3
 MOST_CHARGED = 4
 
 
-class AfterFailedOpen(str, Enum):
+class AfterFailedOpen(TextEnum):
     """What to do next."""
 
     OPEN_AGAIN = "open again"

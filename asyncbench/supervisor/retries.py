@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import ReasonCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +65,10 @@ class Retries:
         """Return how many lanes the next try may have; None for as many as fit."""
         return self._retries[index].max_lanes if index in self._retries else None
 
-    def told(self, record: CellRecord) -> CellRecord:
+    def annotate(self, record: CellRecord) -> CellRecord:
         """Return the record of a second try with what became of the first; any other one as it is."""
         if (retry := self._retries.get(record.index)) is None:
             return record
-        reason = Reason(code="retried", text=f"the first try: {retry.first.why}")
+        reason = Reason(code=ReasonCode.RETRIED, text=f"the first try: {retry.first.why}")
         facts = {f"first_try_{name}": value for name, value in retry.first.facts.items()}
-        return record.model_copy(update={"reasons": [*record.reasons, reason], "facts": {**facts, **record.facts}})
+        return record.annotate(reason, facts=facts)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-import structlog
 import trio
 
-from asyncbench.clock import NS_PER_S, now_ns, utc_now_text
+from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.error_group import own_error_alone
-from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, ExitCode, Fact
-from asyncbench.measurement.status import Status
+from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFitError, ExitCode
+from asyncbench.event_log import get_logger
 from asyncbench.memory.admission import lanes_text
-from asyncbench.results.record import CellRecord, HeaderRecord
+from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.results.writer import ResultsWriter
-from asyncbench.supervisor.bench_client import Answer, BenchClient, Progress, open_bench
+from asyncbench.supervisor.bench_client import BenchClient, open_bench
 from asyncbench.supervisor.engine_group import EngineGroup
 from asyncbench.supervisor.failed_cell import is_out_of_memory, lost_record
 from asyncbench.supervisor.failed_opens import AfterFailedOpen, FailedOpens
@@ -32,10 +32,13 @@ from asyncbench.supervisor.watchdog import ask_with_watchdog
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import OnPressure
 from asyncbench.wire.messages import (
+    Answer,
     CellEnded,
+    DeviceDescription,
     EngineNotice,
     EngineOpened,
     OpenEngine,
+    Progress,
     Refused,
     RunCell,
     StopCell,
@@ -45,7 +48,7 @@ from asyncbench.wire.messages import (
 # A bench process watches its own lanes; it is replaced when even its watch is silent, this much later.
 WATCH_MARGIN_NS = 60 * NS_PER_S
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Supervisor:
@@ -71,7 +74,7 @@ class Supervisor:
         self._stop_requested = stop_requested
         self._abort_requested = abort_requested
         self._records: dict[int, CellRecord] = dict(run.done)
-        self._opened: dict[str, dict[str, Fact]] = {}
+        self._opened: dict[str, DeviceDescription] = {}
         self._header_written = False
         self._opening_engine = False
         self._opens = FailedOpens()
@@ -242,7 +245,7 @@ class Supervisor:
             return False
         self._note_open(group, answer)
         self._opened[group.device] = answer.device
-        await self._write_header(self._run.opened_header(answer))
+        await self._write_header(answer)
         return True
 
     def _note_open(self, group: EngineGroup, opened: EngineOpened) -> None:
@@ -275,7 +278,7 @@ class Supervisor:
             if self._others_may_fit(group):
                 self._too_large.add(group.number)
                 return
-            await self._write_header(self._run.header)
+            await self._write_header(None)
         for index, cell in group.cells:
             if not self._is_ending():
                 await self._keep(self._lost(group, index, cell, error), group)
@@ -316,7 +319,7 @@ class Supervisor:
         )
         device_is_lost = answer.unfit and "cuda_error" in record.facts
         if not device_is_lost or not self._try_again(group, index, cell, ended):
-            await self._keep(self._retries.told(record), group)
+            await self._keep(self._retries.annotate(record), group)
         return not answer.unfit
 
     def _try_again(self, group: EngineGroup, index: int, cell: Cell, ended: FirstTry) -> bool:
@@ -337,8 +340,7 @@ class Supervisor:
         """Return the answer for one cell, a refusal where the process cannot go on; a silent one is killed."""
         request = RunCell(
             index=index,
-            batch=cell.batch,
-            concurrency=cell.concurrency,
+            cell=cell,
             attempt=self._retries.attempt(index),
             max_lanes=self._retries.max_lanes(index),
         )
@@ -365,18 +367,18 @@ class Supervisor:
 
     def _lost(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> CellRecord:
         """Return the record of a cell that the bench process could not report on itself."""
-        opened = self._opened.get(group.device, {})
+        opened = self._opened.get(group.device)
         record = lost_record(
             error,
             index=index,
             cell=cell,
             attempt=self._retries.attempt(index),
             sweep_id=self._run.sweep_id,
-            device=str(opened.get("device", cell.device)),
-            backend=str(opened.get("backend", group.config.backend)),
+            device=opened.device if opened else cell.device,
+            backend=opened.backend if opened else str(group.config.backend),
             interrupted=self._stop_requested.is_set(),
         )
-        return self._retries.told(record)
+        return self._retries.annotate(record)
 
     async def _keep(self, record: CellRecord, group: EngineGroup) -> None:
         if record.status is Status.DOES_NOT_FIT and group.config.on_pressure is OnPressure.FAIL:
@@ -386,10 +388,10 @@ class Supervisor:
         await self._sink.append(record)
         self._listener.cell_ended(record)
 
-    async def _write_header(self, header: HeaderRecord) -> None:
+    async def _write_header(self, opened: EngineOpened | None) -> None:
         if self._header_written:
             return
-        header = header.model_copy(update={"created_at": utc_now_text()})
+        header = self._run.header_of(opened)
         await self._sink.append(header)
         self._header_written = True
         self._listener.sweep_started(header)

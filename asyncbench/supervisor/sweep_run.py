@@ -1,10 +1,11 @@
-"""What a sweep is, for whoever leads it."""
+"""A sweep, as its supervisor is given it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from asyncbench.clock import utc_now_text
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.supervisor.bench_client import ReadOom
 from asyncbench.supervisor.engine_group import EngineGroup
@@ -14,7 +15,7 @@ from asyncbench.wire.messages import EngineOpened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRun:
-    """What a supervisor is to do.
+    """The work of a supervisor.
 
     Attributes:
         bench_command: The command line that starts a bench process.
@@ -31,13 +32,21 @@ class SweepRun:
     latency_limit: LatencyLimit | None = None
     done: Mapping[int, CellRecord] = field(default_factory=dict)
 
-    def opened_header(self, opened: EngineOpened) -> HeaderRecord:
-        """Return the header with what is known once an engine is open."""
-        return self.header.model_copy(
-            update={
-                "devices": [opened.device],
-                "engines": [opened.engine],
-                "versions": self.header.versions | opened.versions,
-                "runner_cost_ns": opened.runner_cost_ns,
-            }
+    def header_of(self, opened: EngineOpened | None) -> HeaderRecord:
+        """Return the header as of now; where an engine is open, with what that has told."""
+        known = self.header
+        return HeaderRecord(
+            sweep_id=known.sweep_id,
+            created_at=utc_now_text(),
+            asyncbench_version=known.asyncbench_version,
+            command=known.command,
+            config=known.config,
+            cells=known.cells,
+            versions=known.versions | (opened.versions if opened else {}),
+            host=known.host,
+            devices=[opened.device.model_dump(mode="json")] if opened else [],
+            engines=[opened.engine.model_dump(mode="json")] if opened else [],
+            runner_cost_ns=opened.runner_cost_ns if opened else {},
+            seed=known.seed,
+            resumed=known.resumed,
         )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from asyncbench.clock import utc_now_text
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.results.latency_limit import sort_by_limit
 from asyncbench.results.record import CellRecord, LatencyLimitCounts, TrailerRecord
+from asyncbench.results.status import Status
 from asyncbench.results.summary import best_throughput, best_under_latency_limit, count_statuses, knee
 from asyncbench.sweep.latency_limit import LatencyLimit
 

@@ -9,8 +9,8 @@ import trio
 from asyncbench.clock import NS_PER_S
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BenchProcessDiedError
-from asyncbench.supervisor.bench_client import Answer, BenchClient, Progress
-from asyncbench.wire.messages import Message
+from asyncbench.supervisor.bench_client import BenchClient
+from asyncbench.wire.messages import Answer, Progress, Request
 
 # Silence is counted in steps that this process was awake for. One that was stopped together with the bench process
 # would else wake up to a deadline that has passed, and kill what was silent for the same reason.
@@ -18,7 +18,7 @@ _STEPS = 10
 
 
 async def ask_with_watchdog(
-    bench: BenchClient, request: Message, *, limit_ns: int, on_progress: Callable[[Progress], None]
+    bench: BenchClient, request: Request, *, limit_ns: int, on_progress: Callable[[Progress], None]
 ) -> Answer:
     """Ask, and kill the process when neither progress nor an answer has come for `limit_ns`.
 

@@ -19,18 +19,6 @@ _ITEM = re.compile(r"([0-9]+)(?:\.\.([0-9]+)(?::([x+])([0-9]+))?)?")
 _REMEDY = "write whole numbers from 1, such as 4 or 1,2,4 or 1..8 or 1..64:x2 or 1..32:+4"
 
 
-def parse_axis(text: str, *, option: str) -> tuple[int, ...]:
-    """Return the values of an axis given by `option`, as `read_axis` does.
-
-    Raises:
-        BadInputError: The text is not an axis. The message names the option.
-    """
-    try:
-        return read_axis(text)
-    except BadInputError as error:
-        raise BadInputError(f"{option}: {error.message}", remedy=error.remedy) from error
-
-
 def read_axis(text: str) -> tuple[int, ...]:
     """Return the values of `4`, `1,2,4`, `1..8`, `1..64:x2`, `1..32:+4` or a mixture by commas, in that order.
 

@@ -6,13 +6,7 @@ from collections.abc import Collection
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.config import SweepConfig
-from asyncbench.sweep.problems import Path, flag_name
-
-
-def option_flag(path: Path) -> str:
-    """Return the name of the option that sets a key; those of a backend's section have no prefix: `--depth`."""
-    is_in_section = len(path) > 1 and path[0] in SweepConfig.section_names()
-    return flag_name(path[1:] if is_in_section else path)
+from asyncbench.sweep.options import flag_name
 
 
 def check_backend_options(config: SweepConfig, *, backend: str, flags: Collection[str]) -> str | None:
@@ -31,7 +25,7 @@ def check_backend_options(config: SweepConfig, *, backend: str, flags: Collectio
     typed = [path for name, path in unused.items() if name in flags]
     if typed:
         wanted = typed[0][0]
-        names = ", ".join(option_flag(path) for path in typed if path[0] == wanted)
+        names = ", ".join(flag_name(path) for path in typed if path[0] == wanted)
         raise BadInputError(
             f"{names}: only the {wanted} backend knows this, and the sweep runs on {backend}",
             remedy=f"leave it out, or choose --backend {wanted}",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from asyncbench.text_enum import TextEnum
 
 AUTO_DEVICE = "auto"
 """The device that a backend chooses; no name of one."""
 
 
-class Precision(str, Enum):
+class Precision(TextEnum):
     """The arithmetic an engine is compiled for."""
 
     FP32 = "fp32"
@@ -18,29 +19,20 @@ class Precision(str, Enum):
     INT8 = "int8"
     FP8 = "fp8"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Driver(str, Enum):
+class Driver(TextEnum):
     """How the loop around an inference is closed: by the lane itself while credits last, or by Trio each time."""
 
     PUMP = "pump"
     AWAIT = "await"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class InputKind(str, Enum):
+class InputKind(TextEnum):
     """What the network is fed with. It changes the time: zeros are faster than pictures."""
 
     IMAGES = "images"
     RANDOM = "random"
     ZEROS = "zeros"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

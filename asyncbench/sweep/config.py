@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from functools import cache
 from inspect import isclass
+from itertools import product
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -39,49 +39,28 @@ from asyncbench.sweep.backends.registry import (
 )
 from asyncbench.sweep.backends.simulated import SimulatedOptions
 from asyncbench.sweep.backends.tensorrt import TensorRtOptions
-from asyncbench.sweep.cell import Driver, InputKind, Precision
+from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 from asyncbench.sweep.fields import (
     Axis,
     DurationText,
+    Flag,
     LatencyLimitText,
+    Location,
     Name,
     Names,
     Precisions,
+    RatioText,
     SizeOrNothingText,
     SizeText,
     WarmupText,
-    parse_warmup_ns,
     validator,
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
-from asyncbench.sweep.latency_limit import LatencyLimit, parse_latency_limit
+from asyncbench.sweep.latency_limit import LatencyLimit
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
-from asyncbench.sweep.stop import StopConfig
-from asyncbench.units import parse_duration_ns, parse_size_bytes
+from asyncbench.text_enum import TextEnum
 
 MAX_CELLS = 100_000
-
-
-class Mode(str, Enum):
-    """What is asked of each cell."""
-
-    THROUGHPUT = "throughput"
-    LATENCY = "latency"
-    ACCURACY = "accuracy"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class OnPressure(str, Enum):
-    """What becomes of a cell whose lanes do not all fit into memory."""
-
-    BACKPRESSURE = "backpressure"
-    SKIP = "skip"
-    FAIL = "fail"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 def _known_backend(name: str) -> str:
@@ -95,97 +74,181 @@ BackendName = Annotated[
 ]
 
 
+class Mode(TextEnum):
+    """What is asked of each cell."""
+
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+    ACCURACY = "accuracy"
+
+
+class OnPressure(TextEnum):
+    """What becomes of a cell whose lanes do not all fit into memory."""
+
+    BACKPRESSURE = "backpressure"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class StopConfig(BaseModel):
+    """When a cell has been measured for long enough, unless `duration` or `iterations` say so."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    median: RatioText = Field(
+        default="1%", validate_default=True, description="Half width of the 95 % interval of the median, at most."
+    )
+    p99: RatioText = Field(
+        default="5%", validate_default=True, description="Half width of the 95 % interval of the p99, at most."
+    )
+    min: DurationText = Field(
+        default="0.5s", validate_default=True, description="A cell is measured for at least this long."
+    )
+    max: DurationText = Field(
+        default="5s", validate_default=True, description="A cell still not exact after this is recorded as imprecise."
+    )
+
+    @property
+    def median_ratio(self) -> float:
+        """Half width of the median's interval, relative to the median."""
+        return self.median.ratio
+
+    @property
+    def p99_ratio(self) -> float:
+        """Half width of the p99's interval, relative to the p99."""
+        return self.p99.ratio
+
+    @property
+    def min_window_ns(self) -> int:
+        """The shortest window."""
+        return self.min.ns
+
+    @property
+    def max_window_ns(self) -> int:
+        """The longest window."""
+        return self.max.ns
+
+    @model_validator(mode="after")
+    def _check_order(self) -> StopConfig:
+        if self.min_window_ns > self.max_window_ns:
+            problem = f"the shortest window, {self.min}, is longer than the longest, {self.max}"
+            raise as_custom_error(BadInputError(problem, remedy="raise max or lower min"))
+        return self
+
+
 class SweepConfig(BaseModel):
     """One sweep: what to run, on what, at which points, for how long. Every key has a default."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     model: Name = Field(default="mobilenet", description="The network, by name; `asyncbench models` lists them.")
-    model_file: Name | None = Field(
-        default=None,
-        description="An ONNX file: any network, or the weights of `model` where that is given. Relative to this file.",
+    model_file: Annotated[Location | None, Flag(("--model",))] = Field(
+        default=None, description="An ONNX file: any network, or other weights for MODEL."
     )
-    mode: Mode = Field(
-        default=Mode.THROUGHPUT,
-        strict=False,
-        description="throughput; latency: batch 1, one in flight; accuracy: the quality on `dataset`, and no speed.",
+    concurrency: Annotated[Axis, Flag()] = Field(
+        default="1..8",
+        validate_default=True,
+        description="Inferences in flight: 4 or 1,2,4 or 1..8 or 1..64:x2 or 1..32:+4.",
     )
-    concurrency: Axis = Field(
-        default="1..8", validate_default=True, description="Inferences in flight: a number, a list or an axis."
+    batch: Annotated[Axis, Flag()] = Field(
+        default="1..16", validate_default=True, description="Items of one inference, written like the concurrency."
     )
-    batch: Axis = Field(
-        default="1..16", validate_default=True, description="Items of one inference: a number, a list or an axis."
+    precision: Annotated[Precisions, Flag()] = Field(
+        default="fp32",
+        validate_default=True,
+        description="Arithmetic of the engine: fp32, fp16, bf16, int8, fp8; several with commas.",
     )
-    precision: Precisions = Field(
-        default="fp32", validate_default=True, description="The arithmetic an engine is compiled for: one or several."
+    backend: Annotated[BackendName, Flag()] = Field(
+        default=AUTO_BACKEND, description="The runtime: auto, onnxruntime, tensorrt or simulated."
     )
-    backend: BackendName = Field(default=AUTO_BACKEND, description="The runtime.")
-    device: Names = Field(default="auto", validate_default=True, description="The devices to measure: one or several.")
-    duration: DurationText | None = Field(
-        default=None, description="Measure every cell for this long instead of by the stop rule."
+    device: Annotated[Names, Flag()] = Field(
+        default="auto",
+        validate_default=True,
+        description="The devices: auto, cpu, cuda:0; several with commas, one by one.",
     )
-    iterations: int | None = Field(
+    duration: Annotated[DurationText | None, Flag()] = Field(
+        default=None, description="Measure each cell for this long, such as 10s, instead of by the stop rule."
+    )
+    iterations: Annotated[int | None, Flag()] = Field(
         default=None,
         ge=1,
         le=LARGEST_NUMBER,
-        description="Measure this many inferences per cell, over all lanes, instead.",
+        description="Measure exactly this many inferences per cell, over all lanes.",
     )
-    warmup: WarmupText = Field(
-        default="auto", description="How long to run before measuring: `auto` until steady, `none`, or a duration."
+    warmup: Annotated[WarmupText, Flag()] = Field(
+        default="auto",
+        validate_default=True,
+        description="Run before measuring: auto (until steady), none, or a time such as 2s.",
     )
     stop: StopConfig = Field(default=StopConfig(), description="The stop rule.")
-    latency_limit: LatencyLimitText | None = Field(
-        default=None,
-        description="The summary also names the best cell below this: `p99=20ms`, or `20ms`, which means p99.",
+    driver: Annotated[Driver, Flag()] = Field(
+        default=Driver.PUMP,
+        strict=False,
+        description="pump: lanes start the next inference by themselves; await: Trio does, each time.",
     )
-    cell_timeout: DurationText = Field(
-        default="60s", description="A cell whose bench process is silent for this long is recorded as an error."
+    input: Annotated[InputKind, Flag()] = Field(
+        default=InputKind.IMAGES,
+        strict=False,
+        description="What the network is fed with: images, random or zeros.",
     )
-    driver: Driver = Field(
-        default=Driver.PUMP, strict=False, description="Who starts the next inference: the lane (pump) or Trio (await)."
+    images: Annotated[Location | None, Flag()] = Field(
+        default=None, description="A folder of images in place of the packaged ones."
     )
-    input: InputKind = Field(default=InputKind.IMAGES, strict=False, description="What the network is fed with.")
-    images: Name | None = Field(
-        default=None, description="A folder of images to take in place of ours. Relative to this file."
-    )
-    seed: int = Field(
+    seed: Annotated[int, Flag()] = Field(
         default=0,
         ge=0,
         le=LARGEST_NUMBER,
-        description="Seed of the weights, of random input and of every choice by lot.",
-    )
-    dataset: Name | None = Field(
-        default=None,
-        description="A labelled data set. Its accuracy is measured once for each batch, at the highest concurrency.",
-    )
-    truth: Name | None = Field(default=None, description="The labels of `dataset`, where they are not in its folder.")
-    subset: Name | None = Field(
-        default=None, description="Part of it: `first 5 per class`, `every 10th`, `@list.txt`. By default all."
-    )
-    calibration: Name | None = Field(
-        default=None, description="For int8: a calibration table (JSON), or a calibration cache of TensorRT."
-    )
-    allow_overlap: bool = Field(
-        default=False, description="Measure accuracy also on images that the calibration has seen."
-    )
-    memory_budget: SizeText | None = Field(
-        default=None, description="The most device memory that engine and lanes may take, beside the CUDA context."
-    )
-    host_memory_budget: SizeText | None = Field(
-        default=None, description="The most host memory that the lanes of a cell may take."
-    )
-    memory_reserve: SizeOrNothingText | None = Field(
-        default=None,
-        description="What stays free of each memory. By default 5 % of it, at most 512MiB.",
-    )
-    on_pressure: OnPressure = Field(
-        default=OnPressure.BACKPRESSURE,
-        strict=False,
-        description="A cell whose lanes do not all fit: share lanes (backpressure), leave it out (skip), end (fail).",
+        description="Seed of the weights, of random input and of every random choice.",
     )
     onnxruntime: OnnxRuntimeOptions = Field(default=OnnxRuntimeOptions(), description="Options of ONNX Runtime.")
     tensorrt: TensorRtOptions = Field(default=TensorRtOptions(), description="Options of TensorRT.")
     simulated: SimulatedOptions = Field(default=SimulatedOptions(), description="Options of the simulated device.")
+    mode: Annotated[Mode, Flag()] = Field(
+        default=Mode.THROUGHPUT,
+        strict=False,
+        description="throughput, latency (batch 1, one in flight) or accuracy (no speed).",
+    )
+    dataset: Annotated[Location | None, Flag(("--accuracy", "--dataset"))] = Field(
+        default=None,
+        description="A labelled data set: also measure each batch's accuracy, at the highest concurrency.",
+    )
+    truth: Annotated[Location | None, Flag()] = Field(
+        default=None, description="The labels, where they are not in the data set's folder."
+    )
+    subset: Annotated[Name | None, Flag()] = Field(
+        default=None,
+        description="Part of the data set: 'first 5 per class', 'every 10th', @list.txt. By default all.",
+    )
+    calibration: Annotated[Location | None, Flag()] = Field(
+        default=None, description="For int8: a table of `asyncbench calibrate`, or a cache of TensorRT."
+    )
+    allow_overlap: Annotated[bool, Flag()] = Field(
+        default=False, description="Measure accuracy also on images that the calibration has seen."
+    )
+    memory_budget: Annotated[SizeText | None, Flag()] = Field(
+        default=None,
+        description="The most device memory that engine and lanes may take, beside the CUDA context, such as 8GiB.",
+    )
+    host_memory_budget: Annotated[SizeText | None, Flag()] = Field(
+        default=None, description="The most host memory that the lanes of a cell may take."
+    )
+    memory_reserve: Annotated[SizeOrNothingText | None, Flag()] = Field(
+        default=None,
+        description="What stays free of each memory. By default 5 % of it, at most 512MiB.",
+    )
+    on_pressure: Annotated[OnPressure, Flag()] = Field(
+        default=OnPressure.BACKPRESSURE,
+        strict=False,
+        description="Where lanes do not all fit: backpressure (share them), skip (the cell) or fail (end).",
+    )
+    latency_limit: Annotated[LatencyLimitText | None, Flag()] = Field(
+        default=None, description="Also name the best cell below this latency: p95=20ms, or 20ms, which means p99."
+    )
+    cell_timeout: Annotated[DurationText, Flag()] = Field(
+        default="60s",
+        validate_default=True,
+        description="A cell in which nothing completes for this long is recorded as an error.",
+    )
     converted_from: dict[str, JsonValue] | None = Field(
         default=None, description="The foreign task that this sweep was converted from. Kept for the record only."
     )
@@ -230,42 +293,52 @@ class SweepConfig(BaseModel):
     @property
     def duration_ns(self) -> int | None:
         """The fixed window of every cell; None leaves it to the stop rule or to `iterations`."""
-        return None if self.duration is None else parse_duration_ns(self.duration)
+        return None if self.duration is None else self.duration.ns
 
     @property
     def warmup_ns(self) -> int | None:
         """The fixed warm-up, 0 for none; None means until steady."""
-        return parse_warmup_ns(self.warmup)
+        return self.warmup.ns
 
     @property
     def memory_budget_bytes(self) -> int | None:
         """The most device memory; None for as much as there is."""
-        return None if self.memory_budget is None else parse_size_bytes(self.memory_budget)
+        return None if self.memory_budget is None else self.memory_budget.bytes
 
     @property
     def host_memory_budget_bytes(self) -> int | None:
         """The most host memory of a cell's lanes; None for as much as there is."""
-        return None if self.host_memory_budget is None else parse_size_bytes(self.host_memory_budget)
+        return None if self.host_memory_budget is None else self.host_memory_budget.bytes
 
     @property
     def memory_reserve_bytes(self) -> int | None:
         """What stays free; None for the default."""
-        return None if self.memory_reserve is None else parse_size_bytes(self.memory_reserve)
+        return None if self.memory_reserve is None else self.memory_reserve.bytes
 
     @property
     def asked_latency(self) -> LatencyLimit | None:
         """The latency that the summary's best cell must stay below, and the percentile that must."""
-        return None if self.latency_limit is None else parse_latency_limit(self.latency_limit)
+        return self.latency_limit
 
     @property
     def cell_timeout_ns(self) -> int:
         """How long the bench process may be silent."""
-        return parse_duration_ns(self.cell_timeout)
+        return self.cell_timeout.ns
 
     @property
     def cell_count(self) -> int:
         """Cells of the whole sweep, all devices together."""
         return math.prod(len(axis) for axis in (self.device, self.precision, self.batch, self.concurrency))
+
+    def cells(self, device: str) -> tuple[Cell, ...]:
+        """Return the cells by precision, then batch, then concurrency, each in the order that was asked for.
+
+        An engine is opened once per precision.
+        """
+        return tuple(
+            Cell(model=self.model_label, precision=precision, batch=batch, concurrency=concurrency, device=device)
+            for precision, batch, concurrency in product(self.precision, self.batch, self.concurrency)
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -5,16 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from datetime import timedelta
+from operator import index
+from pathlib import PurePath
+from typing import Annotated, SupportsIndex, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticKnownError
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.axis import AXIS_PATTERN, MAX_VALUE, MAX_VALUES, check_axis, read_axis
 from asyncbench.sweep.cell import Precision
-from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES, parse_latency_limit
+from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES, LatencyLimit, parse_latency_limit
 from asyncbench.sweep.problems import as_custom_error, shown
-from asyncbench.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration_ns, parse_ratio, parse_size_bytes
+from asyncbench.units import (
+    DURATION_PATTERN,
+    SIZE_PATTERN,
+    Duration,
+    Ratio,
+    Size,
+    parse_duration_ns,
+    parse_ratio,
+    parse_size_bytes,
+)
 
 AUTO_WARMUP = "auto"
 NO_WARMUP = "none"
@@ -58,15 +71,47 @@ def validator(parse: Callable[[S], T]) -> Callable[[S], T]:
     return validate
 
 
-def _checked_by(parse: Callable[[str], T], *, accepts: Callable[[T], bool], remedy: str) -> Callable[[str], str]:
-    """Return a validator that leaves the text as it is: the file's own words go into the record."""
+def _reader(
+    kind: type[T],
+    parse: Callable[[str], T],
+    *,
+    accepts: Callable[[T], bool] = lambda _: True,
+    remedy: str = "",
+    convert: Callable[[object], object] = lambda value: value,
+) -> PlainValidator:
+    """Return a validator that reads a text once; a value that was read before is taken as it is.
 
-    def check(text: str) -> str:
-        if not accepts(parse(text)):
-            raise BadInputError(f"{text!r} is out of range", remedy=remedy)
-        return text
+    Args:
+        accepts: What the field takes of what can be read.
+        remedy: For the rest.
+        convert: Of Python's own values to a text.
+    """
 
-    return validator(check)
+    def read(value: object) -> T:
+        value = convert(value)
+        if isinstance(value, str):
+            value = parse(value)
+        if not isinstance(value, kind):
+            raise PydanticKnownError("string_type")
+        if not accepts(value):
+            raise BadInputError(f"{str(value)!r} is out of range", remedy=remedy)
+        return value
+
+    return PlainValidator(validator(read))
+
+
+_AS_WRITTEN = PlainSerializer(str, return_type=str)
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupTime:
+    """A warm-up as it was written, and its nanoseconds: 0 for `none`, and None for `auto`, until steady."""
+
+    text: str
+    ns: int | None
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def parse_warmup_ns(text: str) -> int | None:
@@ -87,11 +132,21 @@ def _axis_values(value: object) -> tuple[int, ...]:
     """Return the values of an axis that is a text, a number or a list of numbers."""
     if isinstance(value, str):
         return read_axis(value)
-    items = value if isinstance(value, list | tuple) else [value]
-    numbers = [item for item in items if type(item) is int]  # not isinstance: true is an int
+    items = value if isinstance(value, list | tuple | range) else [value]
+    # A number of NumPy is one, too; true is an int for Python alone.
+    numbers = [index(item) for item in items if isinstance(item, SupportsIndex) and not isinstance(item, bool)]
     if len(numbers) < len(items):
         raise BadInputError(f"{shown(value)} is not an axis", remedy=_AXIS_REMEDY)
     return check_axis(numbers)
+
+
+def _timedelta_text(value: object) -> object:
+    """Return a duration of Python's as people write it."""
+    return f"{value // timedelta(microseconds=1)}us" if isinstance(value, timedelta) else value
+
+
+def _path_text(value: object) -> object:
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def _names(value: object) -> object:
@@ -136,6 +191,9 @@ Precisions = Annotated[
 
 Name = Annotated[str, Field(min_length=1)]
 
+Location = Annotated[Name, BeforeValidator(_path_text)]
+"""A file or a folder; a relative one in a configuration file starts where that file is."""
+
 Names = Annotated[
     tuple[Name, ...],
     BeforeValidator(_names),
@@ -151,42 +209,63 @@ Names = Annotated[
 ]
 
 DurationText = Annotated[
-    str,
-    AfterValidator(_checked_by(parse_duration_ns, accepts=bool, remedy="write more than 0ns")),
+    Duration,
+    _reader(
+        Duration,
+        lambda text: Duration(text, parse_duration_ns(text)),
+        accepts=lambda duration: duration.ns > 0,
+        remedy="write more than 0ns",
+        convert=_timedelta_text,
+    ),
+    _AS_WRITTEN,
     WithJsonSchema(
         {"type": "string", "pattern": f"^{_NOT_ZERO}{DURATION_PATTERN}$", "examples": ["20ms", "1.5s", "2m"]}
     ),
 ]
 
 DurationOrNothingText = Annotated[
-    str,
-    AfterValidator(_checked_by(parse_duration_ns, accepts=lambda _: True, remedy="")),
+    Duration,
+    _reader(Duration, lambda text: Duration(text, parse_duration_ns(text)), convert=_timedelta_text),
+    _AS_WRITTEN,
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["2ms", "0ns"]}),
 ]
 
 LatencyLimitText = Annotated[
-    str,
-    AfterValidator(
-        _checked_by(parse_latency_limit, accepts=lambda limit: limit.limit_ns > 0, remedy="write more than 0ns")
+    LatencyLimit,
+    _reader(
+        LatencyLimit,
+        parse_latency_limit,
+        accepts=lambda limit: limit.limit_ns > 0,
+        remedy="write more than 0ns",
+        convert=_timedelta_text,
     ),
+    _AS_WRITTEN,
     WithJsonSchema({"type": "string", "pattern": _LIMIT_PATTERN, "examples": ["p99=20ms", "p99.9=1s", "20ms"]}),
 ]
 
 SizeText = Annotated[
-    str,
-    AfterValidator(_checked_by(parse_size_bytes, accepts=bool, remedy="write more than 0B")),
+    Size,
+    _reader(
+        Size,
+        lambda text: Size(text, parse_size_bytes(text)),
+        accepts=lambda size: size.bytes > 0,
+        remedy="write more than 0B",
+    ),
+    _AS_WRITTEN,
     WithJsonSchema({"type": "string", "pattern": f"^{_NOT_ZERO}{SIZE_PATTERN}$", "examples": ["1GiB", "256MiB"]}),
 ]
 
 SizeOrNothingText = Annotated[
-    str,
-    AfterValidator(_checked_by(parse_size_bytes, accepts=lambda _: True, remedy="")),
+    Size,
+    _reader(Size, lambda text: Size(text, parse_size_bytes(text))),
+    _AS_WRITTEN,
     WithJsonSchema({"type": "string", "pattern": f"^{SIZE_PATTERN}$", "examples": ["256MiB", "0B"]}),
 ]
 
 WarmupText = Annotated[
-    str,
-    AfterValidator(_checked_by(parse_warmup_ns, accepts=lambda _: True, remedy="")),
+    WarmupTime,
+    _reader(WarmupTime, lambda text: WarmupTime(text, parse_warmup_ns(text)), convert=_timedelta_text),
+    _AS_WRITTEN,
     WithJsonSchema(
         {
             "type": "string",
@@ -197,7 +276,13 @@ WarmupText = Annotated[
 ]
 
 RatioText = Annotated[
-    str,
-    AfterValidator(_checked_by(parse_ratio, accepts=lambda ratio: 0 < ratio <= 1, remedy="write 0.01% to 100%")),
+    Ratio,
+    _reader(
+        Ratio,
+        lambda text: Ratio(text, parse_ratio(text)),
+        accepts=lambda ratio: 0 < ratio.ratio <= 1,
+        remedy="write 0.01% to 100%",
+    ),
+    _AS_WRITTEN,
     WithJsonSchema({"type": "string", "pattern": _RATIO_PATTERN, "examples": ["1%", "0.5%"]}),
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asyncbench.errors import BadInputError
 from asyncbench.units import parse_duration_ns
 
-# Those that every record has (measurement/summary.py; a test holds the two together).
+# Those that every record has (measurement/percentile.py; a test holds the two together).
 LIMIT_PERCENTILES = ("p50", "p90", "p95", "p99", "p99.9")
 DEFAULT_PERCENTILE = "p99"
 
@@ -19,10 +19,15 @@ class LatencyLimit:
     Attributes:
         percentile: One of `LIMIT_PERCENTILES`.
         limit_ns: What it may be at most, > 0.
+        text: As it was written; `20ms` and `p99=20ms` are one limit.
     """
 
     percentile: str
     limit_ns: int
+    text: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.text or f"{self.percentile}={self.limit_ns}ns"
 
     @property
     def ratio(self) -> float:
@@ -46,4 +51,4 @@ def parse_latency_limit(text: str) -> LatencyLimit:
         raise BadInputError(
             f"{name.strip()!r} is not a percentile that is measured", remedy=f"use one of {known}, such as p99=20ms"
         )
-    return LatencyLimit(percentile=percentile, limit_ns=parse_duration_ns(duration))
+    return LatencyLimit(percentile=percentile, limit_ns=parse_duration_ns(duration), text=text)

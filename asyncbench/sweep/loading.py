@@ -1,20 +1,37 @@
-"""Configurations from the text of a JSON file and from flags, and several of them on top of each other."""
+"""Configurations from JSON files and from flags, several of them on top of each other, and the files' schema."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePath
+from typing import get_args
+
+from pydantic import JsonValue
+from pydantic.json_schema import models_json_schema
 
 from asyncbench.errors import BadInputError
-from asyncbench.sweep.backend_options import option_flag
-from asyncbench.sweep.backends.registry import find_backend
-from asyncbench.sweep.config import SweepConfig, check_config
-from asyncbench.sweep.json_text import parse_json
-from asyncbench.sweep.moved_keys import in_sections, moved_keys, moved_text
+from asyncbench.sweep.backends.registry import AUTO_BACKEND, BUILT_IN, added_names, find_backend
+from asyncbench.sweep.config import SweepConfig, check_config, config_with
+from asyncbench.sweep.fields import Location
+from asyncbench.sweep.json_text import LARGEST_NUMBER, parse_json
+from asyncbench.sweep.moved_keys import MOVED_KEYS, in_sections, moved_keys, moved_text
+from asyncbench.sweep.options import flag_name
 from asyncbench.sweep.problems import shown
-from asyncbench.sweep.tasks import convert_task, is_task
+from asyncbench.sweep.tasks import Task, convert_task, is_task
 
-_PATH_KEYS = ("model_file", "images", "dataset", "truth", "calibration")
+CONFIG_SCHEMA_VERSION = 2
+ONLY_THE_LOADER = (
+    "keys that contradict each other, such as duration and iterations, or stop.min above stop.max",
+    "ranges that run backwards, such as 8..1, and axes or grids with too many values",
+    "durations and sizes beyond 64 bits, and those below 1ns or 1B",
+    "numbers beyond 64 bits inside converted_from",
+    "keys that stand both at the top and in the section of a backend",
+    "whole numbers that are written as 1.0",
+    "what only a backend, a data set or a disk knows: devices, subsets, files",
+)
+
+
+_PATH_KEYS = tuple(key for key, field in SweepConfig.model_fields.items() if Location in get_args(field.annotation))
 _WHOLE_KEYS = {"converted_from"}  # objects that say one thing together
 _SCHEMA_KEY = "$schema"  # editors find the published schema by it
 _REMEDY = "write an object, or a list of objects; `asyncbench schema config` says of what"
@@ -57,6 +74,42 @@ def load_config(
     )
 
 
+def config_schema() -> dict[str, JsonValue]:
+    """Return the schema (draft 2020-12). It accepts whatever the loader accepts, and else only `ONLY_THE_LOADER`.
+
+    Backends that installed packages add are in it, too.
+
+    Raises:
+        BadInputError: The entry point of one cannot be used.
+    """
+    added = added_names()
+    sweeps = config_with(added) if added else SweepConfig
+    _, schema = models_json_schema([(sweeps, "validation"), (Task, "validation")])
+    definitions = schema["$defs"]
+    _bound_integers(definitions)
+    keys = definitions["SweepConfig"]["properties"]
+    for key in _PATH_KEYS:
+        keys[key]["description"] += " Relative to this file."
+    keys[_SCHEMA_KEY] = {"description": "Where an editor finds this schema. Ignored."}
+    keys["backend"]["enum"] = [AUTO_BACKEND, *BUILT_IN, *added]
+    for name in sweeps.section_names():
+        described = f"Options of the {name} backend."
+        keys[name] = {"anyOf": [keys[name], {"type": "null"}], "description": described}
+    for key, section in MOVED_KEYS.items():
+        options = definitions[BUILT_IN[section].options.__name__]["properties"]
+        keys[key] = options[key] | {"description": f"Now {section}.{key}.", "deprecated": True}
+    sweep, task = ({"$ref": f"#/$defs/{model.__name__}"} for model in (SweepConfig, Task))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "asyncbench sweep configuration",
+        "description": "One sweep or task of the predecessor, or a list of them.",
+        "$comment": f"Left to the program, because no schema can say it: {'; '.join(ONLY_THE_LOADER)}.",
+        "version": CONFIG_SCHEMA_VERSION,
+        "anyOf": [sweep, task, {"type": "array", "minItems": 1, "items": {"anyOf": [sweep, task]}}],
+        "$defs": definitions,
+    }
+
+
 def read_flags(values: Mapping[str, object]) -> SweepConfig:
     """Return what the command line says; a flag that is None was not given.
 
@@ -64,7 +117,7 @@ def read_flags(values: Mapping[str, object]) -> SweepConfig:
         BadInputError: A flag cannot be used, and the message names it; or flags contradict each other.
     """
     given = {key: value for key, value in values.items() if value is not None}
-    return check_config(in_sections(given, source=""), source="", name_of=option_flag)
+    return check_config(given, source="", name_of=flag_name)
 
 
 def load_header(values: Mapping[str, object]) -> SweepConfig:
@@ -130,3 +183,15 @@ def _over(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str,
         before = {} if key in _WHOLE_KEYS else lower.get(key)
         both[key] = _over(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
     return both
+
+
+def _bound_integers(schema: JsonValue) -> None:
+    """Add the bound of `parse_json` to every whole number that has none."""
+    if isinstance(schema, list):
+        for each in schema:
+            _bound_integers(each)
+    if isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            schema.setdefault("maximum", LARGEST_NUMBER)
+        for each in schema.values():
+            _bound_integers(each)

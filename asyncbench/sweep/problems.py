@@ -30,8 +30,6 @@ _EXPECTED = {
 }
 
 Path = tuple[int | str, ...]
-# Keys whose option has another name.
-_FLAGS: Mapping[Path, str] = {("model",): "MODEL", ("model_file",): "--model"}
 
 
 def as_custom_error(error: BadInputError) -> PydanticCustomError:
@@ -45,17 +43,20 @@ def quoted_key(path: Path) -> str:
     return f"key {shown(steps.removeprefix('.'))}"
 
 
-def flag_name(path: Path) -> str:
-    """Return the name of the option or argument that sets a key: `--stop-min`."""
-    if path in _FLAGS:
-        return _FLAGS[path]
-    return "--" + "-".join(step.replace("_", "-") for step in path if isinstance(step, str))
-
-
 def shown(value: object) -> str:
     """Return a value as JSON writes it, on one line and not too long."""
     text = json.dumps(value, default=repr)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def did_you_mean(name: str, known: Sequence[str], *, named: Callable[[str], str] = str) -> str:
+    """Return the beginning of a remedy, `did you mean resnet50? `, for a name close to a known one, else nothing.
+
+    Args:
+        named: How the reader knows one of `known`.
+    """
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {named(close[0])}? " if close else ""
 
 
 def bad_input(
@@ -109,9 +110,9 @@ def _suggestion(path: Path, *, model: type[BaseModel], name_of: Callable[[Path],
     known = _known_keys(model, path[:-1])
     inner = {key: (outer, key) for outer in known for key in _known_keys(model, (*path[:-1], outer))}
     for paths in ({key: (key,) for key in known}, inner):
-        closest = difflib.get_close_matches(str(path[-1]), paths, n=1)
-        if closest:
-            return f"did you mean {name_of((*path[:-1], *paths[closest[0]]))}?"
+        hint = did_you_mean(str(path[-1]), tuple(paths), named=lambda key: name_of((*path[:-1], *paths[key])))  # noqa: B023
+        if hint:
+            return hint.rstrip()
     return f"the keys here are {', '.join(known)}" if known else "remove it"
 
 
@@ -119,7 +120,7 @@ def _known_keys(model: type[BaseModel], path: Path) -> Sequence[str]:
     owner: type[BaseModel] | None = model
     for step in path:
         if owner is not None and isinstance(step, str):
-            owner = _nested_model(_keys(owner).get(step))
+            owner = nested_model(_keys(owner).get(step))
     return list(_keys(owner)) if owner is not None else []
 
 
@@ -127,7 +128,8 @@ def _keys(model: type[BaseModel]) -> Mapping[str, Any]:
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def _nested_model(annotation: object) -> type[BaseModel] | None:
+def nested_model(annotation: object) -> type[BaseModel] | None:
+    """Return the model that a field of this type holds, None where it holds none."""
     if isclass(annotation) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _nested_model(part))), None)
+    return next((found for part in get_args(annotation) if (found := nested_model(part))), None)

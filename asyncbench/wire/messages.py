@@ -1,4 +1,4 @@
-"""What the supervisor and a bench process say to each other: one JSON object a line, over two pipes."""
+"""Messages between the supervisor and a bench process: one JSON object a line, over two pipes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 from asyncbench import errors
 from asyncbench.errors import AsyncbenchError, Fact
 from asyncbench.results.record import CellRecord
-from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig, check_config
 
 
@@ -44,7 +44,7 @@ class OpenEngine(Message):
 
 
 class InspectNetwork(Message):
-    """Say what an ONNX file can be asked for, before a grid is made of it. Answered by NetworkInspected or Refused."""
+    """Tell what an ONNX file can be asked for, before a grid is made of it. Answered by NetworkInspected or Refused."""
 
     do: Literal["inspect"] = "inspect"
     model_file: str
@@ -55,15 +55,14 @@ class RunCell(Message):
 
     do: Literal["cell"] = "cell"
     index: int
-    batch: int
-    concurrency: int
+    cell: Cell
     attempt: int = 1
     max_lanes: int | None = None
     """After a process has died of this cell: how many lanes to try now."""
 
 
 class ForecastCells(Message):
-    """Say of every cell of the open engine what it would take. Answered by Forecasts."""
+    """Forecast the memory of every cell of the open engine. Answered by Forecasts."""
 
     do: Literal["forecast"] = "forecast"
 
@@ -74,18 +73,63 @@ class StopCell(Message):
     do: Literal["stop"] = "stop"
 
 
+class DeviceDescription(Message):
+    """The device that an engine runs on, as the header has it."""
+
+    device: str
+    device_name: str
+    backend: str
+    backend_version: str
+
+
+class TensorDescription(Message):
+    """An input or an output of a network."""
+
+    name: str
+    item_shape: tuple[int, ...]
+    dtype: str
+
+
+class EngineDescription(Message):
+    """An engine, as the header has it.
+
+    Attributes:
+        known_as: The built-in network that the file is taken for; None for one that we do not know.
+        recognized: Whether the file has that network's architecture; None where it is taken for none.
+        images: Names of the pictures that are used.
+        images_found: How many pictures their folder has.
+        subset_hash: Of the labelled items and their labels; None where no accuracy is asked for.
+        extra: Whatever else the backend says of it.
+    """
+
+    model: str
+    known_as: str | None
+    recognized: bool | None
+    precision: Precision
+    graph_precision: str | None
+    engine_hash: str
+    model_hash: str | None
+    load_ns: int
+    inputs: tuple[TensorDescription, ...]
+    outputs: tuple[TensorDescription, ...]
+    images: tuple[str, ...]
+    images_found: int
+    subset_hash: str | None
+    extra: dict[str, Fact]
+
+
 class EngineOpened(Message):
     """The engine is ready; what goes into the header about it."""
 
     event: Literal["opened"] = "opened"
-    device: dict[str, Fact]
-    engine: dict[str, JsonValue]
+    device: DeviceDescription
+    engine: EngineDescription
     versions: dict[str, str]
     runner_cost_ns: dict[str, float | None]
 
 
 class NetworkInspected(Message):
-    """What the file of a network tells.
+    """Facts that the file of a network tells.
 
     Attributes:
         fixed_batch: The only batch that it can run; None where the batch is free.
@@ -110,22 +154,21 @@ class Refused(Message):
 
 
 class CellForecast(Message):
-    """What one cell would take.
+    """Memory that one cell would take.
 
     Attributes:
         lanes: How many of its lanes would fit; 0 if it would not run.
         device_bytes: Of all its lanes, whether they fit or not.
     """
 
-    batch: int
-    concurrency: int
+    cell: Cell
     lanes: int
     device_bytes: int
     host_bytes: int
 
 
 class Forecasts(Message):
-    """What the cells of an engine would take, and what there is for them.
+    """Memory that the cells of an engine would take, and what there is for them.
 
     Attributes:
         engine_device_bytes: What the engine holds already.
@@ -140,7 +183,7 @@ class Forecasts(Message):
 
 
 class EngineNotice(Message):
-    """Something to tell people while an engine is being opened, such as how far a build is.
+    """A line for people while an engine is being opened, such as how far a build is.
 
     Attributes:
         lasting: It holds for as long as the engine is open: it is told once, and stays on the screen.
@@ -174,13 +217,14 @@ class CellEnded(Message):
     unfit: bool = False
 
 
-AnyRequest: TypeAlias = InspectNetwork | OpenEngine | RunCell | ForecastCells | StopCell
-Request = Annotated[AnyRequest, Field(discriminator="do")]
-AnyEvent: TypeAlias = NetworkInspected | EngineOpened | Refused | EngineNotice | CellProgress | CellEnded | Forecasts
-Event = Annotated[AnyEvent, Field(discriminator="event")]
+Request: TypeAlias = InspectNetwork | OpenEngine | RunCell | ForecastCells | StopCell
+Progress: TypeAlias = CellProgress | EngineNotice
+"""Said on the way to an answer."""
+Answer: TypeAlias = NetworkInspected | EngineOpened | Forecasts | CellEnded | Refused
+Event: TypeAlias = Progress | Answer
 
-REQUESTS: TypeAdapter[AnyRequest] = TypeAdapter(Request)
-EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(Event)
+REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="do")])
+EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 _ERRORS: dict[str, type[AsyncbenchError]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AsyncbenchError)
@@ -198,6 +242,6 @@ def error_of(refusal: Refused) -> AsyncbenchError:
     return kind(refusal.message, remedy=refusal.remedy, **refusal.facts)
 
 
-def to_line(message: Message) -> bytes:
+def to_line(message: Request | Event) -> bytes:
     """Return `message` as one JSON line."""
     return message.model_dump_json().encode() + b"\n"

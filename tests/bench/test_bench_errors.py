@@ -12,6 +12,7 @@ from asyncbench.backends.simulated.backend import SimulatedBackend
 from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.bench.server import BenchServer
 from asyncbench.memory.host.probe import HostReading
+from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import EVENTS, CellEnded, EngineOpened, OpenEngine, Refused, RunCell, to_line
@@ -19,6 +20,7 @@ from asyncbench.wire.messages import EVENTS, CellEnded, EngineOpened, OpenEngine
 CONFIG = SweepConfig.model_validate(
     {"backend": "simulated", "concurrency": [1, 2], "batch": [1], "iterations": 2, "warmup": "none"}
 )
+CELL = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=1)
 OPEN = OpenEngine(sweep_id="s", config=CONFIG, precision="fp32", device="auto")
 
 
@@ -126,7 +128,7 @@ async def test_a_file_that_is_missing_while_an_engine_is_opened_is_bad_input(tmp
     ],
 )
 async def test_what_fails_in_a_cell_costs_that_cell(tmp_path, error, code, status, unfit):
-    run = [RunCell(index=index, batch=1, concurrency=1) for index in range(2)]
+    run = [RunCell(index=index, cell=CELL) for index in range(2)]
 
     _, first, second = await answers(tmp_path, lambda *_: Backend([error]), OPEN, *run)
 

@@ -12,7 +12,7 @@ from asyncbench.errors import BadInputError
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.backends import registry
 from asyncbench.sweep.config import check_config, config_with
-from asyncbench.sweep.schema import config_schema
+from asyncbench.sweep.loading import config_schema
 
 DESCRIPTOR = """
 from pydantic import Field

@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from asyncbench.cli import places
+from asyncbench import places
 from asyncbench.errors import BadInputError
 
 

@@ -8,11 +8,10 @@ from asyncbench.cli.show.reason_words import reason_words
 from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.text import cell_line, percentile_text, throughput_text
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
-from asyncbench.measurement.verdict import ReasonCode
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
 from asyncbench.results.record import CellRecord, HeaderRecord
+from asyncbench.results.status import ReasonCode, Status
 from asyncbench.supervisor.trailer import make_trailer
 
 
@@ -83,7 +82,7 @@ def test_a_cell_that_failed_says_its_whole_reason():
     assert cell_line(cell(ReasonCode.STOOD_STILL, status=Status.INVALID), total=3).endswith("the text of stood_still")
 
 
-@pytest.mark.parametrize("code", [*ReasonCode, "backpressure", "memory_refused", "memory_pressure", "retried"])
+@pytest.mark.parametrize("code", ReasonCode)
 def test_no_code_is_shown_to_people(code):
     words = reason_words([Reason(code=code, text="")])
 

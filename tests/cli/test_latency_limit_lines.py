@@ -6,9 +6,9 @@ import pytest
 
 from asyncbench.cli.show.latency_limit import advised_duration, latency_limit_lines
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.latency_limit import LatencyLimit
 

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from asyncbench.accuracy.calibration.image_calibration import calibrate_on_pictures, parse_method
 from asyncbench.bench.accuracy.accuracy_check import open_labelled_data
-from asyncbench.bench.model_under_test import find_subject
+from asyncbench.bench.find_subject import find_subject
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import check_config

@@ -8,9 +8,9 @@ from asyncbench.cli.show.dry_run import dry_run_lines
 from asyncbench.cli.show.plain import PlainListener
 from asyncbench.cli.show.text import engine_text
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord
+from asyncbench.results.status import Status
 from asyncbench.supervisor.engine_group import engine_groups
 from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.cell import Cell, Precision

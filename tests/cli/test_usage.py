@@ -3,8 +3,7 @@
 import pytest
 
 from asyncbench.cli.main import USAGE_ERROR, app
-from asyncbench.cli.option_value import read_option
-from asyncbench.cli.usage_complaint import usage_complaint
+from asyncbench.cli.usage import read_option, usage_complaint
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.loading import read_flags
 from asyncbench.units import parse_duration_ns, parse_size_bytes

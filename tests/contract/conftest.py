@@ -24,6 +24,7 @@ from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import AnyArray, TensorSpec
 
 CUDA_ERROR_LAUNCH_FAILED = 719
+GRAPH_NS = 5_000  # a lane takes 65,536 credits at a time
 
 Arrays = Mapping[str, AnyArray]
 
@@ -110,7 +111,7 @@ def pump_subject(fake_cuda_library, tmp_path) -> Subject:
 
 
 class PumpOverFake:
-    """A backend, and its engine, whose graphs are the fake driver's and take 0.1 ms."""
+    """A backend, and its engine, whose graphs are the fake driver's."""
 
     name = "pump over a fake driver"
 
@@ -179,7 +180,7 @@ class DoublingBody:
         self._fake = fake
         self._first = first
         self._own = first.copy()
-        self.stream = fake.stream(low_ns=100_000)
+        self.stream = fake.stream(low_ns=GRAPH_NS)
 
     def read_outputs(self):
         return {"y": self._own * 2}
@@ -192,7 +193,7 @@ class DoublingBody:
 
     async def take_memory(self):
         self._own = self._first.copy()
-        self.stream = self._fake.stream(low_ns=100_000)
+        self.stream = self._fake.stream(low_ns=GRAPH_NS)
 
 
 @pytest.fixture(scope="session")

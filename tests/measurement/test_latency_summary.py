@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from asyncbench.measurement.histogram import Histogram
-from asyncbench.measurement.percentile import MissingPercentile, percentile
-from asyncbench.measurement.summary import summarize
+from asyncbench.measurement.percentile import percentile, summarize
+from asyncbench.results.latency import MissingValue, percentile_name
 
 
 def histogram_of_first(n):
@@ -13,26 +14,28 @@ def histogram_of_first(n):
     return histogram
 
 
+@pytest.mark.parametrize(
+    ("ratio", "name"),
+    [(0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99"), (0.07, "p7")],
+)
+def test_percentiles_are_named_as_people_say_them(ratio, name):
+    assert percentile_name(ratio) == name
+
+
 def test_percentiles_come_ascending_and_the_missing_ones_say_what_they_lack():
-    summary = summarize(histogram_of_first(700))
-
-    assert [each.ratio for each in summary.percentiles] == [0.5, 0.9, 0.95, 0.99, 0.999]
-    assert summary.percentiles[-1] == MissingPercentile(ratio=0.999, needs_more=5_936)
-    assert (summary.n, summary.min_ns, summary.mean_ns, summary.max_ns) == (700, 1, 350.5, 700)
-
-
-def test_a_percentile_is_found_by_its_ratio_and_none_where_it_is_missing_or_unknown():
     histogram = histogram_of_first(700)
 
     summary = summarize(histogram)
 
-    assert summary.at(0.99) == percentile(histogram, 0.99)
-    assert summary.at(0.999) is None
-    assert summary.at(0.42) is None
+    assert list(summary.percentiles) == ["p50", "p90", "p95", "p99"]
+    assert summary.percentiles["p99"] == percentile(histogram, 0.99)
+    assert summary.missing == {"p99.9": MissingValue(needs_more=5_936)}
+    assert (summary.n, summary.min_ns, summary.mean_ns, summary.max_ns) == (700, 1, 350.5, 700)
 
 
 def test_nothing_measured_is_all_zero_and_all_missing():
     summary = summarize(Histogram())
 
     assert (summary.n, summary.min_ns, summary.mean_ns, summary.max_ns) == (0, 0, 0.0, 0)
-    assert all(isinstance(each, MissingPercentile) for each in summary.percentiles)
+    assert summary.percentiles == {}
+    assert list(summary.missing) == ["p50", "p90", "p95", "p99", "p99.9"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import bdtr
 
-from asyncbench.measurement.order_statistics import interval_ranks, smallest_sample
+from asyncbench.measurement.percentile import interval_ranks, smallest_sample
 
 ratios = st.sampled_from([0.1, 0.5, 0.9, 0.95, 0.99])
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncbench.measurement.histogram import Histogram, equivalent_range
-from asyncbench.measurement.percentile import MissingPercentile, Percentile, minimum_samples, percentile
+from asyncbench.measurement.percentile import minimum_samples, percentile
+from asyncbench.results.latency import MissingValue, PercentileValue
 
 
 def histogram_of(values):
@@ -41,16 +42,16 @@ def test_a_percentile_appears_with_the_value_that_completes_its_smallest_sample(
     before = percentile(histogram_of(range(1, n)), ratio)
     after = percentile(histogram_of(range(1, n + 1)), ratio)
 
-    assert before == MissingPercentile(ratio=ratio, needs_more=1)
-    assert isinstance(after, Percentile)
+    assert before == MissingValue(needs_more=1)
+    assert isinstance(after, PercentileValue)
 
 
 def test_an_empty_sample_lacks_all_values():
-    assert percentile(Histogram(), 0.99) == MissingPercentile(ratio=0.99, needs_more=662)
+    assert percentile(Histogram(), 0.99) == MissingValue(needs_more=662)
 
 
 def test_more_confidence_needs_more_values():
-    assert percentile(histogram_of(range(6)), 0.5, confidence=0.99) == MissingPercentile(ratio=0.5, needs_more=2)
+    assert percentile(histogram_of(range(6)), 0.5, confidence=0.99) == MissingValue(needs_more=2)
 
 
 @given(
@@ -61,7 +62,7 @@ def test_value_is_the_nearest_rank_within_a_thousandth_and_inside_its_interval(v
     found = percentile(histogram_of(values), ratio)
 
     exact_ns = sorted(values)[ceil(round(ratio * len(values), 9)) - 1]
-    assert isinstance(found, Percentile)
+    assert isinstance(found, PercentileValue)
     assert abs(found.value_ns - exact_ns) <= exact_ns / 1000 + 1
     assert min(values) <= found.low_ns <= found.value_ns <= found.high_ns <= max(values)
 
@@ -84,7 +85,7 @@ def narrow_samples(draw):
 def test_the_interval_of_a_narrow_sample_holds_its_value_and_is_no_finer_than_half_a_step(values, ratio):
     found = percentile(histogram_of(values), ratio)
 
-    assert isinstance(found, Percentile)
+    assert isinstance(found, PercentileValue)
     assert values.min() <= found.low_ns <= found.value_ns <= found.high_ns <= values.max()
     lowest_ns, highest_ns = equivalent_range(found.value_ns)
     inside_ns = min(highest_ns, int(values.max())) - max(lowest_ns, int(values.min()))
@@ -94,7 +95,7 @@ def test_the_interval_of_a_narrow_sample_holds_its_value_and_is_no_finer_than_ha
 def test_values_that_are_all_the_same_leave_no_doubt():
     found = percentile(histogram_of([5_000_123] * 1_000), 0.99)
 
-    assert found == Percentile(ratio=0.99, value_ns=5_000_123, low_ns=5_000_123, high_ns=5_000_123)
+    assert found == PercentileValue(value_ns=5_000_123, low_ns=5_000_123, high_ns=5_000_123)
     assert found.half_width_ratio == 0.0
 
 
@@ -104,13 +105,13 @@ def test_an_interval_inside_one_step_is_widened_to_the_step():
 
     found = percentile(histogram_of([low_ns - 5_000, *values, high_ns + 5_000]), 0.5)
 
-    assert isinstance(found, Percentile)
+    assert isinstance(found, PercentileValue)
     assert (found.low_ns, found.high_ns) == (low_ns, high_ns)
 
 
 def test_half_width_is_relative_to_the_value():
-    assert Percentile(ratio=0.5, value_ns=200, low_ns=190, high_ns=220).half_width_ratio == 0.075
+    assert PercentileValue(value_ns=200, low_ns=190, high_ns=220).half_width_ratio == 0.075
 
 
 def test_half_width_of_a_percentile_of_nothing_is_finite():
-    assert Percentile(ratio=0.5, value_ns=0, low_ns=0, high_ns=0).half_width_ratio == 0.0
+    assert PercentileValue(value_ns=0, low_ns=0, high_ns=0).half_width_ratio == 0.0

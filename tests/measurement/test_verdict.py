@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.measurement.disturbance import Stalls
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule
-from asyncbench.measurement.verdict import Reason, ReasonCode, judge
+from asyncbench.measurement.verdict import judge
 from asyncbench.measurement.window import WindowResult
 from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.cell_parts import Reason
+from asyncbench.results.status import ReasonCode, Status
 
 
 def window(*, n=10_000, in_flight=4.0, residual=0.0, window_ns=NS_PER_S, longest_ns=400_000):
@@ -147,7 +148,7 @@ def test_each_flaw_has_its_status_and_says_so_in_one_line(changed, status, code,
     verdict = judged(**changed)
 
     assert verdict.status is status
-    assert verdict.reasons == (Reason(code, text),)
+    assert verdict.reasons == (Reason(code=code, text=text),)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +193,8 @@ def test_where_lanes_idled_between_inferences_the_figures_are_the_runners_and_no
     assert verdict.status is Status.IMPRECISE
     assert verdict.reasons == (
         Reason(
-            ReasonCode.RUNNER_BOUND,
-            "these figures are the runner's and not the network's: lanes idled for 80 % of the window between "
+            code=ReasonCode.RUNNER_BOUND,
+            text="these figures are the runner's and not the network's: lanes idled for 80 % of the window between "
             "inferences, 320 µs each time (0.80 in flight of 4)",
         ),
     )
@@ -205,9 +206,9 @@ def test_where_every_inference_was_awaited_what_that_costs_is_measured_and_told(
     assert verdict.status is Status.MEASURED
     assert verdict.reasons == (
         Reason(
-            ReasonCode.RUNNER_BOUND,
-            "lanes idled for 80 % of the window between inferences, 320 µs each time (0.80 in flight of 4): that is "
-            "what awaiting every inference costs, and part of these figures",
+            code=ReasonCode.RUNNER_BOUND,
+            text="lanes idled for 80 % of the window between inferences, 320 µs each time (0.80 in flight of 4): that "
+            "is what awaiting every inference costs, and part of these figures",
         ),
     )
 
@@ -272,8 +273,9 @@ def test_a_process_that_stood_still_makes_the_cell_invalid_and_how_long_a_window
     assert verdict.status is Status.INVALID
     assert verdict.reasons == (
         Reason(
-            ReasonCode.STOOD_STILL,
-            "the process stood still for 4.02 s of the 8.00 s window (stopped, frozen or suspended): measure again",
+            code=ReasonCode.STOOD_STILL,
+            text="the process stood still for 4.02 s of the 8.00 s window (stopped, frozen or suspended): "
+            "measure again",
         ),
     )
 
@@ -321,9 +323,9 @@ def test_a_quota_that_held_the_process_back_is_named_and_the_cell_is_imprecise()
     assert verdict.status is Status.IMPRECISE
     assert verdict.reasons == (
         Reason(
-            ReasonCode.CPU_THROTTLED,
-            "throttled for 2.40 s (summed over processors) of 5.00 s, in 48 of 50 periods, by its control group's CPU "
-            "quota of 0.5 processors: the figures are those of the quota",
+            code=ReasonCode.CPU_THROTTLED,
+            text="throttled for 2.40 s (summed over processors) of 5.00 s, in 48 of 50 periods, by its control group's "
+            "CPU quota of 0.5 processors: the figures are those of the quota",
         ),
     )
 

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.clock import NS_PER_S
-from asyncbench.measurement.little import little_residual
 from asyncbench.measurement.stamps import Completions
-from asyncbench.measurement.window import WindowMeter
+from asyncbench.measurement.window import WindowMeter, little_residual
 
 
 def int64(values):

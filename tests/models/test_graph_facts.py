@@ -7,8 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.models.graph_facts import OutputsBehind, read_graph_facts
+from asyncbench.models.graph_facts import OutputsBehind
 from asyncbench.models.graph_precision import graph_precision
+from asyncbench.models.graph_reading import read_graph_facts
 
 FEATURES = 16
 

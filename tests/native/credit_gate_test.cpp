@@ -1,48 +1,47 @@
 #include "credit_gate.hpp"
 
-#include <thread>
+#include <doctest/doctest.h>
 
-#include "cases.hpp"
-#include "check.hpp"
+#include <thread>
 
 namespace {
 
 using asyncbench::CreditGate;
 
-void starts_no_more_than_credits_and_depth_allow() {
+TEST_CASE("credit gate starts no more than credits and depth allow") {
   CreditGate gate;
-  check(gate.give(3));
+  CHECK(gate.give(3));
 
-  check(gate.start(2));
-  check(gate.start(2));
-  check(!gate.start(2));
+  CHECK(gate.start(2));
+  CHECK(gate.start(2));
+  CHECK(!gate.start(2));
   gate.finish();
-  check(gate.start(2));
+  CHECK(gate.start(2));
   gate.finish();
-  check(!gate.start(2));
+  CHECK(!gate.start(2));
 
-  check(gate.in_flight() == 1);
+  CHECK(gate.in_flight() == 1);
   gate.finish();
-  check(gate.idle());
+  CHECK(gate.idle());
 }
 
-void stopped_gate_forgets_its_credits_and_takes_no_more() {
+TEST_CASE("stopped credit gate drops its credits and takes no more") {
   CreditGate gate;
-  gate.give(5);
-  gate.start(1);
+  CHECK(gate.give(5));
+  CHECK(gate.start(1));
 
   gate.stop();
 
-  check(!gate.give(1));
-  check(!gate.start(8));
-  check(gate.take_back() == 0);
-  check(gate.in_flight() == 1);
-  check(!gate.idle());
-  gate.forget_in_flight();
-  check(gate.idle());
+  CHECK(!gate.give(1));
+  CHECK(!gate.start(8));
+  CHECK(gate.take_back() == 0);
+  CHECK(gate.in_flight() == 1);
+  CHECK(!gate.idle());
+  gate.clear_in_flight();
+  CHECK(gate.idle());
 }
 
-void every_credit_is_either_taken_back_or_started() {
+TEST_CASE("every credit is either taken back or started") {
   constexpr std::uint32_t kGiven = 200'000;
   CreditGate gate;
   std::uint32_t started = 0;
@@ -50,7 +49,7 @@ void every_credit_is_either_taken_back_or_started() {
   std::atomic<bool> all_given{false};
 
   {
-    std::jthread pump([&] {
+    const std::jthread pump([&] {
       while (!all_given.load() || !gate.idle()) {
         if (!gate.start(2)) continue;
         ++started;
@@ -64,13 +63,7 @@ void every_credit_is_either_taken_back_or_started() {
     all_given = true;
   }
 
-  check(started + taken_back == kGiven);
+  CHECK(started + taken_back == kGiven);
 }
 
 }  // namespace
-
-void test_credit_gate() {
-  starts_no_more_than_credits_and_depth_allow();
-  stopped_gate_forgets_its_credits_and_takes_no_more();
-  every_credit_is_either_taken_back_or_started();
-}

@@ -62,7 +62,7 @@ struct CUstream_st {
   bool in_host_call = false;
   std::uint64_t launched = 0;
   std::uint64_t ended = 0;
-  std::uint64_t most_in_flight = 0;
+  std::uint64_t max_in_flight = 0;
 
   void advance(std::int64_t at_ns) {
     while (!ends_at_ns.empty() && ends_at_ns.front() <= at_ns) {
@@ -76,7 +76,7 @@ struct CUstream_st {
     ends_at_ns.push_back(held && releases == 0 ? kNever : busy_until_ns);
     if (releases > 0) --releases;
     ++launched;
-    most_in_flight = std::max<std::uint64_t>(most_in_flight, ends_at_ns.size());
+    max_in_flight = std::max<std::uint64_t>(max_in_flight, ends_at_ns.size());
   }
 
   bool done(std::int64_t at_ns) {
@@ -99,12 +99,12 @@ thread_local std::vector<void*> contexts;  // the driver keeps a stack for each 
 
 class Driver {
  public:
-  Driver() : callbacks_([this](std::stop_token stop) { run_callbacks(stop); }) {}
+  Driver() : callbacks_([this](const std::stop_token& stop) { run_callbacks(stop); }) {}
 
   ~Driver() {
     callbacks_.request_stop();
     {
-      const std::lock_guard lock(mutex_);
+      const std::scoped_lock lock(mutex_);
     }
     work_.notify_all();
   }
@@ -156,6 +156,17 @@ class Driver {
     return event;
   }
 
+  void wait_until_destroys_return(std::unique_lock<std::mutex>& held) {
+    ++blocked_destroys_;
+    destroys_return_.wait(held, [this] { return !destroys_blocked_; });
+    --blocked_destroys_;
+  }
+
+  void block_destroys(bool blocked) {
+    destroys_blocked_ = blocked;
+    destroys_return_.notify_all();
+  }
+
   void destroy(CUevent_st* event) {
     events_.erase(event);
     delete event;
@@ -174,15 +185,15 @@ class Driver {
 
   [[nodiscard]] std::uint64_t calls(const char* function) { return calls_[function]; }
   [[nodiscard]] std::uint64_t live_events() const { return events_.size(); }
+  [[nodiscard]] std::uint64_t blocked_destroys() const { return blocked_destroys_; }
   [[nodiscard]] std::uint64_t misuses() const { return misuses_; }
 
  private:
   void run_callbacks(const std::stop_token& stop) {
     auto held = lock();
     while (!stop.stop_requested()) {
-      const bool pending = std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) {
-        return !stream->host_calls.empty();
-      });
+      const bool pending = std::ranges::any_of(
+          streams_, [](const auto& stream) { return !stream->host_calls.empty(); });
       if (!pending || sticky_code_ != 0) {
         work_.wait(held);
         continue;
@@ -195,6 +206,8 @@ class Driver {
   }
 
   void run_due(std::unique_lock<std::mutex>& held) {
+    // By index, because a stream may be added while the lock is not held.
+    // NOLINTNEXTLINE(modernize-loop-convert)
     for (std::size_t i = 0; i < streams_.size(); ++i) {
       CUstream_st& stream = *streams_[i];
       stream.advance(now_ns());
@@ -212,6 +225,9 @@ class Driver {
 
   std::mutex mutex_;
   std::condition_variable work_;
+  std::condition_variable destroys_return_;
+  bool destroys_blocked_ = false;
+  std::uint64_t blocked_destroys_ = 0;
   std::vector<std::unique_ptr<CUstream_st>> streams_;
   std::set<CUevent_st*> events_;
   std::vector<PlannedFailure> plans_;
@@ -263,7 +279,8 @@ int cuEventCreate(CUevent_st** event, unsigned flags) {
 }
 
 int cuEventDestroy_v2(CUevent_st* event) {
-  const auto lock = driver().lock();
+  auto lock = driver().lock();
+  driver().wait_until_destroys_return(lock);
   const int code = driver().begin("cuEventDestroy", event);
   if (code != kInvalidHandle) driver().destroy(event);  // a dead context takes its events with it
   return code;
@@ -388,6 +405,16 @@ void fake_heal() {
   driver().heal();
 }
 
+void fake_block_destroys(bool blocked) {
+  const auto lock = driver().lock();
+  driver().block_destroys(blocked);
+}
+
+std::uint64_t fake_blocked_destroys() {
+  const auto lock = driver().lock();
+  return driver().blocked_destroys();
+}
+
 std::uint64_t fake_launches(void* stream) {
   const auto lock = driver().lock();
   return to_stream(stream)->launched;
@@ -399,9 +426,9 @@ std::uint64_t fake_in_flight(void* stream) {
   return to_stream(stream)->ends_at_ns.size();
 }
 
-std::uint64_t fake_most_in_flight(void* stream) {
+std::uint64_t fake_max_in_flight(void* stream) {
   const auto lock = driver().lock();
-  return to_stream(stream)->most_in_flight;
+  return to_stream(stream)->max_in_flight;
 }
 
 std::uint64_t fake_calls(const char* function) {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-// How tests steer the fake driver. C, because pytest reaches it by ctypes.
+// Controls of the fake driver. C, because pytest reaches it by ctypes.
 extern "C" {
 /// A stream whose inferences take `low_ns` to `high_ns`, uniformly, one after the other.
 void* fake_stream(std::int64_t low_ns, std::int64_t high_ns, std::uint64_t seed);
@@ -17,10 +17,14 @@ void fake_release(void* stream, std::uint64_t count);
 void fake_fail(const char* function, void* stream, std::uint64_t nth, int code, bool sticky);
 /// Forget planned and sticky errors.
 void fake_heal();
+/// While `blocked`, let no cuEventDestroy return.
+void fake_block_destroys(bool blocked);
+/// Calls of cuEventDestroy that are blocked.
+std::uint64_t fake_blocked_destroys();
 
 std::uint64_t fake_launches(void* stream);
 std::uint64_t fake_in_flight(void* stream);
-std::uint64_t fake_most_in_flight(void* stream);
+std::uint64_t fake_max_in_flight(void* stream);
 std::uint64_t fake_calls(const char* function);
 std::uint64_t fake_live_events();
 /// Calls with a destroyed event, or without a current context. A correct client makes none.

@@ -1,17 +1,17 @@
 #include "pump.hpp"
 
+#include <doctest/doctest.h>
 #include <poll.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <random>
 #include <thread>
 #include <vector>
 
-#include "cases.hpp"
-#include "check.hpp"
 #include "fake_cuda.hpp"
-#include "fake_work.hpp"
+#include "fixtures.hpp"
 
 namespace {
 
@@ -19,13 +19,16 @@ using asyncbench::CompletionMode;
 using asyncbench::LaneOptions;
 using asyncbench::Pump;
 
-constexpr CompletionMode kModes[] = {CompletionMode::spin, CompletionMode::yield,
-                                     CompletionMode::block};
 constexpr int kIllegalAddress = 700;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::int64_t kMinuteNs = 60 * kSecondNs;
 
-void random_credits_and_drains_lose_nothing(CompletionMode mode) {
+asyncbench::CallFailure error_of(const Pump& pump, int lane) {
+  return pump.lane_error(lane).value_or(asyncbench::CallFailure{});
+}
+
+TEST_CASE_FIXTURE(FakeDriverWithoutLeaks, "random credits and drains lose no inference") {
+  const auto mode = each_completion_mode();
   constexpr std::uint32_t kMaxCredits = 8;
   constexpr std::uint64_t kWanted = 300;
   std::map<int, void*> stream_of;
@@ -41,8 +44,8 @@ void random_credits_and_drains_lose_nothing(CompletionMode mode) {
     stream_of[pump.add_lane(work_on(stream), options)] = stream;
   }
 
-  while (std::any_of(stream_of.begin(), stream_of.end(),
-                     [&](const auto& lane) { return seen[lane.first] < kWanted; })) {
+  while (std::ranges::any_of(stream_of,
+                             [&](const auto& lane) { return seen[lane.first] < kWanted; })) {
     for (const auto& [lane, stream] : stream_of) {
       const auto room = kMaxCredits - (given[lane] - seen[lane]);
       const auto count = room == 0 ? 0 : random() % (room + 1);
@@ -55,16 +58,17 @@ void random_credits_and_drains_lose_nothing(CompletionMode mode) {
 
   for (const auto& [lane, stream] : stream_of) {
     given[lane] -= pump.take_credits_back(lane);
-    check(pump.wait_idle(lane, kMinuteNs));
+    CHECK(pump.wait_idle(lane, kMinuteNs));
     seen[lane] += pump.drain(lane).count;
-    check(seen[lane] == given[lane]);
-    check(fake_launches(stream) == given[lane]);
-    check(fake_most_in_flight(stream) <= 3);
+    CHECK(seen[lane] == given[lane]);
+    CHECK(fake_launches(stream) == given[lane]);
+    CHECK(fake_max_in_flight(stream) <= 3);
     pump.remove_lane(lane);
   }
 }
 
-void armed_lanes_wake_their_owner(CompletionMode mode) {
+TEST_CASE_FIXTURE(FakeDriverWithoutLeaks, "armed lanes wake their owner") {
+  const auto mode = each_completion_mode();
   constexpr int kLanes = 4;
   constexpr int kWanted = 400;
   Pump pump(some_context(), mode, FAKE_CUDA_LIBRARY);
@@ -78,9 +82,9 @@ void armed_lanes_wake_their_owner(CompletionMode mode) {
 
   for (int total = 0; total < kLanes * kWanted;) {
     pollfd entry{.fd = pump.fd(), .events = POLLIN, .revents = 0};
-    check(poll(&entry, 1, 60'000) == 1);
+    REQUIRE(poll(&entry, 1, 60'000) == 1);
     for (const int lane : pump.ready_lanes()) {
-      check(pump.drain(lane).count == 1);
+      CHECK(pump.drain(lane).count == 1);
       ++total;
       if (++seen[lane] == kWanted) continue;
       pump.give_credits(lane, 1);
@@ -89,33 +93,36 @@ void armed_lanes_wake_their_owner(CompletionMode mode) {
   }
 }
 
-void lanes_come_and_go_while_others_work(CompletionMode mode) {
+TEST_CASE_FIXTURE(FakeDriverWithoutLeaks, "lanes come and go while others work") {
+  const auto mode = each_completion_mode();
   Pump pump(some_context(), mode, FAKE_CUDA_LIBRARY);
   const int busy = pump.add_lane(work_on(fake_stream(1'000, 1'000, 0)), {.max_credits = 1 << 20});
   pump.give_credits(busy, 1 << 20);
 
   {
     std::vector<std::jthread> owners;
+    owners.reserve(3);
     for (std::uint64_t owner = 0; owner < 3; ++owner) {
       owners.emplace_back([&pump, owner] {
         for (int i = 0; i < 30; ++i) {
           const int lane =
               pump.add_lane(work_on(fake_stream(0, 10'000, owner)), {.max_credits = 4});
           pump.give_credits(lane, 4);
-          check(pump.wait_idle(lane, kMinuteNs));
-          check(pump.drain(lane).count == 4);
+          CHECK(pump.wait_idle(lane, kMinuteNs));
+          CHECK(pump.drain(lane).count == 4);
           pump.remove_lane(lane);
         }
       });
     }
   }
 
-  check(fake_live_events() == 1);
-  pump.close(kMinuteNs);
-  check(fake_live_events() == 0);
+  CHECK(fake_live_events() == events_before + 1);
+  CHECK(pump.close(kMinuteNs));
+  CHECK(fake_live_events() == events_before);
 }
 
-void failed_call_stops_its_lane_only(CompletionMode mode, const char* function) {
+void check_that_failure_stops_one_lane_only(CompletionMode mode, const char* function) {
+  CAPTURE(function);
   Pump pump(some_context(), mode, FAKE_CUDA_LIBRARY);
   void* const stream = fake_stream(1'000, 1'000, 0);
   const int broken =
@@ -126,17 +133,30 @@ void failed_call_stops_its_lane_only(CompletionMode mode, const char* function) 
   pump.give_credits(broken, 64);
   pump.give_credits(whole, 64);
 
-  check(pump.wait_idle(broken, kMinuteNs));
-  check(pump.wait_idle(whole, kMinuteNs));
-  const auto failure = pump.lane_error(broken);
-  check(failure && failure->code == kIllegalAddress && failure->call == function);
-  check(pump.drain(whole).count == 64 && !pump.lane_error(whole));
-  check(pump.take_credits_back(broken) == 0);
+  CHECK(pump.wait_idle(broken, kMinuteNs));
+  CHECK(pump.wait_idle(whole, kMinuteNs));
+  CHECK(error_of(pump, broken).code == kIllegalAddress);
+  CHECK(error_of(pump, broken).call == function);
+  CHECK(pump.drain(whole).count == 64);
+  CHECK(!pump.lane_error(whole));
+  CHECK(pump.take_credits_back(broken) == 0);
   pump.remove_lane(broken);
-  fake_heal();
 }
 
-void sticky_error_stops_every_lane(CompletionMode mode) {
+TEST_CASE_FIXTURE(FakeDriverWithoutLeaks, "failed call stops its lane only") {
+  const auto mode = each_completion_mode();
+
+  for (const char* const function :
+       {"cuGraphLaunch", "cuEventRecord", "cuEventQuery", "cuEventElapsedTime"}) {
+    check_that_failure_stops_one_lane_only(mode, function);
+  }
+  if (mode == CompletionMode::block) {
+    check_that_failure_stops_one_lane_only(mode, "cuLaunchHostFunc");
+  }
+}
+
+TEST_CASE_FIXTURE(FakeDriverWithoutLeaks, "sticky error stops every lane") {
+  const auto mode = each_completion_mode();
   Pump pump(some_context(), mode, FAKE_CUDA_LIBRARY);
   std::vector<int> lanes;
   for (std::uint64_t i = 0; i < 4; ++i) {
@@ -147,28 +167,29 @@ void sticky_error_stops_every_lane(CompletionMode mode) {
   fake_fail("cuEventQuery", nullptr, 20, kIllegalAddress, true);
 
   for (const int lane : lanes) {
-    check(pump.wait_idle(lane, kMinuteNs));
-    check(pump.lane_error(lane)->code == kIllegalAddress);
+    CHECK(pump.wait_idle(lane, kMinuteNs));
+    CHECK(error_of(pump, lane).code == kIllegalAddress);
   }
-  check(pump.close(kMinuteNs));
-  fake_heal();
+  CHECK(pump.close(kMinuteNs));
 }
 
-void close_waits_for_what_is_in_flight(CompletionMode mode) {
+TEST_CASE_FIXTURE(FakeDriverWithoutLeaks, "close waits for the inferences in flight") {
+  const auto mode = each_completion_mode();
   Pump pump(some_context(), mode, FAKE_CUDA_LIBRARY);
   void* const stream = fake_stream(100'000, 200'000, 0);
   const int lane = pump.add_lane(work_on(stream), {.max_credits = 1000, .depth = 2});
   pump.give_credits(lane, 1000);
-  check_soon([&] { return fake_launches(stream) > 3; });
+  REQUIRE(becomes_true([&] { return fake_launches(stream) > 3; }));
 
-  check(pump.close(kMinuteNs));
+  CHECK(pump.close(kMinuteNs));
 
-  check(fake_in_flight(stream) == 0);
-  check(pump.drain(lane).count == fake_launches(stream));
-  check(pump.close(0));
+  CHECK(fake_in_flight(stream) == 0);
+  CHECK(pump.drain(lane).count == fake_launches(stream));
+  CHECK(pump.close(0));
 }
 
-void hung_lane_is_reported_and_does_not_stop_close(CompletionMode mode) {
+TEST_CASE_FIXTURE(FakeDriver, "hung lane is reported, leaked, and does not block close") {
+  const auto mode = each_completion_mode();
   Pump pump(some_context(), mode, FAKE_CUDA_LIBRARY);
   void* const stream = fake_held_stream();
   const int hung =
@@ -179,34 +200,36 @@ void hung_lane_is_reported_and_does_not_stop_close(CompletionMode mode) {
   pump.arm(hung, 2);
 
   pollfd entry{.fd = pump.fd(), .events = POLLIN, .revents = 0};
-  check(poll(&entry, 1, 60'000) == 1);
-  check(pump.ready_lanes() == std::vector{hung});
-  check(pump.lane_error(hung)->name == "NO_COMPLETION");
+  REQUIRE(poll(&entry, 1, 60'000) == 1);
+  CHECK(pump.ready_lanes() == std::vector{hung});
+  CHECK(error_of(pump, hung).name == "NO_COMPLETION");
   pump.give_credits(whole, 64);
-  check(pump.wait_idle(whole, kMinuteNs));
-  check(!pump.wait_idle(hung, 1'000'000));
-  check(pump.in_flight(hung) == 1);
-  check(!pump.close(5'000'000));
+  CHECK(pump.wait_idle(whole, kMinuteNs));
+  CHECK(!pump.wait_idle(hung, 1'000'000));
+  CHECK(pump.in_flight(hung) == 1);
+  CHECK(!pump.close(5'000'000));
   fake_release(stream, 1);  // what was leaked may still be called by the driver
-  check_soon([&] { return fake_in_flight(stream) == 0; });
+  REQUIRE(becomes_true([&] { return fake_in_flight(stream) == 0; }));
+}
+
+TEST_CASE_FIXTURE(FakeDriverWithoutLeaks, "lane can be drained while close waits for the driver") {
+  const auto mode = each_completion_mode();
+  Pump pump(some_context(), mode, FAKE_CUDA_LIBRARY);
+  const int lane = pump.add_lane(work_on(fake_stream(0, 0, 0)), {.max_credits = 4});
+  pump.give_credits(lane, 4);
+  REQUIRE(pump.wait_idle(lane, kMinuteNs));
+  fake_block_destroys(true);
+  std::atomic<bool> drained{false};
+
+  {
+    const std::jthread closing([&] { pump.close(kMinuteNs); });
+    const std::jthread draining([&] {
+      CHECK(becomes_true([] { return fake_blocked_destroys() == 1; }));
+      drained = pump.drain(lane).count == 4;
+    });
+    CHECK(becomes_true([&] { return drained.load(); }));
+    fake_block_destroys(false);
+  }
 }
 
 }  // namespace
-
-void test_pump() {
-  for (const auto mode : kModes) {
-    random_credits_and_drains_lose_nothing(mode);
-    armed_lanes_wake_their_owner(mode);
-    lanes_come_and_go_while_others_work(mode);
-    for (const char* const function :
-         {"cuGraphLaunch", "cuEventRecord", "cuEventQuery", "cuEventElapsedTime"}) {
-      failed_call_stops_its_lane_only(mode, function);
-    }
-    sticky_error_stops_every_lane(mode);
-    close_waits_for_what_is_in_flight(mode);
-  }
-  failed_call_stops_its_lane_only(CompletionMode::block, "cuLaunchHostFunc");
-  check(fake_live_events() == 0);
-  for (const auto mode : kModes) hung_lane_is_reported_and_does_not_stop_close(mode);
-  check(fake_misuses() == 0);
-}

@@ -1,46 +1,63 @@
-"""The loops that the pump is compared with."""
+"""The bare loop that the pump is measured against, as `scripts/gpu-validate` compiles and calls it."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-
-from asyncbench import _pump as pump_module  # noqa: TID251  # these are the tests of that module
+from bare_loop import BareLoop, open_bare_loop
 
 pytestmark = pytest.mark.native
 
 SOME_CONTEXT = 0xC0DE
+SOME_GRAPH = 0x6EA9
+
+
+@pytest.fixture(scope="module")
+def bare_loop(fake_cuda_library):
+    with open_bare_loop(driver=str(fake_cuda_library.path)) as bare_loop:
+        yield bare_loop
 
 
 @pytest.mark.parametrize("completion", ["spin", "yield", "block"])
-def test_bare_loop_keeps_every_lane_busy_for_the_time_given(fake_cuda, completion):
+def test_bare_loop_keeps_every_lane_busy_for_the_time_given(bare_loop, fake_cuda, completion):
     streams = [fake_cuda.stream(low_ns=50_000) for _ in range(2)]
 
-    result = pump_module.bare_loop(
-        SOME_CONTEXT, [(stream, 1) for stream in streams], 0.02, completion=completion, library=str(fake_cuda.path)
+    result = bare_loop.run(
+        SOME_CONTEXT, [(stream, SOME_GRAPH) for stream in streams], 20_000_000, completion=completion
     )
 
-    assert result.n >= 2
-    assert result.n == sum(fake_cuda.count("launches", stream) for stream in streams)
+    launches = [fake_cuda.count("launches", stream) for stream in streams]
+    assert min(launches) >= 1
+    assert result.inferences == sum(launches)
     assert result.duration_ns >= 20_000_000
-    assert result.latencies_ns.dtype == np.int64
-    assert len(result.latencies_ns) == result.n
-    assert (result.latencies_ns >= 50_000).all()
+    assert [fake_cuda.count("max_in_flight", stream) for stream in streams] == [1, 1]
 
 
-def test_bare_loop_raises_what_the_driver_said(fake_cuda):
+def test_bare_loop_raises_the_driver_s_error(bare_loop, fake_cuda):
     fake_cuda.fail("cuEventQuery", nth=3)
 
-    with pytest.raises(pump_module.DriverError) as caught:
-        pump_module.bare_loop(SOME_CONTEXT, [(fake_cuda.stream(), 1)], 60.0, library=str(fake_cuda.path))
-
-    assert caught.value.args[1::2] == ("CUDA_ERROR_ILLEGAL_ADDRESS", "cuEventQuery")
+    with pytest.raises(RuntimeError, match=r"cuEventQuery: CUDA_ERROR_ILLEGAL_ADDRESS \(700\)"):
+        bare_loop.run(SOME_CONTEXT, [(fake_cuda.stream(), SOME_GRAPH)], 60_000_000_000)
 
 
-def test_bare_replay_takes_as_long_as_its_graphs(fake_cuda):
+def test_bare_replay_takes_as_long_as_its_graphs(bare_loop, fake_cuda):
     stream = fake_cuda.stream(low_ns=100_000)
 
-    took_ns = pump_module.bare_replay(SOME_CONTEXT, stream, 1, 30, library=str(fake_cuda.path))
+    took_ns = bare_loop.replay_ns(SOME_CONTEXT, (stream, SOME_GRAPH), 30)
 
     assert fake_cuda.count("launches", stream) == 30
     assert took_ns >= 30 * 100_000
+
+
+def test_missing_driver_is_reported_by_its_name(bare_loop):
+    without_driver = BareLoop(bare_loop.path, driver="no-such-libcuda.so")
+
+    with pytest.raises(RuntimeError, match="no-such-libcuda"):
+        without_driver.run(SOME_CONTEXT, [], 1)
+
+
+def test_missing_compiler_is_one_line_with_its_remedy(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+
+    with pytest.raises(RuntimeError, match="there is no no-such-compiler: install g\\+\\+, or set CXX"):
+        with open_bare_loop():
+            pass

@@ -1,58 +1,60 @@
+#include <doctest/doctest.h>
 #include <poll.h>
 
 #include <atomic>
 #include <thread>
 
-#include "bell.hpp"
-#include "cases.hpp"
-#include "check.hpp"
+#include "event_count.hpp"
 #include "event_fd.hpp"
 
 namespace {
 
-using asyncbench::Bell;
+using asyncbench::EventCount;
 using asyncbench::EventFd;
 
 constexpr int kTurns = 20'000;
 
-void bell_never_loses_a_ring() {
-  Bell bell;
-  Bell answer;
+TEST_CASE("event count never loses a notification") {
+  EventCount ping;
+  EventCount pong;
   std::atomic<int> turn{0};
-  const auto wait_for = [&](Bell& at, int wanted) {
-    for (auto seen = at.rung(); turn.load() < wanted; seen = at.rung()) {
-      at.wait(seen, Bell::kForever);
+  const auto wait_for_turn = [&](EventCount& events, int wanted) {
+    for (auto seen = events.value(); turn.load() < wanted; seen = events.value()) {
+      events.wait(seen, EventCount::kNoTimeout);
     }
   };
 
-  std::jthread other([&] {
+  const std::jthread other([&] {
     for (int i = 1; i < kTurns; i += 2) {
-      wait_for(bell, i);
+      wait_for_turn(ping, i);
       turn = i + 1;
-      answer.ring();
+      pong.notify_all();
     }
   });
   for (int i = 1; i < kTurns; i += 2) {
     turn = i;
-    bell.ring();
-    wait_for(answer, i + 1);
+    ping.notify_all();
+    wait_for_turn(pong, i + 1);
   }
 
-  check(turn == kTurns);
+  CHECK(turn == kTurns);
 }
 
-void bell_stops_waiting_after_the_timeout() {
-  Bell bell;
+TEST_CASE("event count stops waiting after the timeout") {
+  EventCount events;
+  const auto seen = events.value();
 
-  bell.wait(bell.rung(), 1'000'000);
+  events.wait(seen, 1'000'000);
+
+  CHECK(events.value() == seen);
 }
 
-void event_fd_is_readable_whenever_something_is_published() {
+TEST_CASE("event fd is readable whenever something is published") {
   EventFd event_fd;
   std::atomic<int> published{0};
   int seen = 0;
 
-  std::jthread other([&] {
+  const std::jthread other([&] {
     for (int i = 1; i <= kTurns; ++i) {
       published = i;
       event_fd.signal();
@@ -60,16 +62,12 @@ void event_fd_is_readable_whenever_something_is_published() {
   });
   while (seen < kTurns) {
     pollfd entry{.fd = event_fd.fd(), .events = POLLIN, .revents = 0};
-    check(poll(&entry, 1, 60'000) == 1);
+    REQUIRE(poll(&entry, 1, 60'000) == 1);
     event_fd.clear();
     seen = published;
   }
+
+  CHECK(seen == kTurns);
 }
 
 }  // namespace
-
-void test_wakeups() {
-  bell_never_loses_a_ring();
-  bell_stops_waiting_after_the_timeout();
-  event_fd_is_readable_whenever_something_is_published();
-}

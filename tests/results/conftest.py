@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.lines import encode_line
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.results.status import Status
 
 SWEEP_ID = "0190b5c2"
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
 from asyncbench.results.latency_limit import Standing, sort_by_limit, standing_of
+from asyncbench.results.status import Status
 from asyncbench.results.summary import best_under_latency_limit
 from asyncbench.sweep.latency_limit import LatencyLimit
 

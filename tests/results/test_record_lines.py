@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asyncbench.errors import OutputError
-from asyncbench.measurement.status import Status
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.fields import MAX_TEXT_CHARS
 from asyncbench.results.lines import (
@@ -21,6 +20,7 @@ from asyncbench.results.lines import (
     encode_line,
 )
 from asyncbench.results.record import SCHEMA_VERSION, CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.results.status import Status
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from asyncbench.measurement.status import Status
-from asyncbench.measurement.verdict import ReasonCode
 from asyncbench.results.cell_parts import Memory, OutputsChecked, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.results.status import ReasonCode, Status
 
 PAGE = Path(__file__).parents[2] / "docs" / "records.md"
 

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError, ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.results.lines import MAX_LINE_BYTES
 from asyncbench.results.reader import final_cells, read_results
+from asyncbench.results.status import Status
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.measurement.status import Status
 from asyncbench.results.latency import Latency, LatencyBlock, PercentileValue
+from asyncbench.results.status import Status
 from asyncbench.results.summary import best_throughput, best_under_latency_limit, count_statuses, knee
 from asyncbench.sweep.latency_limit import LatencyLimit
 

@@ -80,7 +80,7 @@ HEADER_OF_BEFORE = {
 
 def test_a_file_that_an_older_version_began_is_gone_on_with(make_header):
     flags = {"model": "mobilenet", "concurrency": 1, "batch": "1,2", "backend": "tensorrt"}
-    same, other = (read_flags(flags | {"depth": depth}).model_dump(mode="json") for depth in (2, 4))
+    same, other = (read_flags(flags | {"tensorrt": {"depth": depth}}).model_dump(mode="json") for depth in (2, 4))
 
     check_same_sweep(make_header(config=[HEADER_OF_BEFORE]), [same])
     difference = refusal_of(make_header(config=[HEADER_OF_BEFORE]), [other])

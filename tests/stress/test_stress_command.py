@@ -6,12 +6,17 @@ import time
 
 import pytest
 
-from asyncbench.cli.stress import chosen_scenarios
+from asyncbench.cli.run_stress import chosen_scenarios
+from asyncbench.cli.stress import SCENARIO_NAMES
 from asyncbench.stress.suite import SCENARIOS
 
 
 def report_of(tool):
     return [json.loads(line) for line in (tool.folder / "report.jsonl").read_text().splitlines()]
+
+
+def test_help_names_every_scenario():
+    assert tuple(SCENARIOS) == SCENARIO_NAMES
 
 
 @pytest.mark.parametrize(

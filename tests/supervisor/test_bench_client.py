@@ -11,9 +11,11 @@ import trio
 from asyncbench.errors import BenchProcessDiedError, ExitCode
 from asyncbench.memory.host.probe import OomCount
 from asyncbench.supervisor.bench_client import open_bench
+from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.wire.messages import RunCell, StopCell
 
 # Answers a request as soon as it has read as many lines as are sent.
+CELL = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=1)
 ECHO = """
 import sys
 lines = [sys.stdin.readline() for _ in range(int(sys.argv[1]))]
@@ -32,7 +34,7 @@ async def test_a_stop_may_be_sent_while_a_request_is():
     said = []
 
     async def ask(bench):
-        said.append(await bench.ask(RunCell(index=0, batch=1, concurrency=1), on_progress=said.append))
+        said.append(await bench.ask(RunCell(index=0, cell=CELL), on_progress=said.append))
 
     async with open_bench(command, no_oom) as bench, trio.open_nursery() as nursery:
         nursery.start_soon(ask, bench)

@@ -9,8 +9,10 @@ import trio.testing
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.supervisor.watchdog import ask_with_watchdog
+from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.wire.messages import CellProgress, Refused, RunCell
 
+CELL = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=1)
 ANSWER = Refused(error="BadInputError", message="", remedy="")
 PROGRESS = CellProgress(index=0, phase="measuring", n=1, elapsed_ns=1, lanes=1)
 
@@ -36,7 +38,7 @@ class Bench:
 
 
 async def ask(bench, limit_s=60):
-    request = RunCell(index=0, batch=1, concurrency=1)
+    request = RunCell(index=0, cell=CELL)
     return await ask_with_watchdog(bench, request, limit_ns=limit_s * NS_PER_S, on_progress=lambda _: None)
 
 

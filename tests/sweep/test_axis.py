@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError
-from asyncbench.sweep.axis import AXIS_PATTERN, MAX_VALUE, MAX_VALUES, format_axis, parse_axis, read_axis
+from asyncbench.sweep.axis import AXIS_PATTERN, MAX_VALUE, MAX_VALUES, format_axis, read_axis
 
 NUMBERS = st.integers(min_value=1, max_value=MAX_VALUE)
 
@@ -40,37 +40,37 @@ def values_or_refusal(text: str) -> tuple[int, ...] | BadInputError:
     ],
 )
 def test_an_axis_is_its_values_in_their_order_each_once_with_both_ends(text, values):
-    assert parse_axis(text, option="--batch") == values
+    assert read_axis(text) == values
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("8..1", "--batch: '8..1' runs backwards: write 1..8"),
-        ("8..1:x2", "--batch: '8..1:x2' runs backwards: write 1..8:x2"),
-        ("0", "--batch: '0' starts below 1: write whole numbers from 1"),
-        ("0..4", "--batch: '0..4' starts below 1: write whole numbers from 1"),
-        ("x", "--batch: 'x' is not a number or a range: write whole numbers from 1, such as 4 or"),
-        ("", "--batch: '' is not a number or a range"),
-        ("1,,2", "--batch: '' is not a number or a range"),
-        ("-4", "--batch: '-4' is not a number or a range"),
-        ("2.5", "--batch: '2.5' is not a number or a range"),
-        ("1-8", "--batch: '1-8' is not a number or a range"),
-        ("1..", "--batch: '1..' is not a number or a range"),
-        ("1..8:2", "--batch: '1..8:2' is not a number or a range"),
-        ("٤", "--batch: '٤' is not a number or a range"),
-        ("1..8:+0", "--batch: '1..8:+0' never arrives: write 1..8:+1"),
-        ("1..8:x1", "--batch: '1..8:x1' never arrives: write 1..8:x2"),
-        ("1..8:x0", "--batch: '1..8:x0' never arrives: write 1..8:x2"),
-        ("1000001", "--batch: 1000001 is above 1,000,000: write 1000000 or less"),
-        ("1..99999999999", "--batch: 99999999999 is above 1,000,000"),
-        ("1..1000000", "--batch: 1,000,000 values are more than 10,000: use a step"),
-        ("1..6000,10001..16000", "--batch: 12,000 values are more than 10,000: use a step"),
+        ("8..1", "'8..1' runs backwards: write 1..8"),
+        ("8..1:x2", "'8..1:x2' runs backwards: write 1..8:x2"),
+        ("0", "'0' starts below 1: write whole numbers from 1"),
+        ("0..4", "'0..4' starts below 1: write whole numbers from 1"),
+        ("x", "'x' is not a number or a range: write whole numbers from 1, such as 4 or"),
+        ("", "'' is not a number or a range"),
+        ("1,,2", "'' is not a number or a range"),
+        ("-4", "'-4' is not a number or a range"),
+        ("2.5", "'2.5' is not a number or a range"),
+        ("1-8", "'1-8' is not a number or a range"),
+        ("1..", "'1..' is not a number or a range"),
+        ("1..8:2", "'1..8:2' is not a number or a range"),
+        ("٤", "'٤' is not a number or a range"),
+        ("1..8:+0", "'1..8:+0' never arrives: write 1..8:+1"),
+        ("1..8:x1", "'1..8:x1' never arrives: write 1..8:x2"),
+        ("1..8:x0", "'1..8:x0' never arrives: write 1..8:x2"),
+        ("1000001", "1000001 is above 1,000,000: write 1000000 or less"),
+        ("1..99999999999", "99999999999 is above 1,000,000"),
+        ("1..1000000", "1,000,000 values are more than 10,000: use a step"),
+        ("1..6000,10001..16000", "12,000 values are more than 10,000: use a step"),
     ],
 )
-def test_what_is_no_axis_is_refused_with_the_option_the_text_and_the_remedy(text, message):
+def test_what_is_no_axis_is_refused_with_the_text_and_the_remedy(text, message):
     with pytest.raises(BadInputError) as refusal:
-        parse_axis(text, option="--batch")
+        read_axis(text)
 
     assert str(refusal.value).startswith(message)
 

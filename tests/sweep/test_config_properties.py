@@ -14,11 +14,9 @@ from jsonschema import Draft202012Validator
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import SweepConfig, check_config
-from asyncbench.sweep.grid import expand
 from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES
-from asyncbench.sweep.loading import load_config, merge_config
+from asyncbench.sweep.loading import config_schema, load_config, merge_config
 from asyncbench.sweep.moved_keys import MOVED_KEYS
-from asyncbench.sweep.schema import config_schema
 
 PUBLISHED_SCHEMA = Path(__file__).parents[2] / "docs" / "config.schema.json"
 
@@ -336,6 +334,6 @@ def test_what_the_upper_layer_says_is_always_done(lower, upper):
 def test_the_grid_of_all_devices_has_as_many_different_cells_as_announced(values):
     config = check_config(values, source="sweep.json")
 
-    cells = [cell for device in config.device for cell in expand(config, device=device)]
+    cells = [cell for device in config.device for cell in config.cells(device)]
 
     assert len(cells) == len(set(cells)) == config.cell_count

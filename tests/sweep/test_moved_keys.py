@@ -9,6 +9,7 @@ import pytest
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.loading import load_config, load_header, read_flags
 from asyncbench.sweep.moved_keys import MOVED_KEYS
+from asyncbench.sweep.options import config_options
 
 # What each meant before, in values that are not the default.
 FLAT = {
@@ -89,11 +90,11 @@ def test_a_section_that_is_none_is_refused_whatever_stands_at_the_top():
 
 
 def test_flags_keep_their_names_and_set_the_section():
-    config = read_flags({"depth": 4, "intra_op_threads": 2})
-
-    assert config.given_keys() == {"tensorrt.depth", "onnxruntime.intra_op_threads"}
+    assert {option.name: option.path for option in config_options() if option.key in MOVED_KEYS} == {
+        f"--{key.replace('_', '-')}": (section, key) for key, section in MOVED_KEYS.items()
+    }
     with pytest.raises(BadInputError, match=r"^--depth is 99: "):
-        read_flags({"depth": 99})
+        read_flags({"tensorrt": {"depth": 99}})
 
 
 @pytest.mark.parametrize("backend", ["auto", "onnxruntime", "tensorrt"])

@@ -4,7 +4,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asyncbench.errors import BadInputError
-from asyncbench.sweep.problems import bad_input, flag_name
+from asyncbench.sweep.options import flag_name
+from asyncbench.sweep.problems import bad_input
 
 
 class Inner(BaseModel):

@@ -16,8 +16,7 @@ from jsonschema import Draft202012Validator
 from asyncbench.cli.show.dry_run import dry_run_lines
 from asyncbench.supervisor.engine_group import engine_groups
 from asyncbench.sweep.config import Mode
-from asyncbench.sweep.loading import load_config
-from asyncbench.sweep.schema import config_schema
+from asyncbench.sweep.loading import config_schema, load_config
 from asyncbench.units import counted
 
 ROOT = Path(__file__).parents[2]

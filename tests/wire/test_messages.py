@@ -4,9 +4,9 @@ import pytest
 
 from asyncbench import errors
 from asyncbench.errors import AsyncbenchError
-from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.loading import read_flags
-from asyncbench.wire.messages import EVENTS, REQUESTS, OpenEngine, error_of, refusal_of, to_line
+from asyncbench.wire.messages import EVENTS, REQUESTS, OpenEngine, RunCell, error_of, refusal_of, to_line
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, AsyncbenchError)]
 
@@ -35,3 +35,9 @@ def test_a_configuration_crosses_the_pipe_with_what_was_given_and_no_more(flags,
     assert received.config == config
     assert received.config.model_label == label
     assert received.config.model_fields_set == config.model_fields_set
+
+
+def test_a_cell_crosses_the_pipe_whole():
+    cell = Cell(model="a", precision=Precision.INT8, batch=4, concurrency=2, device="cuda:1")
+
+    assert REQUESTS.validate_json(to_line(RunCell(index=3, cell=cell))).cell == cell

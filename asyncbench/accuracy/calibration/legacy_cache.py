@@ -17,12 +17,12 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import read_user_text
 from asyncbench.files.whole_file import write_whole
+from asyncbench.text_enum import TextEnum
 
 LEVELS = 127
 _HEAD = re.compile(r"TRT-([0-9A-Z]+)-(\w+)")
@@ -34,16 +34,13 @@ _LARGEST_FLOAT32 = 3.4028234663852886e38
 _FIRST_WITH_LONG_NUMBERS = 10
 
 
-class Algorithm(str, Enum):
+class Algorithm(TextEnum):
     """What TensorRT calls its calibrators in the head."""
 
     ENTROPY_2 = "EntropyCalibration2"
     ENTROPY = "EntropyCalibration"
     MIN_MAX = "MinMaxCalibration"
     LEGACY = "LegacyCalibration"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +14,7 @@ from asyncbench.errors import BadInputError
 from asyncbench.files.hash import sha256_of
 from asyncbench.files.user_file import read_user_text
 from asyncbench.files.whole_file import write_whole
+from asyncbench.text_enum import TextEnum
 
 # 1: the first.
 SCHEMA_VERSION = 1
@@ -27,15 +27,12 @@ Sha256Text = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Amax = Annotated[float, Field(ge=0, le=3.4028234663852886e38, allow_inf_nan=False)]
 
 
-class MethodName(str, Enum):
+class MethodName(TextEnum):
     """How a range follows from what was seen."""
 
     ENTROPY = "entropy"
     PERCENTILE = "percentile"
     MIN_MAX = "min-max"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from asyncbench.models.image_names import shown_name
+from asyncbench.text_enum import TextEnum
 
 
-class DatasetKind(str, Enum):
+class DatasetKind(TextEnum):
     """Where the truth about the pictures comes from."""
 
     LABEL_LIST = "label-list"  # lines of `name label`, labels from 0 in the order of the sorted synsets
@@ -20,9 +20,6 @@ class DatasetKind(str, Enum):
     ACCEPTED_CLASSES = "accepted-classes"  # labels.json
     COCO = "coco"  # instances JSON
     PICTURES = "pictures"  # no truth: for speed and calibration
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,22 +80,15 @@ def _hits(
 
 def _metric(hits: BoolArray, reference: BoolArray | None, *, published: PublishedFigure | None) -> Metric:
     n = len(hits)
-    metric = Metric(
+    compared = reference if n else None
+    lost, won = (0, 0) if compared is None else (int((compared & ~hits).sum()), int((hits & ~compared).sum()))
+    return Metric(
         value=float(hits.mean()) if n else None,
         interval=wilson_interval(int(hits.sum()), n),
         method=_METHOD,
         n=n,
+        reference_value=None if compared is None else float(compared.mean()),
+        drop=None if compared is None else (lost - won) / n,
+        drop_interval=None if compared is None else paired_interval(first_only=lost, second_only=won, n=n),
         published=published,
     )
-    return metric if reference is None or not n else metric.model_copy(update=_drop(hits, reference))
-
-
-def _drop(hits: BoolArray, reference: BoolArray) -> dict[str, object]:
-    lost = int((reference & ~hits).sum())
-    won = int((hits & ~reference).sum())
-    n = len(hits)
-    return {
-        "reference_value": float(reference.mean()),
-        "drop": (lost - won) / n,
-        "drop_interval": paired_interval(first_only=lost, second_only=won, n=n),
-    }

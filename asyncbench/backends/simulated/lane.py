@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import structlog
 import trio
 
 from asyncbench.backends.completion_ring import CompletionRing
@@ -13,6 +12,7 @@ from asyncbench.backends.lane_credits import credits_at
 from asyncbench.backends.simulated.device import NEVER_NS, LaneQueue, SimulatedDevice
 from asyncbench.clock import NS_PER_MS, NS_PER_S
 from asyncbench.errors import LaneError
+from asyncbench.event_log import get_logger
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.tensors import AnyArray
 
@@ -161,7 +161,7 @@ class SimulatedLane:
 
     def abandon(self, reason: str) -> None:
         """Leave the lane to its hanging inference; its device memory and its slot stay taken."""
-        structlog.get_logger().warning("lane_abandoned", lane=self.index, reason=reason)
+        get_logger().warning("lane_abandoned", lane=self.index, reason=reason)
         self.abandoned = True
         self._queue.failure = self._queue.failure or LaneError(f"lane {self.index} was abandoned: {reason}")
         self._changed.unpark_all()

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from asyncbench.sweep.backends.simulated import Distribution, FaultKind, SimulatedOptions
-from asyncbench.units import parse_duration_ns, parse_size_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,19 +88,19 @@ def spec_of(options: SimulatedOptions, *, seed: int = 0) -> SimulatedSpec:
     return SimulatedSpec(
         service=ServiceTime(
             kind=service.kind,
-            median_ns=parse_duration_ns(service.median),
-            per_item_ns=parse_duration_ns(service.per_item),
+            median_ns=service.median.ns,
+            per_item_ns=service.per_item.ns,
             sigma=service.sigma,
             spread_ratio=service.spread,
             slow_ratio=service.slow_ratio,
             slow_factor=service.slow_factor,
         ),
         slots=options.slots,
-        memory_bytes=parse_size_bytes(options.memory),
-        open_ns=parse_duration_ns(options.open_time),
-        engine_bytes=parse_size_bytes(options.engine_bytes),
-        lane_bytes=parse_size_bytes(options.lane_bytes),
-        item_bytes=parse_size_bytes(options.item_bytes),
+        memory_bytes=options.memory.bytes,
+        open_ns=options.open_time.ns,
+        engine_bytes=options.engine_bytes.bytes,
+        lane_bytes=options.lane_bytes.bytes,
+        item_bytes=options.item_bytes.bytes,
         faults=tuple(
             Fault(at=one.at, kind=one.kind, batch=one.batch, concurrency=one.concurrency) for one in options.faults
         ),

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
 
-import structlog
 import trio
 
 from asyncbench.backends.base import EngineFacts, EngineRequest, Report
@@ -29,12 +28,13 @@ from asyncbench.backends.tensorrt.run.pump import open_pump
 from asyncbench.backends.tensorrt.settings import TensorRtSettings
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import AsyncbenchError, BadInputError
+from asyncbench.event_log import get_logger
 from asyncbench.units import format_duration
 
 # A build takes a minute or more, and a plain log is read by people.
 SAY_EVERY_NS = 5 * NS_PER_S
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class TensorRtBackend:

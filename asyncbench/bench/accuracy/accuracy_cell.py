@@ -1,30 +1,43 @@
-"""The accuracy of one cell, into its record."""
+"""Accuracy of one cell, in its record."""
 
 from __future__ import annotations
 
-import structlog
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
 import trio
 
 from asyncbench.backends.base import Engine
-from asyncbench.bench.accuracy.accuracy_check import Note, QualityCheck
 from asyncbench.bench.cell.admitted_cell import Admitted, run_admitted
-from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory
+from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory, predicted_memory
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record
-from asyncbench.bench.foreign_errors import leaves_unfit, own_error_of, unless_own
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.error_group import own_error_alone
+from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
 from asyncbench.errors import AsyncbenchError
-from asyncbench.measurement.status import Status
+from asyncbench.event_log import get_logger
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import ReasonCode, Status
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.messages import CellEnded
 
-_FAILED = "accuracy_failed"
+Note: TypeAlias = Callable[[int], None]
 
-_log = structlog.get_logger()
+_log = get_logger()
+
+
+class Quality(Protocol):
+    """Measures the accuracy of an engine; `quality_check` does, which few sweeps need."""
+
+    @property
+    def subset_sha256(self) -> str:
+        """The hash of the items that are counted, for the header."""
+
+    async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
+        """Run the data set through `lanes` lanes at `batch`; `note` is told now and then how many items are done."""
 
 
 def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
@@ -37,7 +50,7 @@ def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
 async def add_quality(
     frame: RecordBase,
     engine: Engine,
-    quality: QualityCheck,
+    quality: Quality,
     desk: AdmissionController,
     *,
     timed: CellEnded | None,
@@ -68,13 +81,17 @@ async def add_quality(
             message=error.message,
             exc_info=unless_own(raised),
         )
-        record = _without_accuracy(timed.record, error) if timed else failed_record(frame, error, code=_FAILED)
+        record = (
+            _without_accuracy(timed.record, error)
+            if timed
+            else failed_record(frame, error, code=ReasonCode.ACCURACY_FAILED)
+        )
         return CellEnded(record=record, unfit=leaves_unfit(error))
     return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, ran))
 
 
 async def _until_stopped(
-    engine: Engine, quality: QualityCheck, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
+    engine: Engine, quality: Quality, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
 ) -> Accuracy | None:
     """Return the accuracy, or None where the user stopped it."""
     accuracy: Accuracy | None = None
@@ -94,21 +111,15 @@ async def _until_stopped(
 def _with_accuracy(frame: RecordBase, timed: CellRecord | None, ran: Admitted[Accuracy | None]) -> CellRecord:
     if ran.seen is None:
         text = "stopped by the user while the accuracy was measured"
-        return frame.record(status=Status.INTERRUPTED, reasons=[Reason(code="interrupted", text=text)])
+        reasons = [Reason(code=ReasonCode.INTERRUPTED, text=text)]
+        return frame.record(status=Status.INTERRUPTED, reasons=reasons, memory=predicted_memory(frame.forecast))
     if timed is not None:
-        return timed.model_copy(update={"accuracy": ran.seen})
+        return timed.with_accuracy(ran.seen)
     reasons = list(admission_reasons(ran, concurrency=frame.cell.concurrency))
-    memory = admitted_memory(ran)
-    return frame.record(status=Status.MEASURED, reasons=reasons, accuracy=ran.seen, memory=memory)
+    return frame.record(status=Status.MEASURED, reasons=reasons, memory=admitted_memory(ran), accuracy=ran.seen)
 
 
 def _without_accuracy(timed: CellRecord, error: AsyncbenchError) -> CellRecord:
     """Return the record of a cell whose speed is known: half of what was asked for, and that half is kept."""
-    reason = Reason(code=_FAILED, text=str(error))
-    return timed.model_copy(
-        update={
-            "status": Status.ERROR,
-            "reasons": [*timed.reasons, reason],
-            "facts": {**timed.facts, **error.facts},
-        }
-    )
+    reason = Reason(code=ReasonCode.ACCURACY_FAILED, text=str(error))
+    return timed.annotate(reason, facts=error.facts, status=Status.ERROR)

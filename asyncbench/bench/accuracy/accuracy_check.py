@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from asyncbench.accuracy.metrics.coco_truth import read_coco_truth
 from asyncbench.accuracy.metrics.detection import PictureTruth, read_detections
 from asyncbench.accuracy.metrics.drift import output_drift, split_items
 from asyncbench.backends.base import Backend, Engine, EngineRequest
+from asyncbench.bench.accuracy.accuracy_cell import Note
 from asyncbench.bench.accuracy.accuracy_run import ItemBatch, run_accuracy
 from asyncbench.bench.cell.reference_outputs import reference_name, reference_request
 from asyncbench.bench.model_under_test import ModelUnderTest
@@ -46,7 +47,6 @@ REFERENCE_LANES = 2
 
 # Labels or detections by item, as the task has it.
 Answers = Mapping[str, Any]
-Note = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +69,15 @@ class LabelledData:
     overlapping: int | None = 0
 
 
-def open_labelled_data(config: SweepConfig, subject: ModelUnderTest, precision: Precision) -> LabelledData | None:
-    """Return the data set of a sweep, or None where it asks for no accuracy. Blocking: reads lists, hashes images.
+def open_labelled_data(config: SweepConfig, subject: ModelUnderTest, precision: Precision) -> LabelledData:
+    """Return the data set that a sweep names. Blocking: reads lists, hashes images.
 
     Raises:
         BadInputError: The network has no accuracy, the data set cannot be used for it, or the calibration has seen
             some of it.
     """
     if config.dataset is None:
-        return None
+        raise ValueError("no data set is named")
     info = _need_trained(config, subject)
     truth = None if config.truth is None else Path(config.truth)
     dataset = open_dataset(Path(config.dataset), truth=truth)
@@ -153,6 +153,11 @@ class QualityCheck:
         self._reference = reference
         self._request = request
         self._standard: _Standard | None = None
+
+    @property
+    def subset_sha256(self) -> str:
+        """The hash of the items that are counted, for the header."""
+        return self._data.subset_sha256
 
     async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
         """Run the data set through `lanes` lanes at `batch`.

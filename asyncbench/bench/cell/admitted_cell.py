@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-import structlog
-
 from asyncbench.bench.cell.cell_runner import CellMeasurement, CellRunner
-from asyncbench.bench.foreign_errors import own_error_of
 from asyncbench.bench.memory.admission_controller import AdmissionController
+from asyncbench.error_translation import own_error_of
 from asyncbench.errors import DoesNotFitError, LimitError
+from asyncbench.event_log import get_logger
 from asyncbench.memory.admission import Admission, lanes_text
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.sweep.cell import Cell
@@ -19,7 +18,7 @@ from asyncbench.sweep.cell import Cell
 # Of the lanes that were refused: the correction of the forecast says how many will do, this only makes it end soon.
 _FEWER_RATIO = 0.75
 
-_log = structlog.get_logger()
+_log = get_logger()
 _Seen = TypeVar("_Seen")
 
 

@@ -1,34 +1,36 @@
-"""From what was seen of a cell to its record: the verdict is given here, and nowhere else."""
+"""Record of a cell from what was seen of it: the verdict is given here, and nowhere else."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asyncbench.backends.base import EngineFacts, LaneFacts
 from asyncbench.bench.cell.admitted_cell import AdmittedCell
-from asyncbench.bench.cell.cell_memory import memory_block, memory_reasons, refused_memory, starvation_of
+from asyncbench.bench.cell.cell_memory import memory_block, memory_reasons, predicted_memory, starvation_of
+from asyncbench.bench.cell.cell_meter import CellMeter
 from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.cell_runner import CellMeasurement
-from asyncbench.bench.cell.latency_block import from_summary
 from asyncbench.clock import NS_PER_S
-from asyncbench.errors import AsyncbenchError, DoesNotFitError, InternalError, LimitError
+from asyncbench.errors import AsyncbenchError, DoesNotFitError, Fact
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.histogram import Histogram
-from asyncbench.measurement.status import Status
+from asyncbench.measurement.percentile import summarize
 from asyncbench.measurement.stopping import achieved
-from asyncbench.measurement.summary import summarize
-from asyncbench.measurement.verdict import ReasonCode, Verdict, judge
+from asyncbench.measurement.verdict import Verdict, judge
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.host.cpu_quota import Throttling
-from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
+from asyncbench.results.accuracy import Accuracy
+from asyncbench.results.cell_parts import CpuThrottling, Memory, Reason, StoodStill, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import ReasonCode, Status, reason_code_of
 from asyncbench.sweep.cell import Cell, Driver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordBase:
-    """What every record of a cell carries, measured or not.
+    """Fields that every record of a cell carries, measured or not.
 
     Attributes:
         model_hash: What the model is known by; None where there is none.
@@ -46,109 +48,103 @@ class RecordBase:
     model_hash: str | None = None
     graph_precision: str | None = None
 
-    def record(self, *, status: Status, reasons: list[Reason], **measured: object) -> CellRecord:
-        """Return the record of this cell with what was measured filled in."""
-        values: dict[str, object] = {
-            "sweep_id": self.sweep_id,
-            "index": self.index,
-            "attempt": self.attempt,
-            "status": status,
-            "reasons": reasons,
-            "model": self.cell.model,
-            "device": self.engine.device,
-            "backend": self.engine.backend,
-            "precision": self.cell.precision,
-            "batch": self.cell.batch,
-            "concurrency": self.cell.concurrency,
-            "started_at": self.started_at,
-            "driver": self.policy.driver,
-            "input": self.policy.input_kind,
-            "engine_hash": self.engine.engine_hash,
-            "model_hash": self.model_hash,
-            "graph_precision": self.graph_precision,
-            "memory": self.memory(),
-        }
-        return CellRecord.model_validate(values | measured)
+    def record(
+        self,
+        *,
+        status: Status,
+        reasons: list[Reason],
+        memory: Memory,
+        seen: CellMeasurement | None = None,
+        accuracy: Accuracy | None = None,
+        facts: Mapping[str, Fact] | None = None,
+    ) -> CellRecord:
+        """Return the record of this cell.
 
-    def memory(self) -> Memory:
-        """Return the memory block of a cell that did not run: what was predicted for all its lanes."""
-        return Memory(predicted_device_bytes=self.forecast.device_bytes, predicted_host_bytes=self.forecast.host_bytes)
+        Args:
+            seen: What was measured; None where nothing was.
+        """
+        window = seen.window if seen else None
+        lanes = seen.lane_facts if seen else LaneFacts()
+        return CellRecord(
+            sweep_id=self.sweep_id,
+            index=self.index,
+            status=status,
+            reasons=reasons,
+            model=self.cell.model,
+            device=self.engine.device,
+            backend=self.engine.backend,
+            precision=self.cell.precision,
+            graph_precision=self.graph_precision,
+            batch=self.cell.batch,
+            concurrency=self.cell.concurrency,
+            depth=lanes.depth,
+            attempt=self.attempt,
+            started_at=self.started_at,
+            n=window.n if window else 0,
+            window_ns=window.window_ns if window else None,
+            throughput_items_s=window.inferences_per_s * self.cell.batch if window else None,
+            throughput_queries_s=window.inferences_per_s if window else None,
+            latency=_latency(seen.meter) if seen and window else Latency(),
+            achieved_concurrency=window.mean_in_flight if window else None,
+            littles_law_residual=window.littles_law_residual if window else None,
+            drift_ratio=seen.meter.drift.drift_ratio() if seen and window else None,
+            longest_gap_ns=window.longest_gap_ns if window else None,
+            stalls=_stalls(seen.stalls) if seen and window else None,
+            cpu_throttling=_throttling(seen.throttling) if seen and window else None,
+            warmup=_warmup(seen) if seen else None,
+            memory=memory,
+            cpu_s_per_item=_cpu_s_per_item(seen, batch=self.cell.batch) if seen and window else None,
+            runner_ns_per_inference=_runner_ns(seen) if seen else None,
+            graph=lanes.graph,
+            graph_reason=lanes.graph_reason,
+            driver=self.policy.driver,
+            completion=lanes.completion,
+            input=self.policy.input_kind,
+            outputs_checked=seen.outputs.checked if seen and seen.outputs else None,
+            accuracy=accuracy,
+            engine_hash=self.engine.engine_hash,
+            model_hash=self.model_hash,
+            switch_ns=seen.switch_ns if seen else None,
+            facts=dict(facts or {}),
+        )
 
 
-def failed_record(frame: RecordBase, error: AsyncbenchError, *, code: str = "lane_failed") -> CellRecord:
-    """Return the record of a cell that ended in an error, or that memory or a limit was in the way of."""
-    status = Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR
-    reasons = [Reason(code=_code_of(error) or code, text=str(error))]
-    memory = refused_memory(frame.memory(), error.facts)
-    return frame.record(status=status, reasons=reasons, memory=memory, facts=dict(error.facts))
+def failed_record(
+    frame: RecordBase, error: AsyncbenchError, *, code: ReasonCode = ReasonCode.LANE_FAILED
+) -> CellRecord:
+    """Return the record of a cell that ended in an error, or that memory or a limit was in the way of.
 
-
-def _code_of(error: AsyncbenchError) -> str | None:
-    """Return the code of a reason that is the same wherever it comes from."""
-    if isinstance(error, InternalError):
-        return "internal_error"
-    if isinstance(error, DoesNotFitError):
-        return "limit" if isinstance(error, LimitError) else "memory"
-    return None
+    Args:
+        code: Of an error that has none of its own.
+    """
+    return frame.record(
+        status=Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR,
+        reasons=[Reason(code=reason_code_of(error, otherwise=code), text=str(error))],
+        memory=predicted_memory(frame.forecast, refusal=error.facts),
+        facts=error.facts,
+    )
 
 
 def measured_record(frame: RecordBase, ran: AdmittedCell) -> CellRecord:
     """Return the record of a cell that ran, whole or cut short."""
     seen = ran.seen
     verdict = _verdict(frame, seen)
-    window = seen.window
-    items_per_s = window.inferences_per_s * frame.cell.batch if window else None
-    measured: dict[str, object] = {
-        "warmup": Warmup(n=seen.meter.warmup_count, duration_ns=seen.warmup_ns, steady=seen.steady),
-        "memory": memory_block(ran),
-        "outputs_checked": _outputs(seen),
-        **_lane_facts(seen.lane_facts),
-        "switch_ns": seen.switch_ns,
-    }
-    if window is not None:
-        ran_items = seen.meter.ran_by_closing * frame.cell.batch
-        measured |= {
-            "n": window.n,
-            "window_ns": window.window_ns,
-            "throughput_items_s": items_per_s,
-            "throughput_queries_s": window.inferences_per_s,
-            "latency": _latency(seen),
-            "achieved_concurrency": window.mean_in_flight,
-            "littles_law_residual": window.littles_law_residual,
-            "drift_ratio": seen.meter.drift.drift_ratio(),
-            "cpu_s_per_item": max(0, seen.cpu_ns) / NS_PER_S / ran_items,
-            "longest_gap_ns": window.longest_gap_ns,
-            "stalls": _stalls(seen.stalls),
-            "cpu_throttling": _throttling(seen.throttling),
-            "runner_ns_per_inference": _runner_ns(seen),
-        }
-    reasons = [Reason(code=reason.code, text=reason.text) for reason in verdict.reasons]
+    reasons = list(verdict.reasons)
     reasons += seen.outputs.notes if seen.outputs else ()
     reasons += memory_reasons(ran, concurrency=frame.cell.concurrency)
+    memory = memory_block(ran)
     if not _starved(seen):
-        return frame.record(status=verdict.status, reasons=reasons, **measured)
+        return frame.record(status=verdict.status, reasons=reasons, memory=memory, seen=seen)
     starvation = starvation_of(ran)
-    reasons = [Reason(code="memory", text=starvation.text), *_without(reasons, ReasonCode.NO_COMPLETIONS)]
-    return frame.record(status=Status.DOES_NOT_FIT, reasons=reasons, facts=starvation.facts, **measured)
+    others = [reason for reason in reasons if reason.code != ReasonCode.NO_COMPLETIONS]
+    reasons = [Reason(code=ReasonCode.MEMORY, text=starvation.text), *others]
+    return frame.record(status=Status.DOES_NOT_FIT, reasons=reasons, memory=memory, seen=seen, facts=starvation.facts)
 
 
 def _starved(seen: CellMeasurement) -> bool:
     """Return whether memory pressure left no lane to go on with, or to complete anything at all."""
     has_no_lane = bool(seen.lane_changes) and seen.lane_changes[-1].lanes == 0
     return has_no_lane and (seen.starved or seen.window is None) and not seen.interrupted
-
-
-def _without(reasons: list[Reason], code: str) -> list[Reason]:
-    return [reason for reason in reasons if reason.code != code]
-
-
-def _lane_facts(facts: LaneFacts) -> dict[str, object]:
-    return {
-        "depth": facts.depth,
-        "graph": facts.graph,
-        "graph_reason": facts.graph_reason,
-        "completion": facts.completion,
-    }
 
 
 def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
@@ -170,8 +166,16 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
     )
 
 
-def _latency(seen: CellMeasurement) -> Latency:
-    window, turns = seen.meter.window, seen.meter.turns
+def _warmup(seen: CellMeasurement) -> Warmup:
+    return Warmup(n=seen.meter.warmup_count, duration_ns=seen.warmup_ns, steady=seen.steady)
+
+
+def _cpu_s_per_item(seen: CellMeasurement, *, batch: int) -> float:
+    return max(0, seen.cpu_ns) / NS_PER_S / (seen.meter.ran_by_closing * batch)
+
+
+def _latency(meter: CellMeter) -> Latency:
+    window, turns = meter.window, meter.turns
     return Latency(
         service=_block(window.histogram),
         service_undisturbed=_block(window.undisturbed_histogram),
@@ -183,7 +187,7 @@ def _latency(seen: CellMeasurement) -> Latency:
 
 
 def _block(histogram: Histogram | None) -> LatencyBlock | None:
-    return from_summary(summarize(histogram)) if histogram is not None and histogram.count else None
+    return summarize(histogram) if histogram is not None and histogram.count else None
 
 
 def _runner_ns(seen: CellMeasurement) -> float | None:
@@ -213,16 +217,4 @@ def _throttling(throttling: Throttling | None) -> CpuThrottling | None:
         periods=throttling.periods,
         throttled_periods=throttling.throttled_periods,
         throttled_ns=throttling.throttled_ns,
-    )
-
-
-def _outputs(seen: CellMeasurement) -> OutputsChecked | None:
-    if seen.outputs is None:
-        return None
-    return OutputsChecked(
-        reference=seen.outputs.reference,
-        lanes=seen.outputs.lanes,
-        max_abs_difference=seen.outputs.max_abs_difference,
-        labels_right=seen.outputs.labels_right,
-        labels_counted=seen.outputs.labels_counted,
     )

@@ -15,7 +15,7 @@ from asyncbench.bench.cell.process_watch import ProcessWatch
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.load.closed_loop import ClosedLoop
 from asyncbench.bench.memory.admission_controller import AdmissionController
-from asyncbench.bench.memory.governor import Governor, LaneChange
+from asyncbench.bench.memory.governor import Governor
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.conditions.own_process import peak_resident_bytes, reset_peak_resident, resident_bytes
 from asyncbench.errors import DeviceLostError
@@ -23,6 +23,7 @@ from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.stopping import StopReason, decide
 from asyncbench.measurement.window import WindowResult
 from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.cell_parts import LaneChange
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import format_duration
 
@@ -42,10 +43,9 @@ class CellMeasurement:
         used_device_bytes: What the lanes took of the device; None where there is none.
         used_host_bytes: What the resident size rose by at most, and inputs that the cell before had left; None where
             /proc does not tell.
-        lane_changes: What the governor did.
+        lane_changes: What the governor did; where the window never opened, from the beginning of the warm-up.
         withheld_ns: For how long it withheld at least one lane.
         starved: Whether all lanes were withheld until the cell was given up.
-        opened_at_ns: When the window opened; where it never did, when the warm-up began.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
         cpu_ns: Processor time of this process from the opening to the closing of the window.
@@ -71,7 +71,6 @@ class CellMeasurement:
     lane_changes: Sequence[LaneChange]
     withheld_ns: int
     starved: bool
-    opened_at_ns: int
     outputs: OutputComparison | None
 
 
@@ -159,10 +158,9 @@ class CellRunner:
             host_peak_bytes=peak_bytes,
             used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
             used_host_bytes=_rise(resident_before_bytes, peak_bytes, held_bytes=held_bytes),
-            lane_changes=tuple(governor.changes),
+            lane_changes=[change.since(self._opened_at_ns or self._started_at_ns) for change in governor.changes],
             withheld_ns=governor.withheld_ns(),
             starved=self._starved,
-            opened_at_ns=self._opened_at_ns or self._started_at_ns,
             outputs=comparison,
         )
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from asyncbench.backends.base import Lane
 from asyncbench.models.graph_facts import GraphFacts
-from asyncbench.results.cell_parts import Reason
+from asyncbench.results.cell_parts import OutputsChecked, Reason
+from asyncbench.results.status import ReasonCode
 from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import AnyArray
 
@@ -32,10 +33,6 @@ PRECISION_TOLERANCE_RATIO = {
     Precision.FP8: 5e-1,
 }
 
-# Reasons that change no status.
-RANDOM_OUTPUTS = "random_outputs"
-NOT_FINITE_OUTPUTS = "not_finite_outputs"
-
 _LEAST_SCALE = 1e-6  # outputs that are all zero are held to rounding, too
 _LARGEST = float(np.finfo(np.float64).max)  # a record takes no infinity
 
@@ -46,22 +43,17 @@ LabelCounter = Callable[[Mapping[str, AnyArray]], "tuple[int, int] | None"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputComparison:
-    """What comparing the lanes' outputs with the reference gave.
+    """Outputs of the lanes against the reference.
 
     Attributes:
-        max_abs_difference: Of the finite values; None where only shapes were compared.
+        checked: What the record says of it.
         mismatch: One line naming lane, output and values; None where all agree.
         notes: What a reader must know of the outputs, and what changes no status.
-        labels_right: Items of the reference whose top class is right; None where nothing is known of the labels.
     """
 
-    reference: str
-    lanes: int
-    max_abs_difference: float | None
+    checked: OutputsChecked
     mismatch: str | None
     notes: tuple[Reason, ...]
-    labels_right: int | None
-    labels_counted: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,15 +149,14 @@ class OutputCheck:
             # Equal when it was asked twice, and not after that: rare draws, as of a Bernoulli with a small share.
             notes = (*self._random_notes(self._graph.random.outputs & comparable.keys()), *notes)
         labels = self._count_labels(reference.outputs)
-        return OutputComparison(
+        checked = OutputsChecked(
             reference=self._describe(reference),
             lanes=len(lanes),
             max_abs_difference=max(difference for difference, _ in differences) if comparable else None,
-            mismatch=mismatch,
-            notes=notes,
             labels_right=labels[0] if labels else None,
             labels_counted=labels[1] if labels else None,
         )
+        return OutputComparison(checked=checked, mismatch=mismatch, notes=notes)
 
     def _random_outputs(self, first: Mapping[str, AnyArray], second: Mapping[str, AnyArray]) -> frozenset[str]:
         """Return the outputs that one lane alone made in two ways of one input.
@@ -189,7 +180,7 @@ class OutputCheck:
             f"the network gives other outputs for the same input: {has} random operators "
             f"({', '.join(behind.operators)}), so of {outputs} only the shape was compared"
         )
-        return (Reason(code=RANDOM_OUTPUTS, text=text),)
+        return (Reason(code=ReasonCode.RANDOM_OUTPUTS, text=text),)
 
     def _describe(self, reference: _Reference) -> str:
         if not reference.without(reference.random):
@@ -269,7 +260,7 @@ def _not_finite_notes(outputs: Mapping[str, AnyArray]) -> Iterator[Reason]:
         values = array.astype(np.float64)
         if not np.isfinite(values).all():
             text = f"output {name!r} is not finite ({_kinds(values, values.size)})"
-            yield Reason(code=NOT_FINITE_OUTPUTS, text=text)
+            yield Reason(code=ReasonCode.NOT_FINITE_OUTPUTS, text=text)
 
 
 def _other_shape(reference: Mapping[str, AnyArray], outputs: Mapping[str, AnyArray], *, lane: int) -> str | None:

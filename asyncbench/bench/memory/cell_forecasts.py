@@ -1,22 +1,23 @@
-"""What the cells of an open engine would take, for a dry run."""
+"""Forecast of the memory that the cells of an open engine would take, for a dry run."""
 
 from __future__ import annotations
 
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.bench.opened_engine import OpenedEngine
 from asyncbench.errors import DoesNotFitError
+from asyncbench.sweep.cell import Cell
 from asyncbench.wire.messages import CellForecast, Forecasts
 
 
 async def forecast_cells(opened: OpenedEngine) -> Forecasts:
     """Return what every cell of the grid would take, and how many of its lanes would fit."""
-    config, desk = opened.request.config, opened.desk
+    request, desk = opened.request, opened.desk
     available, memory = await desk.available(), await opened.engine.read_memory()
     return Forecasts(
         cells=[
-            await _forecast_cell(desk, batch=batch, concurrency=concurrency)
-            for batch in config.batch
-            for concurrency in config.concurrency
+            await _forecast_cell(desk, cell)
+            for cell in request.config.cells(request.device)
+            if cell.precision is request.precision
         ],
         engine_device_bytes=memory.engine_bytes,
         available_device_bytes=available.device_bytes,
@@ -24,16 +25,10 @@ async def forecast_cells(opened: OpenedEngine) -> Forecasts:
     )
 
 
-async def _forecast_cell(desk: AdmissionController, *, batch: int, concurrency: int) -> CellForecast:
-    need = desk.forecast(batch=batch, lanes=concurrency)
+async def _forecast_cell(desk: AdmissionController, cell: Cell) -> CellForecast:
+    need = desk.forecast(batch=cell.batch, lanes=cell.concurrency)
     try:
-        lanes = (await desk.admit(batch=batch, concurrency=concurrency)).lanes
+        lanes = (await desk.admit(batch=cell.batch, concurrency=cell.concurrency)).lanes
     except DoesNotFitError:
         lanes = 0
-    return CellForecast(
-        batch=batch,
-        concurrency=concurrency,
-        lanes=lanes,
-        device_bytes=need.device_bytes,
-        host_bytes=need.host_bytes,
-    )
+    return CellForecast(cell=cell, lanes=lanes, device_bytes=need.device_bytes, host_bytes=need.host_bytes)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import structlog
 import trio
 
 from asyncbench.backends.base import Lane
@@ -13,29 +11,16 @@ from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.bench.load.closed_loop import ClosedLoop
 from asyncbench.bench.memory.admission_controller import AdmissionController, Headroom
 from asyncbench.errors import DeviceLostError, DoesNotFitError
+from asyncbench.event_log import get_logger
 from asyncbench.memory.available import LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.governor_rule import GovernorRule, LaneGovernor, LaneReading
+from asyncbench.results.cell_parts import LaneChange
 
 PERIOD_S = 0.1
 MOST_EVENTS = 64
 
-_log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneChange:
-    """A lane that was taken away or given back.
-
-    Attributes:
-        lanes: How many had their memory from then on.
-        free_bytes: What was free of the memory that was short, before the change.
-    """
-
-    at_ns: int
-    lanes: int
-    limited_by: LimitedBy
-    free_bytes: int
+_log = get_logger()
 
 
 class Governor:
@@ -163,10 +148,10 @@ class Governor:
         change = LaneChange(
             at_ns=self._now_ns(),
             lanes=len(self._lanes) - len(self.withheld),
-            limited_by=headroom.limited_by,
-            free_bytes=headroom.free_bytes,
+            limited_by=str(headroom.limited_by),
+            free_bytes=max(0, headroom.free_bytes),  # below 0 where a limit is overdrawn
         )
-        _log.info("governor.changed", lanes=change.lanes, limited_by=str(change.limited_by), free=change.free_bytes)
+        _log.info("governor.changed", lanes=change.lanes, limited_by=change.limited_by, free=change.free_bytes)
         del self.changes[MOST_EVENTS - 1 :]  # the last one tells how it ended
         self.changes.append(change)
 

@@ -19,7 +19,7 @@ def forecast_table(forecasts: Forecasts, config: SweepConfig) -> Table:
 
     `(10)` behind it: that many of its lanes fit, and the workers would take turns on them. `too large`: not one.
     """
-    found = {(each.batch, each.concurrency): each for each in forecasts.cells}
+    found = {(each.cell.batch, each.cell.concurrency): each for each in forecasts.cells}
     table = Table(box=None, pad_edge=False)
     table.add_column("batch", justify="right", style="bold")
     for concurrency in config.concurrency:
@@ -38,7 +38,7 @@ def forecast_lines(forecasts: Forecasts) -> Iterator[str]:
         )
     if forecasts.available_host_bytes is not None:
         yield f"host memory: {format_size(forecasts.available_host_bytes)} for lanes"
-    whole = sum(each.lanes == each.concurrency for each in forecasts.cells)
+    whole = sum(each.lanes == each.cell.concurrency for each in forecasts.cells)
     none = sum(not each.lanes for each in forecasts.cells)
     shared = len(forecasts.cells) - whole - none
     parts = (
@@ -57,6 +57,6 @@ def _cell(forecast: CellForecast, forecasts: Forecasts) -> Text:
     size = format_size(forecast.device_bytes if has_device else forecast.host_bytes)
     if not forecast.lanes:
         return Text(f"{size} too large", style=_NO_FIT)
-    if forecast.lanes < forecast.concurrency:
+    if forecast.lanes < forecast.cell.concurrency:
         return Text(f"{size} ({forecast.lanes})", style=_SHARED)
     return Text(size, style=_FITS)

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from asyncbench.cli.show.latency_limit import latency_limit_lines
 from asyncbench.cli.show.text import percentile_text, point_text, throughput_text, told_apart_by
 from asyncbench.errors import ExitCode
-from asyncbench.measurement.status import Status
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.results.status import ReasonCode, Status
 from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.loading import load_header
 from asyncbench.units import counted, format_duration
 
 CELLS_NAMED = 8
 # Codes of reasons that a longer window does away with.
-_LONGER_HELPS = frozenset({"time_limit", "out_of_reach", "few_per_lane"})
-_ABOUT_OUTPUTS = frozenset({"not_finite_outputs", "random_outputs"})
+_LONGER_HELPS = frozenset({ReasonCode.TIME_LIMIT, ReasonCode.OUT_OF_REACH, ReasonCode.FEW_PER_LANE})
+_ABOUT_OUTPUTS = frozenset({ReasonCode.NOT_FINITE_OUTPUTS, ReasonCode.RANDOM_OUTPUTS})
 
 
 def summary_lines(header: HeaderRecord, records: Mapping[int, CellRecord], trailer: TrailerRecord) -> list[str]:

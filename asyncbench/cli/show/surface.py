@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from asyncbench.cli.show.text import throughput_text
-from asyncbench.measurement.status import Status
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 
 _MARKS = {
     Status.DOES_NOT_FIT: "too large",

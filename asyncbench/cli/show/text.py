@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from asyncbench.cli.show.reason_words import reason_words
-from asyncbench.measurement.status import Status
 from asyncbench.models.image_names import shown_name
 from asyncbench.results.accuracy import Accuracy, Metric
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import AUTO_DEVICE, Cell
 from asyncbench.units import counted, format_duration, format_number
 

@@ -8,22 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path, PurePosixPath
+
+from asyncbench.text_enum import TextEnum
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _FIELDS_BEFORE_DASH = 6
 _FIELDS_AFTER_DASH = 3
 
 
-class CgroupVersion(str, Enum):
+class CgroupVersion(TextEnum):
     """Which of the two interfaces of the kernel."""
 
     V1 = "v1"
     V2 = "v2"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from asyncbench.errors import Fact
 from asyncbench.memory.host.cgroup import CgroupOomReading
 from asyncbench.memory.host.probe import OomCount
+from asyncbench.text_enum import TextEnum
 from asyncbench.units import format_size
 
 _CRASHES: Final = frozenset(
@@ -18,16 +18,13 @@ _CRASHES: Final = frozenset(
 )
 
 
-class DeathKind(str, Enum):
+class DeathKind(TextEnum):
     """How a process ended."""
 
     OOM_KILLED = "oom_killed"
     KILLED = "killed"
     CRASHED = "crashed"
     EXITED = "exited"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

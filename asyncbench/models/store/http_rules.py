@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+
+from asyncbench.text_enum import TextEnum
 
 _OK, _PARTIAL, _NOT_SATISFIABLE = 200, 206, 416
 # Request time-out, too early, too many requests, and what servers and proxies answer while they have trouble.
@@ -28,7 +29,7 @@ class PartFacts:
     total_bytes: int | None
 
 
-class Step(str, Enum):
+class Step(TextEnum):
     """What to do with an answer."""
 
     APPEND = "append"
@@ -36,9 +37,6 @@ class Step(str, Enum):
     ASK_AGAIN = "ask again"  # for the whole file: this body cannot be used
     RETRY = "retry"
     REFUSE = "refuse"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

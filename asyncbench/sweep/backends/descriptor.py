@@ -12,13 +12,15 @@ from asyncbench.sweep.cell import Precision
 class BackendOptions(BaseModel):
     """Base of a backend's own options: a section of the configuration, under the backend's name. Each has a default."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
 
     def changed_keys(self) -> tuple[str, ...]:
         """Return the keys that were given and are not the default."""
-        fields = type(self).model_fields
+        default = type(self)()
         return tuple(
-            key for key in fields if key in self.model_fields_set and getattr(self, key) != fields[key].default
+            key
+            for key in type(self).model_fields
+            if key in self.model_fields_set and getattr(self, key) != getattr(default, key)
         )
 
 

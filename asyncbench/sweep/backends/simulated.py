@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from asyncbench.sweep.backends.descriptor import BackendDescriptor, BackendOptions
 from asyncbench.sweep.fields import DurationOrNothingText, SizeOrNothingText
 from asyncbench.sweep.json_text import LARGEST_NUMBER
+from asyncbench.text_enum import TextEnum
 
 _Count = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
 _Number = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class Distribution(str, Enum):
+class Distribution(TextEnum):
     """Distribution of the service times of inferences of one batch."""
 
     CONSTANT = "constant"
@@ -26,7 +26,7 @@ class Distribution(str, Enum):
     BIMODAL = "bimodal"
 
 
-class FaultKind(str, Enum):
+class FaultKind(TextEnum):
     """Kind of a fault: the lane, for ever on that lane, the process by a signal or by itself, the whole device."""
 
     ERROR = "error"
@@ -42,9 +42,11 @@ class ServiceOptions(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     kind: Distribution = Field(default=Distribution.CONSTANT, strict=False, description="How it is spread.")
-    median: DurationOrNothingText = Field(default="1ms", description="Of batch 1. Of bimodal: of its fast mode.")
+    median: DurationOrNothingText = Field(
+        default="1ms", validate_default=True, description="Of batch 1. Of bimodal: of its fast mode."
+    )
     per_item: DurationOrNothingText = Field(
-        default="0ns", description="What each further item of the batch adds to the median."
+        default="0ns", validate_default=True, description="What each further item of the batch adds to the median."
     )
     sigma: _Number = Field(default=0.25, description="Of lognormal: standard deviation of the logarithm.")
     spread: _Share = Field(default=0.5, description="Of uniform: how far below and above the median.")
@@ -72,11 +74,15 @@ class SimulatedOptions(BackendOptions):
     slots: Annotated[_Count, Field(ge=1)] = Field(
         default=4, description="Inferences that really run at once; more of them wait in order of their issue."
     )
-    memory: SizeOrNothingText = Field(default="8GiB", description="The device's memory.")
-    open_time: DurationOrNothingText = Field(default="0ns", description="What opening an engine takes, like a build.")
-    engine_bytes: SizeOrNothingText = Field(default="64MiB", description="Memory of the engine.")
-    lane_bytes: SizeOrNothingText = Field(default="16MiB", description="Memory of every lane.")
-    item_bytes: SizeOrNothingText = Field(default="4MiB", description="Memory of every item of every lane's batch.")
+    memory: SizeOrNothingText = Field(default="8GiB", validate_default=True, description="The device's memory.")
+    open_time: DurationOrNothingText = Field(
+        default="0ns", validate_default=True, description="What opening an engine takes, like a build."
+    )
+    engine_bytes: SizeOrNothingText = Field(default="64MiB", validate_default=True, description="Memory of the engine.")
+    lane_bytes: SizeOrNothingText = Field(default="16MiB", validate_default=True, description="Memory of every lane.")
+    item_bytes: SizeOrNothingText = Field(
+        default="4MiB", validate_default=True, description="Memory of every item of every lane's batch."
+    )
     faults: tuple[FaultOptions, ...] = Field(default=(), strict=False, description="What goes wrong, and when.")
     wrong_outputs_from: _Count | None = Field(
         default=None, description="Number of the inference from which the outputs of one lane are wrong."

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 from pydantic import Field
 
 from asyncbench.sweep.backends.descriptor import BackendDescriptor, BackendOptions
 from asyncbench.sweep.fields import Flag, Names, SizeText
-from asyncbench.units import parse_size_bytes
+from asyncbench.text_enum import TextEnum
 
 
-class EngineMode(str, Enum):
+class EngineMode(TextEnum):
     """How batches are spread over engines: one per batch, one for all batches, or the better of the two."""
 
     AUTO = "auto"
     STATIC = "static"
     DYNAMIC = "dynamic"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Completion(str, Enum):
+class Completion(TextEnum):
     """What the native pump does between two looks: spin on a core, yield it, or sleep until the device calls."""
 
     SPIN = "spin"
     YIELD = "yield"
     BLOCK = "block"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class TensorRtOptions(BackendOptions):
@@ -67,7 +60,7 @@ class TensorRtOptions(BackendOptions):
     @property
     def workspace_bytes(self) -> int | None:
         """The most scratch memory of a kernel; None leaves it to TensorRT."""
-        return None if self.workspace is None else parse_size_bytes(self.workspace)
+        return None if self.workspace is None else self.workspace.bytes
 
 
 TENSORRT = BackendDescriptor(

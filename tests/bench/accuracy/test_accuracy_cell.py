@@ -13,15 +13,16 @@ from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.simulated.backend import SimulatedBackend
 from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.bench.accuracy.accuracy_cell import add_quality
+from asyncbench.bench.cell.cell_memory import predicted_memory
 from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.cell_record import RecordBase
 from asyncbench.bench.memory.admission_controller import AdmissionController, MemoryPolicy
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import DeviceLostError, DoesNotFitError, LaneError
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.memory.host.probe import HostReading
 from asyncbench.results.accuracy import Accuracy
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 from asyncbench.wire.messages import CellEnded
 
@@ -105,7 +106,8 @@ def frame_of(engine, desk):
 
 
 def fast(frame):
-    return frame.record(status=Status.MEASURED, reasons=[], throughput_items_s=1000.0, n=500)
+    record = frame.record(status=Status.MEASURED, reasons=[], memory=predicted_memory(frame.forecast))
+    return record.model_copy(update={"throughput_items_s": 1000.0, "n": 500})
 
 
 async def test_accuracy_alone_is_measured_on_the_lanes_that_fit_and_says_so(autojump_clock):

@@ -92,9 +92,3 @@ def test_weights_are_proposed_to_be_fetched_only_where_those_that_are_published_
 
 def test_a_simulated_network_has_none():
     assert refusal(backend="simulated").message == "a simulated network has no accuracy"
-
-
-def test_without_a_data_set_none_is_asked_for():
-    config = check_config({}, source="")
-
-    assert open_labelled_data(config, subject_of(config, find_model("mobilenet")), Precision.FP32) is None

@@ -21,9 +21,9 @@ from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, MemoryPolicy
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import DoesNotFitError, LaneError
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.memory.host.probe import HostReading
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 
 MIB = 1 << 20

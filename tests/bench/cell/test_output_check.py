@@ -134,7 +134,7 @@ async def test_a_reference_that_another_runtime_agrees_with_says_how_well():
     comparison = check.compare(2, [lane])
 
     assert comparison.mismatch is None
-    assert "within 0.001 of another runtime" in comparison.reference
+    assert "within 0.001 of another runtime" in comparison.checked.reference
 
 
 async def test_lanes_that_agree_with_each_other_but_not_with_another_runtime_are_a_mismatch():
@@ -212,8 +212,8 @@ async def test_of_a_network_that_draws_random_numbers_only_shapes_are_compared()
     comparison = await ran(check, Draws(y=[[1.0], [2.0]]), Draws(1, y=[[3.0]]))
 
     assert comparison.mismatch is None
-    assert comparison.max_abs_difference is None
-    assert comparison.reference.startswith("the shapes alone")
+    assert comparison.checked.max_abs_difference is None
+    assert comparison.checked.reference.startswith("the shapes alone")
     assert [note.code for note in comparison.notes] == ["random_outputs"]
     assert "gives other outputs for the same input: it has random operators (RandomNormalLike)" in (
         comparison.notes[0].text
@@ -250,7 +250,7 @@ async def test_random_operators_that_change_nothing_are_not_worth_a_word():
 
     comparison = await ran(check, Draws(y=[[1.0]]), Draws(1, y=[[1.0]]))
 
-    assert (comparison.mismatch, comparison.notes, comparison.max_abs_difference) == (None, (), 0.0)
+    assert (comparison.mismatch, comparison.notes, comparison.checked.max_abs_difference) == (None, (), 0.0)
 
 
 async def test_an_operator_that_nobody_knows_may_be_random():

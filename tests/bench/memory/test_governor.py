@@ -29,11 +29,11 @@ from asyncbench.bench.memory.admission_controller import AdmissionController, He
 from asyncbench.bench.memory.governor import PERIOD_S, Governor
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import DeviceLostError
-from asyncbench.measurement.status import Status
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.memory.available import LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.host.probe import HostReading
+from asyncbench.results.status import Status
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 
 MIB = 1 << 20

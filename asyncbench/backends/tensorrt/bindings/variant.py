@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
 from types import ModuleType
 
 from asyncbench.sweep.cell import Precision
+from asyncbench.text_enum import TextEnum
 
 
-class FlavourName(str, Enum):
+class FlavourName(TextEnum):
     """The products. An engine of one cannot be used by another."""
 
     TENSORRT = "tensorrt"
     RTX = "tensorrt_rtx"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias, cast
@@ -26,12 +25,13 @@ from asyncbench.backends.tensorrt.bindings.protocols import (
 from asyncbench.backends.tensorrt.bindings.variant import FlavourName, flavour_of
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
 from asyncbench.sweep.cell import Precision
+from asyncbench.text_enum import TextEnum
 
 # The bindings have no type stubs. Nothing of this type leaves the module.
 Foreign: TypeAlias = Any
 
 
-class Severity(str, Enum):
+class Severity(TextEnum):
     """How bad a message of TensorRT is."""
 
     ERROR = "error"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from asyncbench.backends.tensorrt.build.builder import BuildResult
 from asyncbench.backends.tensorrt.build.messages import BuildRequest
 from asyncbench.backends.tensorrt.cache.sidecar import BuildFacts, BuildTry
 from asyncbench.clock import now_ns
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, EngineBuildError
+from asyncbench.event_log import get_logger
 from asyncbench.units import format_size
 
 _MIB = 1 << 20
@@ -24,7 +23,7 @@ MAX_TRIES = 6
 # What is halved where TensorRT was left to its own default, and that is not known.
 _ASSUMED_BYTES = 1024 * _MIB
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 def derive_workspace(free_bytes: int | None, budget_bytes: int | None) -> int | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from asyncbench.backends.tensorrt.build.engine_choice import EngineShape
 from asyncbench.sweep.cell import Precision
+from asyncbench.text_enum import TextEnum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class BuildRequest:
     device_budget_bytes: int | None = None
 
 
-class FailureKind(str, Enum):
+class FailureKind(TextEnum):
     """Which error the parent raises for it."""
 
     BAD_INPUT = "bad_input"

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
-import structlog
 import trio
 
 from asyncbench import _pump
@@ -16,6 +15,7 @@ from asyncbench.backends.lane_credits import credits_per_lane
 from asyncbench.backends.tensorrt.run.cuda_device import cuda_error
 from asyncbench.backends.tensorrt.run.launch_settings import LaunchSettings
 from asyncbench.errors import BackendUnavailableError, DeviceLostError, LaneError
+from asyncbench.event_log import get_logger
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.tensors import AnyArray
 
@@ -24,7 +24,7 @@ _LEAST_CREDITS = 4096
 # How long a look for idleness may hold a worker thread; the next look can be cancelled.
 _IDLE_LOOK_NS = 20_000_000
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 _DEFAULT_SETTINGS = LaunchSettings()

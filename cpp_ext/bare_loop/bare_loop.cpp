@@ -2,7 +2,6 @@
 
 #include <sched.h>
 
-#include <algorithm>
 #include <optional>
 #include <thread>
 
@@ -16,52 +15,49 @@ namespace {
 
 struct LaneResult {
   std::uint64_t inferences = 0;
-  std::vector<std::int64_t> latencies_ns;
   std::optional<CallFailure> failure;
 };
 
 void wait_for(const CudaDriver& driver, CudaEventHandle event, CompletionMode mode) {
-  if (mode == CompletionMode::block) return driver.wait_event(event);
+  if (mode == CompletionMode::block) {
+    driver.wait_event(event);
+    return;
+  }
   while (!driver.event_done(event)) {
     if (mode == CompletionMode::yield) sched_yield();
   }
 }
 
-void replay_until(const CudaDriver& driver, CudaWork work, CompletionMode mode,
-                  std::int64_t end_at_ns, LaneResult& result) {
+std::uint64_t replay_until(const CudaDriver& driver, CudaWork work, CompletionMode mode,
+                           std::int64_t end_at_ns) {
   const unsigned flags =
       kEventDisableTiming | (mode == CompletionMode::block ? kEventBlockingSync : 0U);
   const CudaEvent event(driver, flags);
-  for (auto issued_at_ns = now_ns(); issued_at_ns < end_at_ns;) {
+  std::uint64_t inferences = 0;
+  do {
     driver.launch_graph(work.graph, work.stream);
     driver.record_event(event.handle(), work.stream);
     wait_for(driver, event.handle(), mode);
-    const auto completed_at_ns = now_ns();
-    if (result.latencies_ns.size() < BareLoopResult::kMostLatencies) {
-      result.latencies_ns.push_back(completed_at_ns - issued_at_ns);
-    }
-    ++result.inferences;
-    issued_at_ns = completed_at_ns;
-  }
+    ++inferences;
+  } while (now_ns() < end_at_ns);
+  return inferences;
 }
 
 void run_lane(const CudaDriver& driver, CudaContext context, CudaWork work, CompletionMode mode,
               std::int64_t end_at_ns, LaneResult& result) noexcept {
   try {
     const ScopedContext scope(driver, context);
-    replay_until(driver, work, mode, end_at_ns, result);
+    result.inferences = replay_until(driver, work, mode, end_at_ns);
   } catch (const DriverError& error) {
     result.failure = error.failure();
   }
 }
 
 BareLoopResult join_results(const std::vector<LaneResult>& lanes, std::int64_t duration_ns) {
-  BareLoopResult all{.inferences = 0, .duration_ns = duration_ns, .latencies_ns = {}};
+  BareLoopResult all{.inferences = 0, .duration_ns = duration_ns};
   for (const auto& lane : lanes) {
     if (lane.failure) throw DriverError(*lane.failure);
     all.inferences += lane.inferences;
-    all.latencies_ns.insert(all.latencies_ns.end(), lane.latencies_ns.begin(),
-                            lane.latencies_ns.end());
   }
   return all;
 }
@@ -72,10 +68,10 @@ BareLoopResult bare_loop(const CudaDriver& driver, CudaContext context,
                          const std::vector<CudaWork>& lanes, CompletionMode mode,
                          std::int64_t duration_ns) {
   std::vector<LaneResult> results(lanes.size());
-  for (auto& result : results) result.latencies_ns.reserve(BareLoopResult::kMostLatencies);
   const auto start_at_ns = now_ns();
   {
     std::vector<std::jthread> threads;
+    threads.reserve(lanes.size());
     for (std::size_t i = 0; i < lanes.size(); ++i) {
       threads.emplace_back([&, i] {
         run_lane(driver, context, lanes[i], mode, start_at_ns + duration_ns, results[i]);

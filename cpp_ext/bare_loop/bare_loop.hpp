@@ -9,22 +9,18 @@
 
 namespace asyncbench {
 
-/// What a bare loop did. Latencies are those of the first kMostLatencies inferences of each lane.
 struct BareLoopResult {
-  static constexpr std::size_t kMostLatencies = 1 << 18;
-
-  std::uint64_t inferences = 0;
-  std::int64_t duration_ns = 0;
-  std::vector<std::int64_t> latencies_ns;
+  std::uint64_t inferences = 0;  ///< of all lanes
+  std::int64_t duration_ns = 0;  ///< from the first launch to the last completion
 };
 
-/// The loop that a pump is compared with: a thread per lane that launches, waits and launches again
-/// for `duration_ns`. Nobody else may use the streams meanwhile. Throws DriverError.
+/// Baseline of the pump: one thread per lane, which launches, waits and launches again for
+/// `duration_ns`, once at least. Nothing else may use the streams meanwhile. Throws DriverError.
 [[nodiscard]] BareLoopResult bare_loop(const CudaDriver& driver, CudaContext context,
                                        const std::vector<CudaWork>& lanes, CompletionMode mode,
                                        std::int64_t duration_ns);
 
-/// Launch one graph `count` times back to back, wait for the last, and return what all of it took.
+/// Launch one graph `count` times back to back, wait for the last, and return the time of all.
 /// Throws DriverError.
 [[nodiscard]] std::int64_t bare_replay_ns(const CudaDriver& driver, CudaContext context,
                                           CudaWork work, std::uint32_t count);

@@ -1,4 +1,4 @@
-#include "bell.hpp"
+#include "event_count.hpp"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -26,19 +26,19 @@ void futex_wake_all(std::atomic<std::uint32_t>* word) {
 
 }  // namespace
 
-// acquire: who sees a ring also sees what was written before it.
-std::uint32_t Bell::rung() const noexcept { return rings_.load(std::memory_order_acquire); }
+// acquire: a thread that sees a notification also sees what was written before it.
+std::uint32_t EventCount::value() const noexcept { return value_.load(std::memory_order_acquire); }
 
-void Bell::ring() noexcept {
-  rings_.fetch_add(1, std::memory_order_seq_cst);
-  if (waiters_.load(std::memory_order_seq_cst) != 0) futex_wake_all(&rings_);
+void EventCount::notify_all() noexcept {
+  value_.fetch_add(1, std::memory_order_seq_cst);
+  if (waiters_.load(std::memory_order_seq_cst) != 0) futex_wake_all(&value_);
 }
 
-void Bell::wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept {
+void EventCount::wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept {
   waiters_.fetch_add(1, std::memory_order_seq_cst);
-  if (rings_.load(std::memory_order_seq_cst) == seen) {
+  if (value_.load(std::memory_order_seq_cst) == seen) {
     const timespec limit{.tv_sec = timeout_ns / kNsPerS, .tv_nsec = timeout_ns % kNsPerS};
-    futex_wait(&rings_, seen, timeout_ns < 0 ? nullptr : &limit);
+    futex_wait(&value_, seen, timeout_ns < 0 ? nullptr : &limit);
   }
   // relaxed: a count that is too high for a moment costs a system call and nothing else.
   waiters_.fetch_sub(1, std::memory_order_relaxed);

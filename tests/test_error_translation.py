@@ -7,7 +7,7 @@ from functools import reduce
 
 import pytest
 
-from asyncbench.bench.foreign_errors import innermost, leaves_unfit, own_error_of, own_or_system_error
+from asyncbench.error_translation import innermost, leaves_unfit, own_error_of, own_or_system_error
 from asyncbench.errors import (
     BadInputError,
     DeviceLostError,
@@ -113,7 +113,7 @@ def test_anything_else_is_a_mistake_of_ours_with_its_kind_its_text_and_its_place
     assert isinstance(error, InternalError)
     assert error.exit_code is ExitCode.INTERNAL
     assert error.message.startswith("an internal error: AttributeError: ")
-    assert "(asyncbench/bench/foreign_errors.py:" in error.message
+    assert "(asyncbench/error_translation.py:" in error.message
     assert "report" in error.remedy
 
 

@@ -26,7 +26,7 @@ from asyncbench.memory.host.refusal_words import speaks_of_memory
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-_PACKAGE = Path(__file__).parent.parent
+_PACKAGE = Path(__file__).parent
 _FILE_REMEDIES = {
     errno.ENOENT: "check the path",
     errno.EACCES: "check its permissions",
