@@ -45,7 +45,7 @@ async def _build(network: Path, engine: Path, workspace_bytes: int) -> None:
     build = partial(build_engine, on_progress=lambda _: None)
     try:
         facts = await build_within_memory(
-            request, workspaces_to_try(workspace_bytes), label="mobilenet", build=build, say=_say
+            request, workspaces_to_try(workspace_bytes), label="mobilenet", build=build, report=_say
         )
     except AsyncbenchError as error:
         _tell(end="refused", text=str(error), tries=int(error.facts.get("build_tries") or 1))

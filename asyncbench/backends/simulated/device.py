@@ -41,7 +41,7 @@ class FaultPlan:
 
 
 class LaneQueue:
-    """What the device knows of one lane.
+    """Queue of one lane, as the device knows it.
 
     Attributes:
         credits: Inferences that may still be issued.

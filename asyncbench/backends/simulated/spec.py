@@ -1,4 +1,4 @@
-"""What a simulated device is told to be, and how that is written down."""
+"""Specification of a simulated device, from the options of its section."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from asyncbench.sweep.backends.simulated import Distribution, FaultKind, Simulat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTime:
-    """How long an inference takes once it has a slot.
+    """Service time of an inference, once it has a slot.
 
     Attributes:
         median_ns: Of batch 1. Of a bimodal one: of its fast mode.

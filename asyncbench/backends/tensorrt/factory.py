@@ -52,6 +52,6 @@ def why_unavailable() -> str | None:
     """Return why no engine can be run on this machine, or None if one can. Blocking."""
     if not HAS_CUDA_BINDINGS:
         return "the CUDA bindings are not installed: install the extra cuda12, cuda13 or rtx"
-    from asyncbench.backends.tensorrt.backend import why_unavailable as why  # noqa: PLC0415 # needs the bindings
+    from asyncbench.backends.tensorrt.installation import why_unavailable as why  # noqa: PLC0415 # needs the bindings
 
     return why()
