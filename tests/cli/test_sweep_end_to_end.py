@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
+
+from asyncbench.testing import write_network
 
 pytestmark = pytest.mark.slow
 
@@ -87,10 +89,8 @@ def test_files_alone_name_the_networks_one_after_the_other(tool):
 
 def write_add(path):
     """Write a network that adds `(batch, 4)` float32 to itself."""
-    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "add", tensors[:1], tensors[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    path.write_bytes(model.SerializeToString())
+    nodes, shape = [helper.make_node("Add", ["x", "x"], ["y"])], ["N", 4]
+    write_network(path, nodes, {"x": shape}, {"y": shape})
 
 
 def test_records_on_stdout_are_all_that_is_there(tool):
