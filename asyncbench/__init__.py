@@ -5,16 +5,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers see of `_HOMES`; nothing of it is imported before it is asked for
     from asyncbench.api import Sweep, open_sweep, read, run
-    from asyncbench.engine_api import open_engine
+    from asyncbench.engine_api import OpenEngine, OpenLane, Outputs, open_engine
     from asyncbench.errors import AsyncbenchError, BadInputError
     from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
     from asyncbench.results.sweep_results import SweepResults
+    from asyncbench.supervisor.running_sweep import RunningSweep
 
 __all__ = [
     "AsyncbenchError",
     "BadInputError",
     "CellRecord",
     "HeaderRecord",
+    "OpenEngine",
+    "OpenLane",
+    "Outputs",
+    "RunningSweep",
     "Sweep",
     "SweepResults",
     "TrailerRecord",
@@ -31,6 +36,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "Sweep": "api",
     "open_sweep": "api",
+    "OpenEngine": "engine_api",
+    "OpenLane": "engine_api",
+    "Outputs": "engine_api",
     "open_engine": "engine_api",
     "read": "api",
     "run": "api",
@@ -40,6 +48,7 @@ _HOMES = {
     "HeaderRecord": "results.record",
     "TrailerRecord": "results.record",
     "SweepResults": "results.sweep_results",
+    "RunningSweep": "supervisor.running_sweep",
 }
 
 

@@ -145,6 +145,7 @@ class BenchServer:
 
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
+        policy = await trio.to_thread.run_sync(policy_of, config)
         backend = self._make_backend(config, self._note)
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._tell(EngineNotice(text=unused, lasting=True))
@@ -161,7 +162,7 @@ class BenchServer:
         self._opened = OpenedEngine(
             request=request,
             engine=engine,
-            policy=policy_of(config),
+            policy=policy,
             desk=AdmissionController(
                 engine,
                 memory_policy_of(config),

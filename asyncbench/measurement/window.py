@@ -58,6 +58,8 @@ class WindowMeter:
         self.enqueue_histogram: Histogram | None = None
         self.gpu_histogram: Histogram | None = None
         self.undisturbed_histogram: Histogram | None = None
+        self.wait_histogram: Histogram | None = None
+        self.response_histogram: Histogram | None = None
         self._disturbed = False
         self._gaps = GapMeter()
         self._opened_at_ns: int | None = None
@@ -130,12 +132,21 @@ class WindowMeter:
             self.undisturbed_histogram.record(service)
         self.enqueue_histogram = _recorded(self.enqueue_histogram, completions.enqueue_ns, counted)
         self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
+        if completions.intended_at_ns is not None:
+            self._count_waits(completions.intended_at_ns[counted], issued, service)
         self._gaps.record(completed)
         self._service_ns += int(service.sum())
         self._inside_ns += int((completed - np.maximum(issued, opened_at_ns)).sum())
         early = issued < opened_at_ns
         self._before_opening += float(((opened_at_ns - issued[early]) / service[early]).sum())
         self._ended_at_ns = max(self._ended_at_ns, int(completed[-1]))
+
+    def _count_waits(self, intended: Int64Array, issued: Int64Array, service: Int64Array) -> None:
+        wait = np.maximum(issued - intended, 0)  # instants of a schedule may be rounded
+        self.wait_histogram = self.wait_histogram or Histogram()
+        self.wait_histogram.record(wait)
+        self.response_histogram = self.response_histogram or Histogram()
+        self.response_histogram.record(wait + service)
 
     def result(self) -> WindowResult:
         """Return what was counted so far."""

@@ -80,8 +80,10 @@ class CellRecord(_Record):
     """Inferences in flight that were asked for."""
     depth: PositiveInt = 1
     """Inferences queued on each lane."""
-    load: Literal["closed"] = "closed"
-    """Closed: the next inference starts when the last one is done."""
+    load: Text = "closed"
+    """What started the inferences, by name. Closed: the next one starts when the last one is done."""
+    load_statistics: Facts = Field(default_factory=dict)
+    """What the load has to say of itself in this cell; its own keys."""
     attempt: PositiveInt = 1
     started_at: UtcText | None = None
     n: NonNegativeInt = 0

@@ -90,10 +90,8 @@ class SweepResults:
     def _require_one_model(self) -> None:
         models = self._models()
         if len(models) > 1:
-            raise BadInputError(
-                f"the cells are of {len(models)} networks ({', '.join(models)})",
-                remedy="choose one with of_model(name)",
-            )
+            names = ", ".join(models)
+            raise BadInputError(f"the cells are of several networks ({names})", remedy="choose one with of_model(name)")
 
 
 def _flat(values: Mapping[str, JsonValue], *, prefix: str = "") -> dict[str, JsonValue]:

@@ -12,7 +12,16 @@ from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, DoesNotFit
 from asyncbench.places import BENCH_COMMAND
 from asyncbench.supervisor.bench_client import BenchClient, ReadOom, open_bench
 from asyncbench.supervisor.engine_group import EngineGroup
-from asyncbench.wire.messages import EngineNotice, ForecastCells, Forecasts, OpenEngine, Progress, Refused, error_of
+from asyncbench.wire.messages import (
+    EngineNotice,
+    EngineOpened,
+    ForecastCells,
+    Forecasts,
+    OpenEngine,
+    Progress,
+    Refused,
+    error_of,
+)
 
 DRY_RUN: Final = "dry-run"
 
@@ -94,11 +103,10 @@ async def _ask(bench: BenchClient, group: EngineGroup, on_progress: Callable[[Pr
         may_build=False,
         flags=group.flags,
     )
-    answer = await bench.ask(request, on_progress=on_progress)
-    if not isinstance(answer, Refused):
-        answer = await bench.ask(ForecastCells(), on_progress=on_progress)
-    if isinstance(answer, Refused):
-        raise error_of(answer)
-    if not isinstance(answer, Forecasts):
-        raise BenchProcessDiedError(f"the bench process answered with {type(answer).__name__}")
-    return answer
+    opened = await bench.ask(request, EngineOpened, on_progress=on_progress)
+    if isinstance(opened, Refused):
+        raise error_of(opened)
+    forecasts = await bench.ask(ForecastCells(), Forecasts, on_progress=on_progress)
+    if isinstance(forecasts, Refused):
+        raise error_of(forecasts)
+    return forecasts

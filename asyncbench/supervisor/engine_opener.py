@@ -15,7 +15,7 @@ from asyncbench.supervisor.resume_check import check_same_engine
 from asyncbench.supervisor.stop_request import StopRequest
 from asyncbench.supervisor.sweep_run import SweepRun
 from asyncbench.sweep.config import OnPressure
-from asyncbench.wire.messages import Answer, EngineOpened, OpenEngine, Progress, Refused, error_of
+from asyncbench.wire.messages import EngineOpened, OpenEngine, Progress, Refused, error_of
 
 
 class EngineOpener:
@@ -72,13 +72,13 @@ class EngineOpener:
                     raise
                 self._too_large.add(group.number)
                 return False
-            if isinstance(answer, EngineOpened):
-                self._note_open(group, answer)
-            elif isinstance(answer, Refused):
+            if isinstance(answer, Refused):
                 refusal = error_of(answer)
                 if not isinstance(refusal, DoesNotFitError):
                     raise refusal
                 self._too_large.add(group.number)
+            else:
+                self._note_open(group, answer)
         return True
 
     async def open(self, bench: BenchClient, group: EngineGroup) -> bool:
@@ -91,7 +91,6 @@ class EngineOpener:
         self._opens.succeeded()
         if isinstance(answer, Refused):
             await self._refuse(group, error_of(answer))
-        if not isinstance(answer, EngineOpened):
             return False
         self._note_open(group, answer)
         self._recorder.note_device(group.device, answer.device)
@@ -109,7 +108,7 @@ class EngineOpener:
         else:
             self._publish(Notice(text=f"{error.message}; opening the engine once more"))
 
-    async def _ask(self, bench: BenchClient, group: EngineGroup) -> Answer:
+    async def _ask(self, bench: BenchClient, group: EngineGroup) -> EngineOpened | Refused:
         self._publish(EngineOpening(cell=group.cells[0][1]))
         request = OpenEngine(
             sweep_id=self._run.sweep_id,
@@ -120,7 +119,7 @@ class EngineOpener:
         )
         self.is_opening = True
         try:
-            return await bench.ask(request, on_progress=self._on_progress)
+            return await bench.ask(request, EngineOpened, on_progress=self._on_progress)
         finally:
             self.is_opening = False
 

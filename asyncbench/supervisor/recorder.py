@@ -72,6 +72,7 @@ class SweepRecorder:
             sweep_id=self._run.sweep_id,
             device=opened.device if opened else cell.device,
             backend=opened.backend if opened else str(group.config.backend),
+            load=group.config.load.kind,
             interrupted=interrupted,
         )
         await self.keep(record, group)

@@ -67,6 +67,7 @@ class RunningSweep:
         self._trailer: TrailerRecord | None = None
         self._failure: BaseException | None = None
         self._failure_is_known = False
+        self._ended = trio.Event()
         # One header, one trailer: the sweep never waits for room, and holds its records itself anyway.
         send, receive = trio.open_memory_channel[Record](sum(len(group.cells) for group in groups) + 2)
         self._send, self._receive = send, receive
@@ -90,6 +91,10 @@ class RunningSweep:
         """Ask for the end at once: the bench process is killed; the trailer is written all the same."""
         self._request.stop.set()
         self._request.abort.set()
+
+    async def wait_ended(self) -> None:
+        """Wait for the end, whether it came to all cells or failed; its records need not be read."""
+        await self._ended.wait()
 
     def __aiter__(self) -> RunningSweep:
         """Return itself."""
@@ -131,6 +136,7 @@ class RunningSweep:
         self.exit_code = exit_code
         self._failure = failure
         self._send.close()
+        self._ended.set()
 
     def take_as_finished(self, read: ResultsRead) -> None:
         """End at once: the file that was to be resumed has it all."""
@@ -167,7 +173,6 @@ class SweepContext:
         self._subscribers = tuple(subscribers)
         self._are_settled = are_settled
         self._request = StopRequest()
-        self._ended = trio.Event()
         self._closing: ExitStack
         self._running: RunningSweep
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery]
@@ -182,7 +187,6 @@ class SweepContext:
         if is_finished(output.resumed, run.groups) and output.resumed is not None:
             self._publish(Notice(text=f"{output.name}: nothing is left to measure"))
             running.take_as_finished(output.resumed)
-            self._ended.set()
         else:
             nursery.start_soon(self._lead, run, output)
         return running
@@ -202,9 +206,9 @@ class SweepContext:
         self._request.stop.set()
         with trio.CancelScope(shield=True):
             with trio.move_on_after(DRAIN_LIMIT_S):
-                await self._ended.wait()
+                await self._running.wait_ended()
             self._request.abort.set()
-            await self._ended.wait()
+            await self._running.wait_ended()
         try:
             await self._nursery_manager.__aexit__(None, None, None)
         except BaseExceptionGroup as group:
@@ -251,7 +255,6 @@ class SweepContext:
                 failure.__cause__ = error
         finally:
             self._running.finish(exit_code, failure=failure)
-            self._ended.set()
 
     def _publish(self, event: SweepEvent) -> None:
         for subscriber in self._subscribers:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import trio
 
-from asyncbench.errors import BenchProcessDiedError
 from asyncbench.files.user_file import require_regular_file
 from asyncbench.places import BENCH_COMMAND
 from asyncbench.supervisor.bench_client import BenchClient, ReadOom, open_bench
@@ -86,12 +85,10 @@ def _settled(config: SweepConfig, network: NetworkInspected | None) -> tuple[Swe
 
 async def _ask(bench: BenchClient, file: str) -> NetworkInspected:
     try:
-        answer = await bench.ask(InspectNetwork(model_file=file), on_progress=lambda _: None)
+        answer = await bench.ask(InspectNetwork(model_file=file), NetworkInspected, on_progress=lambda _: None)
     except trio.Cancelled:
         bench.kill()  # there is nothing in it to drain
         raise
     if isinstance(answer, Refused):
         raise error_of(answer)
-    if not isinstance(answer, NetworkInspected):
-        raise BenchProcessDiedError(f"the bench process answered with {type(answer).__name__}")
     return answer

@@ -192,12 +192,8 @@ class Supervisor:
             attempt=self._recorder.retries.attempt(index),
             max_lanes=self._recorder.retries.max_lanes(index),
         )
-        answer = await ask_with_watchdog(
-            bench, request, limit_ns=group.config.cell_timeout_ns + WATCH_MARGIN_NS, on_progress=self._show
-        )
-        if not isinstance(answer, CellEnded | Refused):
-            raise AsyncbenchError(f"the bench process answered cell {index} with {type(answer).__name__}")
-        return answer
+        limit_ns = group.config.cell_timeout_ns + WATCH_MARGIN_NS
+        return await ask_with_watchdog(bench, request, CellEnded, limit_ns=limit_ns, on_progress=self._show)
 
     async def _keep_lost(self, group: EngineGroup, index: int, cell: Cell, error: AsyncbenchError) -> None:
         await self._recorder.keep_lost(group, index, cell, error, interrupted=self._request.stop.is_set())

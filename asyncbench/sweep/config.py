@@ -37,6 +37,7 @@ from asyncbench.sweep.fields import (
     WarmupText,
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
+from asyncbench.sweep.load import CLOSED, LoadConfig
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.text_enum import TextEnum
 
@@ -190,6 +191,10 @@ class SweepConfig(BaseModel):
         default=Driver.PUMP,
         strict=False,
         description="pump: lanes start the next inference by themselves; await: Trio does, each time.",
+    )
+    load: Annotated[LoadConfig, Flag()] = Field(
+        default=LoadConfig(kind=CLOSED),
+        description="What starts an inference, and when: closed, or the name of a load that another package offers.",
     )
     input: Annotated[InputKind, Flag()] = Field(
         default=InputKind.IMAGES,

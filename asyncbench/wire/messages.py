@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
 
@@ -217,6 +217,8 @@ Progress: TypeAlias = CellProgress | EngineNotice
 """Said on the way to an answer."""
 Answer: TypeAlias = NetworkInspected | EngineOpened | Forecasts | CellEnded | Refused
 Event: TypeAlias = Progress | Answer
+AnswerT = TypeVar("AnswerT", NetworkInspected, EngineOpened, Forecasts, CellEnded)
+"""An answer that is no refusal."""
 
 REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="do")])
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
+from pydantic import JsonValue
 
 from asyncbench.backends.base import Engine, Lane, LaneFacts
 from asyncbench.bench.cell.cell_meter import CellMeter
@@ -13,7 +14,7 @@ from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.output_check import OutputCheck, OutputComparison
 from asyncbench.bench.cell.process_watch import ProcessWatch
 from asyncbench.bench.input_supply import InputSupply
-from asyncbench.bench.load.closed_loop import ClosedLoop
+from asyncbench.bench.load.generator import LoadGenerator
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.bench.memory.governor import Governor
 from asyncbench.clock import NS_PER_S, now_ns
@@ -46,6 +47,7 @@ class CellMeasurement:
         lane_changes: What the governor did; where the window never opened, from the beginning of the warm-up.
         withheld_ns: For how long it withheld at least one lane.
         starved: Whether all lanes were withheld until the cell was given up.
+        load_statistics: What the load has to say of itself.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
         cpu_ns: Processor time of this process from the opening to the closing of the window.
@@ -72,6 +74,7 @@ class CellMeasurement:
     withheld_ns: int
     starved: bool
     outputs: OutputComparison | None
+    load_statistics: Mapping[str, JsonValue]
 
 
 class CellRunner:
@@ -107,7 +110,13 @@ class CellRunner:
         self._progress = progress
         self._desk = desk
         self._lane_count = lanes
-        self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency, iterations=policy.rule.iterations)
+        self._meter = CellMeter(
+            lanes=lanes,
+            concurrency=cell.concurrency,
+            iterations=policy.rule.iterations,
+            closed_loop=policy.load.is_closed_loop,
+        )
+        self._load_statistics: Mapping[str, JsonValue] = {}
         self._governor: Governor | None = None
         self._stop_reason: StopReason | None = None
         self._started_at_ns = 0
@@ -134,6 +143,8 @@ class CellRunner:
         inputs = await self._inputs.of(self._cell.batch)
         async with self._engine.open_lanes(batch=self._cell.batch, count=self._lane_count, inputs=inputs) as lanes:
             await self._outputs.learn(self._cell.batch, lanes[0])
+            if not self._policy.load.is_closed_loop:
+                await _run_each_once(lanes)
             memory = await self._engine.read_memory()
             switch_ns = now_ns() - called_at_ns
             governor = self._governor = self._new_governor(lanes)
@@ -162,6 +173,7 @@ class CellRunner:
             withheld_ns=governor.withheld_ns(),
             starved=self._starved,
             outputs=comparison,
+            load_statistics=self._load_statistics,
         )
 
     def _compares(self, governor: Governor) -> bool:
@@ -185,7 +197,7 @@ class CellRunner:
         loop = self._loop(lanes, governor)
         await self._run(loop, governor, lambda: self._warm_up_then_measure(loop))
 
-    async def _run(self, loop: ClosedLoop, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
+    async def _run(self, loop: LoadGenerator, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
         """Run the loop with the governor beside its body."""
 
         async def governed() -> None:
@@ -198,24 +210,26 @@ class CellRunner:
         self._process.heartbeat.start()
         await loop.run(governed)
         self._meter.finish(self._engine.now_ns())
+        self._load_statistics = loop.statistics()
 
-    def _loop(self, lanes: Sequence[Lane], governor: Governor) -> ClosedLoop:
-        return ClosedLoop(
+    def _loop(self, lanes: Sequence[Lane], governor: Governor) -> LoadGenerator:
+        return self._policy.load.make(
             lanes,
             concurrency=self._cell.concurrency,
             driver=self._policy.driver,
             record=self._meter.record,
             withheld=governor.withheld,
+            now_ns=self._engine.now_ns,
         )
 
-    async def _warm_up_then_measure(self, loop: ClosedLoop) -> None:
+    async def _warm_up_then_measure(self, loop: LoadGenerator) -> None:
         await self._warm_up(loop)
         if not self._is_over():
             self._open_window()
             await self._until_decided(loop)
             self._close_window()
 
-    async def _warm_up(self, loop: ClosedLoop) -> None:
+    async def _warm_up(self, loop: LoadGenerator) -> None:
         while not self._is_over() and not self._warm():
             await self._tick(loop, "warming up", self._started_at_ns)
         self._steady = self._meter.steady
@@ -230,7 +244,7 @@ class CellRunner:
         every_lane_ran = self._meter.warmup_count >= self._lane_count
         return self._meter.steady or (every_lane_ran and elapsed_ns >= STEADY_LIMIT_NS)
 
-    async def _until_decided(self, loop: ClosedLoop) -> None:
+    async def _until_decided(self, loop: LoadGenerator) -> None:
         while not self._is_over():
             await self._tick(loop, "measuring", self._opened_at_ns)
             elapsed_ns = self._engine.now_ns() - self._opened_at_ns
@@ -238,14 +252,14 @@ class CellRunner:
             if self._stop_reason is not None:
                 return
 
-    async def _tick(self, loop: ClosedLoop, phase: str, since_ns: int) -> None:
+    async def _tick(self, loop: LoadGenerator, phase: str, since_ns: int) -> None:
         with trio.move_on_after(TICK_S):
             await self._stop_requested.wait()
         if self._process.heartbeat.beat():
             self._stalled_since_ns = self._engine.now_ns()  # nothing could complete while the process stood still
         looked_at_ns = self._engine.now_ns()
         loop.flush()
-        self._meter.settle(looked_at_ns, busy=loop.busy_streams())
+        self._meter.settle(looked_at_ns, busy=loop.busy())
         count = self._meter.seen if phase == "measuring" else self._meter.warmup_count
         self._progress(phase, count, self._engine.now_ns() - since_ns)
         self._look_for_stall(count, phase)
@@ -283,6 +297,12 @@ class CellRunner:
     def _close_window(self) -> None:
         self._meter.close_window(self._engine.now_ns())
         self._process.window_closed()
+
+
+async def _run_each_once(lanes: Sequence[Lane]) -> None:
+    """Run an inference on each lane: the outputs of all are compared, whether or not the load ever uses them."""
+    for lane in lanes:
+        await lane.infer()
 
 
 def _rise(before_bytes: int | None, peak_bytes: int | None, *, held_bytes: int) -> int | None:
