@@ -285,7 +285,7 @@ class SweepContext:
             bench_command=BENCH_COMMAND,
             header=header,
             read_oom=read_oom,
-            latency_limit=self._configs[0].asked_latency,
+            latency_limit=self._configs[0].latency_limit,
             done=done_cells(output.resumed, groups),
         )
 

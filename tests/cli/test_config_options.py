@@ -31,6 +31,7 @@ TYPED = {
     "duration": "10s",
     "iterations": "5",
     "warmup": "none",
+    "load": "closed",
     "driver": "await",
     "input": "zeros",
     "images": "pictures",
