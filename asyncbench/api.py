@@ -30,7 +30,7 @@ _REMEDY = "write asyncbench.Sweep(model=..., concurrency=..., batch=...)"
 
 
 class Sweep:
-    """What is to be measured: one network over a grid. The keys are those of a configuration file.
+    """A sweep that is to be run: one network over a grid. The keys are those of a configuration file.
 
     What is left out has the default of the command line. Named here are the keys that most sweeps have; all others
     (`asyncbench schema config` lists them) are taken as well, and checked the same.
