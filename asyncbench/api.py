@@ -31,7 +31,7 @@ _REMEDY = "write asyncbench.Sweep(model=..., concurrency=..., batch=...)"
 
 
 class Sweep:
-    """What is to be measured: one network over a grid. The keys are those of a configuration file.
+    """A sweep that is to be run: one network over a grid. The keys are those of a configuration file.
 
     What is left out has the default of the command line. Named here are the keys that most sweeps have; all others
     (`asyncbench schema config` lists them) are taken as well, and checked the same.
@@ -139,7 +139,7 @@ def open_configs(
         output: As in `open_sweep`, or one that is open already.
         are_settled: Whether defaults that the networks decide are settled.
     """
-    all_set = frozenset(key for config in configs for key in config.model_fields_set)
+    all_set = frozenset(key for config in configs for key in config.given_keys())
     return SweepContext(
         configs,
         typed_keys=all_set if typed_keys is None else typed_keys,

@@ -53,7 +53,7 @@ class Outputs(Mapping[str, Array]):
 
     @property
     def service_ns(self) -> int:
-        """What the inference took from its issue to its completion."""
+        """Return the time from the issue of the inference to its completion."""
         return self.completed_at_ns - self.issued_at_ns
 
     def __getitem__(self, name: str) -> Array:
@@ -70,7 +70,7 @@ class Outputs(Mapping[str, Array]):
 
 
 class OpenLane:
-    """What one inference in flight needs: buffers of its own on an engine that lanes share. For one task at a time."""
+    """A lane: buffers for one inference in flight, on an engine that lanes share. For one task at a time."""
 
     def __init__(self, lane: Lane, specs: Sequence[TensorSpec], *, batch: int) -> None:
         self.index = lane.index

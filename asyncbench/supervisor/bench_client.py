@@ -1,4 +1,4 @@
-"""A bench process, as the supervisor holds it: started, asked, told to stop, and always reaped."""
+"""Client of a bench process: starts it, asks it, tells it to stop, and always reaps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an engine is the one that finished cells of a resumed file were measured on. Pure."""
+"""Check that an engine is the one that finished cells of a resumed file were measured on. Pure."""
 
 from __future__ import annotations
 
