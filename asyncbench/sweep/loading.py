@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import get_args
@@ -13,8 +14,9 @@ from asyncbench.errors import BadInputError
 from asyncbench.sweep.config import SweepConfig, check_config
 from asyncbench.sweep.fields import Location
 from asyncbench.sweep.json_text import LARGEST_NUMBER, parse_json
+from asyncbench.sweep.load import merge_load
 from asyncbench.sweep.options import flag_name
-from asyncbench.sweep.problems import shown
+from asyncbench.sweep.problems import argument_name, shown
 from asyncbench.sweep.tasks import Task, convert_task, is_task
 
 CONFIG_SCHEMA_VERSION = 1
@@ -22,11 +24,10 @@ ONLY_THE_LOADER = (
     "keys that contradict each other, such as duration and iterations, or stop.min above stop.max",
     "ranges that run backwards, such as 8..1, and axes or grids with too many values",
     "durations and sizes beyond 64 bits, and those below 1ns or 1B",
-    "numbers beyond 64 bits inside simulated and converted_from",
+    "numbers beyond 64 bits inside simulated, load and converted_from",
     "whole numbers that are written as 1.0",
-    "what only a backend, a data set or a disk knows: settings of the simulated backend, devices, subsets, files",
+    "what only a backend, a load, a data set or a disk knows: simulated settings, loads, devices, subsets, files",
 )
-
 
 _PATH_KEYS = tuple(key for key, field in SweepConfig.model_fields.items() if Location in get_args(field.annotation))
 _SCHEMA_KEY = "$schema"  # editors find the published schema by it
@@ -97,12 +98,26 @@ def read_flags(values: Mapping[str, object]) -> SweepConfig:
     return check_config(given, source="", name_of=flag_name)
 
 
+def read_arguments(values: Mapping[str, object]) -> SweepConfig:
+    """Return what the arguments of a call say, in Python's own values.
+
+    Beside what a file can hold, paths, enums, `timedelta`, `range`, tuples and whole numbers of NumPy are taken.
+
+    Raises:
+        BadInputError: An unknown argument, a wrong type or value, or arguments that contradict each other.
+    """
+    config = check_config(values, source="", name_of=argument_name)
+    # A record must be able to hold it: what comes from a file has passed this before.
+    parse_json(json.dumps(config.model_dump()), source="the sweep")
+    return config
+
+
 def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
     """Return the layers on top of each other: a key given by a later layer wins, `stop` key by key.
 
     What a later layer changes also outdates what depended on it: `iterations` over `duration`, another model over
     the weights of the first, another kind of input over a folder of images, another backend over simulated settings,
-    another data set over the labels and the part of the first.
+    another data set over the labels and the part of the first. A load that is named again keeps its options.
 
     Raises:
         BadInputError: Layers that are fine by themselves contradict each other; `source` starts the message.
@@ -113,7 +128,7 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
         changed = (key for key in given if key in _OUTDATES and _changes(merged, given, key))
         outdated = {name for key in changed for name in _OUTDATES[key]}
         kept = {key: value for key, value in merged.items() if key not in outdated}
-        merged = {**kept, **given, **_merged_stop(merged, given)}
+        merged = {**kept, **given, **_merged_stop(merged, given), **_merged_load(merged, given)}
     return check_config(merged, source=source)
 
 
@@ -140,6 +155,10 @@ def _changes(merged: Mapping[str, object], given: Mapping[str, object], key: str
 def _merged_stop(merged: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
     stop = _stop_of(merged) | _stop_of(given)
     return {"stop": stop} if stop else {}
+
+
+def _merged_load(merged: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    return {"load": merge_load(merged.get("load"), given["load"])} if "load" in given else {}
 
 
 def _stop_of(layer: Mapping[str, object]) -> dict[str, object]:

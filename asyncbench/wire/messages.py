@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
 
@@ -28,9 +28,9 @@ class OpenEngine(Message):
     precision: Precision
     device: str
     may_build: bool = True
-    """Whether an engine that is not in the cache may be built."""
+    """True where an engine that is not in the cache may be built."""
     flags: frozenset[str] = frozenset()
-    """The keys of `config` that the command line gave."""
+    """Keys of `config` that the command line gave."""
 
     @field_serializer("config")
     def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:
@@ -114,7 +114,7 @@ class EngineDescription(Message):
 
 
 class EngineOpened(Message):
-    """The engine is ready; what goes into the header about it."""
+    """An engine is ready: what goes into the header about it."""
 
     event: Literal["opened"] = "opened"
     device: DeviceDescription
@@ -139,7 +139,7 @@ class NetworkInspected(Message):
 
 
 class Refused(Message):
-    """A request cannot be met. The process is as it was before."""
+    """Refusal of a request that cannot be met. The process is as it was before."""
 
     event: Literal["refused"] = "refused"
     error: str
@@ -190,7 +190,7 @@ class EngineNotice(Message):
 
 
 class CellProgress(Message):
-    """A cell is under way."""
+    """Progress of a cell."""
 
     event: Literal["progress"] = "progress"
     index: int
@@ -201,7 +201,7 @@ class CellProgress(Message):
 
 
 class CellEnded(Message):
-    """A cell has its record.
+    """Record of a cell that has ended.
 
     Attributes:
         unfit: The process cannot go on (a lane hangs, the device is lost): replace it.
@@ -217,6 +217,8 @@ Progress: TypeAlias = CellProgress | EngineNotice
 """Said on the way to an answer."""
 Answer: TypeAlias = NetworkInspected | EngineOpened | Forecasts | CellEnded | Refused
 Event: TypeAlias = Progress | Answer
+AnswerT = TypeVar("AnswerT", NetworkInspected, EngineOpened, Forecasts, CellEnded)
+"""An answer that is no refusal."""
 
 REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="do")])
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

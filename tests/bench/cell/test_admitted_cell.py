@@ -104,7 +104,7 @@ class Bench:
     """As much of a bench process as a cell needs."""
 
     def __init__(self, engine, *, stop_requested=None, **policy):
-        self.desk = AdmissionController(
+        self.controller = AdmissionController(
             engine, MemoryPolicy(**{"reserve_bytes": 0} | policy), batches=(1,), read_host=lambda: PLENTY
         )
         self._engine = engine
@@ -120,7 +120,7 @@ class Bench:
             cell=Cell(model="any", precision=Precision.FP32, batch=1, concurrency=concurrency, device="sim"),
             engine=self._engine.facts,
             policy=POLICY,
-            forecast=self.desk.forecast(batch=1, lanes=concurrency),
+            forecast=self.controller.forecast(batch=1, lanes=concurrency),
             started_at="2026-01-01T00:00:00Z",
         )
 
@@ -133,14 +133,14 @@ class Bench:
                 cell,
                 POLICY,
                 lanes=lanes,
-                desk=self.desk,
+                controller=self.controller,
                 inputs=self.inputs,
                 outputs=self._outputs,
                 stop_requested=self._stop_requested,
                 progress=lambda _phase, _n, _elapsed_ns: None,
             )
 
-        return await measure_admitted(self.desk, cell, make_runner, max_lanes=max_lanes or concurrency)
+        return await measure_admitted(self.controller, cell, make_runner, max_lanes=max_lanes or concurrency)
 
 
 async def test_a_cell_that_fits_runs_on_all_its_lanes_and_is_predicted_to_the_byte(autojump_clock):
@@ -246,7 +246,7 @@ async def test_where_lanes_may_not_be_shared_a_refusal_ends_the_cell(autojump_cl
 @pytest.mark.parametrize(
     ("faults", "error"), [([{"at": 7, "kind": "error"}], LaneError), ([], None)], ids=["failed", "whole"]
 )
-async def test_what_a_cell_reserved_is_free_after_it(faults, error, autojump_clock):
+async def test_as_much_as_before_is_admitted_after_a_cell(faults, error, autojump_clock):
     async with simulated(faults=faults) as engine:
         bench = Bench(engine, device_budget_bytes=164 * MIB)
         if error:
@@ -255,23 +255,22 @@ async def test_what_a_cell_reserved_is_free_after_it(faults, error, autojump_clo
         else:
             await bench.run(5)
 
-        with trio.fail_after(1):
-            async with bench.desk.budget.reserve(bench.desk.forecast(batch=1, lanes=8)):
-                await trio.lowlevel.checkpoint()
+        admission = await bench.controller.admit(batch=1, concurrency=8)
+
+    assert admission.lanes == 5
 
 
-async def test_a_cell_that_is_cancelled_holds_nothing_afterwards(autojump_clock):
+async def test_as_much_as_before_is_admitted_after_a_cell_that_is_cancelled(autojump_clock):
     async with simulated() as engine:
         bench = Bench(engine, device_budget_bytes=164 * MIB)
         await bench.inputs.of(1)  # before the deadline: while a thread makes them, the clock of the test jumps
         with trio.move_on_after(0.3) as scope:
             await bench.run(5)
 
-        with trio.fail_after(1):
-            async with bench.desk.budget.reserve(bench.desk.forecast(batch=1, lanes=8)):
-                await trio.lowlevel.checkpoint()
+        admission = await bench.controller.admit(batch=1, concurrency=8)
 
     assert scope.cancelled_caught
+    assert admission.lanes == 5
 
 
 async def test_a_stop_while_tries_are_repeated_ends_with_the_next_try(autojump_clock):
