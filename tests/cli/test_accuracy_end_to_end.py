@@ -20,14 +20,29 @@ CPU = ("--backend", "onnxruntime")
 needs_weights = pytest.mark.skipif(not MOBILENET.exists(), reason="../shared is not beside the repository")
 
 
-@pytest.fixture
-def few_pictures(tmp_path):
+@pytest.fixture(scope="module")
+def few_pictures(tmp_path_factory):
     """Two pictures to calibrate on, which no test set has."""
-    folder = tmp_path / "calibration"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("calibration")
     for path in sorted(OTHERS.glob("*.jpg"))[:2]:
         shutil.copy(path, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def table(make_tool, tmp_path_factory, few_pictures):
+    """A calibration table of the published weights."""
+    tool = make_tool(tmp_path_factory.mktemp("table"))
+    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_pictures, "--output", "table.json")
+    return tool.folder / "table.json"
+
+
+@pytest.fixture(scope="module")
+def plain_cells(make_tool, tmp_path_factory):
+    """The accuracy of the published weights on the labelled pictures as they are."""
+    tool = make_tool(tmp_path_factory.mktemp("plain"))
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", LABELLED, *CPU, "--output", "out.jsonl")
+    return tool.cells()
 
 
 @pytest.fixture
@@ -73,9 +88,8 @@ def test_a_sweep_adds_the_accuracy_of_each_batch_to_its_busiest_cell(tool):
 
 @pytest.mark.slow
 @needs_weights
-def test_int8_from_a_calibration_table_is_held_against_fp32(tool, few_pictures):
-    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_pictures, "--output", "table.json")
-    quality = ("--dataset", LABELLED, "--precision", "int8", "--calibration", "table.json", "--batch", "5")
+def test_int8_from_a_calibration_table_is_held_against_fp32(tool, table):
+    quality = ("--dataset", LABELLED, "--precision", "int8", "--calibration", table, "--batch", "5")
 
     tool.run("accuracy", "mobilenet", "--model", MOBILENET, *quality, *CPU, "--output", "out.jsonl")
 
@@ -109,9 +123,8 @@ def test_accuracy_on_pictures_that_were_calibrated_on_is_refused_and_counted_whe
 
 @pytest.mark.slow
 @needs_weights
-def test_a_calibration_counts_for_int8_alone_and_a_cache_does_not_say_what_it_has_seen(tool, few_pictures):
-    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_pictures, "--output", "table.json")
-    converted = [sys.executable, CONVERT, "to-cache", "table.json", "old.cache", "--tensorrt", "8.6.1"]
+def test_a_calibration_counts_for_int8_alone_and_a_cache_does_not_say_what_it_has_seen(tool, table):
+    converted = [sys.executable, CONVERT, "to-cache", table, "old.cache", "--tensorrt", "8.6.1"]
     subprocess.run(converted, cwd=tool.folder, check=True)
     quality = ("--dataset", LABELLED, "--subset", "every 5th", "--precision", "fp32,int8", "--calibration", "old.cache")
 
@@ -197,16 +210,14 @@ def test_labels_beside_the_pictures_of_a_sweep_that_cannot_be_read_are_refused_a
 @pytest.mark.slow
 @needs_weights
 @pytest.mark.parametrize("prefix", ["", "val/"])
-def test_a_mark_or_a_folder_before_the_names_of_the_labels_changes_nothing(tool, own_labelled, prefix):
-    command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, *CPU, "--output")
-    tool.run(*command, "plain.jsonl")
+def test_a_mark_or_a_folder_before_the_names_of_the_labels_changes_nothing(tool, own_labelled, plain_cells, prefix):
     labels = json.loads((own_labelled / "labels.json").read_text())
     entries = [label | {"file": prefix + label["file"]} for label in labels]
     (own_labelled / "labels.json").write_text("\ufeff" + json.dumps(entries), encoding="utf-8")
 
-    tool.run(*command, "out.jsonl")
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, *CPU, "--output", "out.jsonl")
 
-    assert [cell["accuracy"] for cell in tool.cells()] == [cell["accuracy"] for cell in tool.cells("plain.jsonl")]
+    assert [cell["accuracy"] for cell in tool.cells()] == [cell["accuracy"] for cell in plain_cells]
 
 
 @pytest.mark.slow
