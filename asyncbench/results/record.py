@@ -109,6 +109,8 @@ class CellRecord(_Record):
     memory: Memory = Memory()
     gpu: Facts | None = None
     """Clocks, power, temperature, throttle reasons."""
+    conditions: dict[Text, Facts] = Field(default_factory=dict)
+    """What else the probes saw while the cell ran, by the name of the probe."""
     cpu_s_per_item: NonNegativeFloat | None = None
     """CPU-seconds of the bench process per item."""
     joules_per_item: NonNegativeFloat | None = None

@@ -67,7 +67,7 @@ def test_a_cell_says_what_was_measured(swept):
     assert (cell["batch"], cell["concurrency"]) == (1, 2)
     assert cell["status"] in {"measured", "imprecise"}
     assert cell["throughput_items_s"] == pytest.approx(cell["n"] / cell["window_ns"] * 1e9)
-    assert cell["achieved_concurrency"] == pytest.approx(2, rel=0.05)
+    assert cell["achieved_concurrency"] == pytest.approx(2, rel=0.25)  # and not 1, however busy the machine is
     assert cell["latency"]["service"]["percentiles"]["p50"]["low_ns"] > 0
     assert cell["outputs_checked"]["lanes"] == 2
 

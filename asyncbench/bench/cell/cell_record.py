@@ -92,10 +92,13 @@ class RecordBase:
             drift_ratio=seen.meter.drift.drift_ratio() if seen and window else None,
             longest_gap_ns=window.longest_gap_ns if window else None,
             stalls=_stalls(seen.stalls) if seen and window else None,
-            cpu_throttling=_throttling(seen.throttling) if seen and window else None,
+            cpu_throttling=_throttling(seen.conditions.throttling) if seen and window else None,
             warmup=_warmup(seen) if seen else None,
             memory=memory,
+            gpu=seen.conditions.gpu if seen else None,
+            conditions=seen.conditions.details if seen else {},
             cpu_s_per_item=_cpu_s_per_item(seen, batch=self.cell.batch) if seen and window else None,
+            joules_per_item=_joules_per_item(seen, batch=self.cell.batch) if seen and window else None,
             runner_ns_per_inference=_runner_ns(seen, closed_loop=self.policy.load.is_closed_loop) if seen else None,
             graph=lanes.graph,
             graph_reason=lanes.graph_reason,
@@ -160,7 +163,7 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
         progress=achieved(histogram),
         drift_ratio=seen.meter.drift.drift_ratio(),
         stalls=seen.stalls,
-        throttling=seen.throttling,
+        throttling=seen.conditions.throttling,
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
@@ -173,8 +176,14 @@ def _warmup(seen: CellMeasurement) -> Warmup:
     return Warmup(n=seen.meter.warmup_count, duration_ns=seen.warmup_ns, steady=seen.steady)
 
 
-def _cpu_s_per_item(seen: CellMeasurement, *, batch: int) -> float:
-    return max(0, seen.cpu_ns) / NS_PER_S / (seen.meter.ran_by_closing * batch)
+def _cpu_s_per_item(seen: CellMeasurement, *, batch: int) -> float | None:
+    cpu_ns = seen.conditions.cpu_ns
+    return None if cpu_ns is None else cpu_ns / NS_PER_S / (seen.meter.ran_by_closing * batch)
+
+
+def _joules_per_item(seen: CellMeasurement, *, batch: int) -> float | None:
+    joules = seen.conditions.joules
+    return None if joules is None else joules / (seen.meter.ran_by_closing * batch)
 
 
 def _latency(meter: CellMeter) -> Latency:

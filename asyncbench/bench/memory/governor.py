@@ -36,7 +36,7 @@ class Governor:
 
     def __init__(
         self,
-        desk: AdmissionController,
+        controller: AdmissionController,
         lanes: Sequence[Lane],
         *,
         lane_need: MemoryForecast,
@@ -45,7 +45,7 @@ class Governor:
     ) -> None:
         self.changes: list[LaneChange] = []
         self.withheld: list[int] = []
-        self._desk = desk
+        self._controller = controller
         self._lanes = lanes
         self._lane_need = lane_need
         self._now_ns = now_ns
@@ -71,7 +71,7 @@ class Governor:
         while True:
             await trio.sleep(PERIOD_S)
             # Lanes that hold nothing of a memory cannot help where that is short.
-            headrooms = [each for each in await self._desk.headrooms() if self._lane_bytes(each.limited_by)]
+            headrooms = [each for each in await self._controller.headrooms() if self._lane_bytes(each.limited_by)]
             if not headrooms:
                 continue
             # Where all agree, the one counts that was short: that there is room again is said of it.

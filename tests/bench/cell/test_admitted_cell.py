@@ -104,7 +104,7 @@ class Bench:
     """As much of a bench process as a cell needs."""
 
     def __init__(self, engine, *, stop_requested=None, **policy):
-        self.desk = AdmissionController(
+        self.controller = AdmissionController(
             engine, MemoryPolicy(**{"reserve_bytes": 0} | policy), batches=(1,), read_host=lambda: PLENTY
         )
         self._engine = engine
@@ -120,7 +120,7 @@ class Bench:
             cell=Cell(model="any", precision=Precision.FP32, batch=1, concurrency=concurrency, device="sim"),
             engine=self._engine.facts,
             policy=POLICY,
-            forecast=self.desk.forecast(batch=1, lanes=concurrency),
+            forecast=self.controller.forecast(batch=1, lanes=concurrency),
             started_at="2026-01-01T00:00:00Z",
         )
 
@@ -133,14 +133,14 @@ class Bench:
                 cell,
                 POLICY,
                 lanes=lanes,
-                desk=self.desk,
+                controller=self.controller,
                 inputs=self.inputs,
                 outputs=self._outputs,
                 stop_requested=self._stop_requested,
                 progress=lambda _phase, _n, _elapsed_ns: None,
             )
 
-        return await measure_admitted(self.desk, cell, make_runner, max_lanes=max_lanes or concurrency)
+        return await measure_admitted(self.controller, cell, make_runner, max_lanes=max_lanes or concurrency)
 
 
 async def test_a_cell_that_fits_runs_on_all_its_lanes_and_is_predicted_to_the_byte(autojump_clock):
@@ -255,7 +255,7 @@ async def test_as_much_as_before_is_admitted_after_a_cell(faults, error, autojum
         else:
             await bench.run(5)
 
-        admission = await bench.desk.admit(batch=1, concurrency=8)
+        admission = await bench.controller.admit(batch=1, concurrency=8)
 
     assert admission.lanes == 5
 
@@ -267,7 +267,7 @@ async def test_as_much_as_before_is_admitted_after_a_cell_that_is_cancelled(auto
         with trio.move_on_after(0.3) as scope:
             await bench.run(5)
 
-        admission = await bench.desk.admit(batch=1, concurrency=8)
+        admission = await bench.controller.admit(batch=1, concurrency=8)
 
     assert scope.cancelled_caught
     assert admission.lanes == 5

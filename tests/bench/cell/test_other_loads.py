@@ -81,7 +81,7 @@ async def run_cell(load, *, lanes=2, beside=nobody, within_s=math.inf, **rule):
     )
     cell = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=lanes, device="sim")
     async with simulated() as engine:
-        desk = AdmissionController(
+        controller = AdmissionController(
             engine, MemoryPolicy(reserve_bytes=2 * LANE_BYTES), batches=(1,), read_host=lambda: PLENTY
         )
         frame = RecordBase(
@@ -91,7 +91,7 @@ async def run_cell(load, *, lanes=2, beside=nobody, within_s=math.inf, **rule):
             cell=cell,
             engine=engine.facts,
             policy=policy,
-            forecast=desk.forecast(batch=1, lanes=lanes),
+            forecast=controller.forecast(batch=1, lanes=lanes),
             started_at="2026-01-01T00:00:00Z",
         )
         inputs = InputSupply(engine.facts.inputs, lambda *_: INPUTS)
@@ -103,7 +103,7 @@ async def run_cell(load, *, lanes=2, beside=nobody, within_s=math.inf, **rule):
                 cell,
                 policy,
                 lanes=count,
-                desk=desk,
+                controller=controller,
                 inputs=inputs,
                 outputs=OutputCheck(lambda _outputs: None),
                 stop_requested=trio.Event(),
@@ -113,7 +113,7 @@ async def run_cell(load, *, lanes=2, beside=nobody, within_s=math.inf, **rule):
         with trio.fail_after(within_s):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(beside, engine)
-                ran = await measure_admitted(desk, cell, make_runner, max_lanes=lanes)
+                ran = await measure_admitted(controller, cell, make_runner, max_lanes=lanes)
                 nursery.cancel_scope.cancel()
         assert (await engine.read_memory()).open_bytes == 0
     return measured_record(frame, ran)
