@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,13 +84,6 @@ class CalibrationTable:
     images: tuple[ImageHash, ...]
     versions: dict[str, str]
     ranges: Annotated[dict[str, Amax], Field(min_length=1)]
-
-    @property
-    def images_sha256(self) -> str | None:
-        """One hash for all pictures, whatever their names and order; None where they are not known."""
-        if not self.images:
-            return None
-        return hashlib.sha256("\n".join(sorted(image.sha256 for image in self.images)).encode()).hexdigest()
 
 
 _ADAPTER = TypeAdapter(CalibrationTable)

@@ -11,7 +11,6 @@ from asyncbench.memory.host.cgroup import CgroupMemory, CgroupOomReading
 from asyncbench.memory.host.cgroup_path import find_memory_groups
 from asyncbench.memory.host.kernel_file import KernelFile, find_number, line_pattern
 from asyncbench.memory.host.meminfo import MemInfo
-from asyncbench.memory.host.pressure import Pressure
 
 SYSTEM: Final = "system"
 _OOM_KILL: Final = line_pattern("oom_kill")
@@ -25,15 +24,11 @@ class HostReading:
         available_bytes: The least of MemAvailable and of the headroom of the own group and all its parents.
         limit_bytes: The limit of the group that `limited_by` names; None where that is the system.
         limited_by: What gave the least: `system`, or `cgroup /path`.
-        pressure_avg10: Percent of the last 10 s in which some task waited for memory; None where it is not counted.
-        oom_kills: See `OomCount`.
     """
 
     available_bytes: int
     limit_bytes: int | None
     limited_by: str
-    pressure_avg10: float | None
-    oom_kills: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +62,6 @@ class HostMemory:
             self._groups = [CgroupMemory(folder) for folder in find_memory_groups(root)]
             for group in self._groups:
                 files.callback(group.close)
-            self._pressure = Pressure(root, "memory")
-            files.callback(self._pressure.close)
             self._vmstat = KernelFile(root / "proc/vmstat")
             files.callback(self._vmstat.close)
             self._files = files.pop_all()
@@ -85,14 +78,7 @@ class HostMemory:
             if reading is not None and reading.headroom_bytes < available_bytes:
                 available_bytes, limited_by = reading.headroom_bytes, f"cgroup {group.name}"
                 limit_bytes = reading.limit_bytes
-        pressure = self._pressure.read()
-        return HostReading(
-            available_bytes=available_bytes,
-            limit_bytes=limit_bytes,
-            limited_by=limited_by,
-            pressure_avg10=pressure.some_avg10 if pressure else None,
-            oom_kills=self._read_oom_kills()[0],
-        )
+        return HostReading(available_bytes=available_bytes, limit_bytes=limit_bytes, limited_by=limited_by)
 
     def read_oom(self) -> OomCount:
         """Return what was killed so far, for `classify_death`: read it before a process starts and after it ended."""

@@ -37,7 +37,7 @@ POLICY = CellPolicy(
     warmup_ns=None,
     stall_limit_ns=3 * NS_PER_S,
 )
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
+PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
 
 
 class Check:
