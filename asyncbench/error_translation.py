@@ -19,9 +19,9 @@ from asyncbench.errors import (
 from asyncbench.memory.host.process_limits import (
     address_space_limit_text,
     open_files_limit_text,
+    speaks_of_memory,
     thread_limit_text,
 )
-from asyncbench.memory.host.refusal_words import speaks_of_memory
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup

@@ -15,8 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.models.catalog import MODELS
-from asyncbench.models.store.folder import WeightsFolder
-from asyncbench.models.store.pin import Pin, find_weights
+from asyncbench.models.store.folder import Pin, WeightsFolder, find_weights
 from asyncbench.models.store.published import PublishedWeights, find_published
 from asyncbench.places import cache_folder
 from asyncbench.sweep.problems import did_you_mean

@@ -10,8 +10,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from asyncbench.models.catalog import MODELS, find_model
-from asyncbench.models.graphs.anchors import make_anchors
 from asyncbench.models.graphs.model_file import build_model
+from asyncbench.models.graphs.ssdmobilenet import make_anchors
 
 _PUBLISHED = {
     "mobilenet": "mobilenet_v1_1.0_224.onnx",

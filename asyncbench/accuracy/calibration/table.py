@@ -175,6 +175,29 @@ def check_table(table: CalibrationTable, *, source: str, model_sha256: str, fore
         )
 
 
+def refuse_overlap(
+    calibration: Collection[ImageHash], test: Collection[ImageHash], *, forced: bool = False
+) -> tuple[ImageHash, ...]:
+    """Refuse to measure accuracy on pictures whose bytes were calibrated on, under whatever name: it would flatter.
+
+    Returns:
+        The test pictures in both, empty unless `forced`: they belong into the record.
+
+    Raises:
+        BadInputError: There are such pictures; the error names them.
+    """
+    calibrated = {image.sha256 for image in calibration}
+    shared = tuple(image for image in test if image.sha256 in calibrated)
+    if shared and not forced:
+        raise BadInputError(
+            f"{len(shared)} of {len(test)} images of the test set were calibrated on: "
+            f"{listed([image.name for image in shared])}",
+            remedy="calibrate on other images, or use --allow-overlap and say so beside the figure",
+            overlapping_images=len(shared),
+        )
+    return shared
+
+
 def listed(names: Collection[str]) -> str:
     """Return the first few names, and how many more there are."""
     shown = ", ".join(list(names)[:_SHOWN_NAMES])

@@ -10,9 +10,8 @@ from typing import Any
 
 import trio
 
-from asyncbench.accuracy.calibration.overlap import refuse_overlap
-from asyncbench.accuracy.calibration.table import hash_images
-from asyncbench.accuracy.calibration.table_file import read_calibration
+from asyncbench.accuracy.calibration.calibration_file import read_calibration
+from asyncbench.accuracy.calibration.table import hash_images, refuse_overlap
 from asyncbench.accuracy.datasets.dataset import Dataset, DatasetKind, Item, LeftOut, selection_sha256
 from asyncbench.accuracy.datasets.decoding_pipeline import PreparedBatch, open_batches
 from asyncbench.accuracy.datasets.marked_size import refuse_other_sizes

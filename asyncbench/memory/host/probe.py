@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from asyncbench.errors import BackendUnavailableError
 from asyncbench.memory.host.cgroup import CgroupMemory, CgroupOomReading
 from asyncbench.memory.host.cgroup_path import find_memory_groups
 from asyncbench.memory.host.kernel_file import KernelFile, find_number, line_pattern
-from asyncbench.memory.host.meminfo import MemInfo
 
 SYSTEM: Final = "system"
+_AVAILABLE: Final = line_pattern("MemAvailable")  # page cache that can be dropped included
 _OOM_KILL: Final = line_pattern("oom_kill")
+_KIB: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,9 @@ class HostMemory:
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
+        self._meminfo_path = root / "proc/meminfo"
         with ExitStack() as files:
-            self._meminfo = MemInfo(root)
+            self._meminfo = KernelFile(self._meminfo_path)  # of the whole machine, in a container too
             files.callback(self._meminfo.close)
             self._groups = [CgroupMemory(folder) for folder in find_memory_groups(root)]
             for group in self._groups:
@@ -72,7 +75,7 @@ class HostMemory:
         Raises:
             BackendUnavailableError: /proc does not tell.
         """
-        available_bytes, limited_by, limit_bytes = self._meminfo.read().available_bytes, SYSTEM, None
+        available_bytes, limited_by, limit_bytes = self._read_available_bytes(), SYSTEM, None
         for group in self._groups:
             reading = group.read()
             if reading is not None and reading.headroom_bytes < available_bytes:
@@ -97,3 +100,11 @@ class HostMemory:
             if oom_kills is not None:
                 return oom_kills, True
         return find_number(_OOM_KILL, self._vmstat.read()), False
+
+    def _read_available_bytes(self) -> int:
+        available_kib = find_number(_AVAILABLE, self._meminfo.read())
+        if available_kib is None:
+            raise BackendUnavailableError(
+                f"{self._meminfo_path} tells no MemAvailable", remedy="run it on Linux with /proc mounted"
+            )
+        return available_kib * _KIB

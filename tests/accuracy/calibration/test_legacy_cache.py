@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.accuracy.calibration.conversion import cache_of, table_of
+from asyncbench.accuracy.calibration.calibration_file import cache_of, table_of
 from asyncbench.accuracy.calibration.legacy_cache import (
     LEVELS,
     Algorithm,

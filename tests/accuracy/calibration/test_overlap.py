@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncbench.accuracy.calibration.overlap import refuse_overlap
-from asyncbench.accuracy.calibration.table import ImageHash
+from asyncbench.accuracy.calibration.table import ImageHash, refuse_overlap
 from asyncbench.errors import BadInputError
 
 

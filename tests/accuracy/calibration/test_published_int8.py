@@ -9,9 +9,8 @@ import onnxruntime
 import pytest
 
 from asyncbench.accuracy.calibration.calibrate import CalibrationBatch, calibrate
-from asyncbench.accuracy.calibration.overlap import refuse_overlap
 from asyncbench.accuracy.calibration.quantized_graph import write_quantized_model
-from asyncbench.accuracy.calibration.table import Method, MethodName, hash_images
+from asyncbench.accuracy.calibration.table import Method, MethodName, hash_images, refuse_overlap
 from asyncbench.models.catalog import find_model
 from asyncbench.models.image_folder import find_images
 from asyncbench.models.label_check import check_labels

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.memory.host.cgroup import CgroupReading
-from asyncbench.memory.host.meminfo import MemInfo
 from asyncbench.memory.host.pressure import Pressure, parse_pressure
 from asyncbench.memory.host.probe import HostMemory
 
@@ -159,8 +158,8 @@ def test_where_nobody_counts_kills_the_count_is_unknown(kernel):
 
 
 def test_without_meminfo_the_error_says_what_is_missing(tmp_path):
-    with closing(MemInfo(tmp_path)) as meminfo, pytest.raises(BackendUnavailableError, match="MemAvailable"):
-        meminfo.read()
+    with closing(HostMemory(tmp_path)) as memory, pytest.raises(BackendUnavailableError, match="MemAvailable"):
+        memory.read()
 
 
 def test_pressure_is_percent_and_nanoseconds():
