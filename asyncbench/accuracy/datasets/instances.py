@@ -12,9 +12,8 @@ from typing import Any
 
 from asyncbench.accuracy.datasets.dataset import Item, LeftOut
 from asyncbench.accuracy.datasets.matching import without_counterpart
-from asyncbench.accuracy.datasets.truth_file import read_truth
+from asyncbench.accuracy.datasets.truth_file import COCO_REMEDY, read_coco
 from asyncbench.errors import BadInputError
-from asyncbench.files.json_problem import json_problem
 from asyncbench.models.image_names import match_names, shown_name
 
 NOT_LISTED = "the instances do not list it"
@@ -38,6 +37,21 @@ class _Listed:
     image_id: int
     marked_sha256: str
     size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    """The parts of the file that are needed here.
+
+    Attributes:
+        images: File name and more of each, in the order of the file; a name may come twice.
+        categories: Names by number; None where there is no name.
+        annotations: Number, image id and category of each.
+    """
+
+    images: list[tuple[str, _Listed]]
+    categories: dict[int, str | None]
+    annotations: list[tuple[int, int, int]]
 
 
 def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
@@ -70,30 +84,33 @@ def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[It
 
 def _read(truth: Path) -> tuple[dict[str, _Listed], list[str]]:
     """Return what is said of each file name, and the names of annotations of no image."""
-    remedy = "name COCO's instances_*.json"
-    text = read_truth(truth, what="the instances", remedy=remedy)
-    try:
-        document = json.loads(text)
-        images = [(str(image["file_name"]), int(image["id"])) for image in document["images"]]
-        categories = {int(category["id"]): _name(category) for category in document["categories"]}
-        annotations = [_annotation(entry) for entry in document["annotations"]]
-        marked = _marked(document["images"], document["annotations"])
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise BadInputError(
-            f"{truth} has no instances in COCO's form ({json_problem(error)})", remedy=remedy
-        ) from error
-    _refuse_repeated(truth, [name for name, _ in images])
-    _refuse_repeated(truth, [f"image id {number}" for _, number in images])
-    for number, _, category in annotations:
-        if category not in categories:
-            raise BadInputError(f"{truth}: annotation {number} is of the unknown category {category}", remedy=remedy)
-    refuse_other_categories(categories, {category for *_, category in annotations}, truth)
-    known = {number for _, number in images}
-    listed = {
-        name: _Listed(image_id=number, marked_sha256=marked[number], size=size)
-        for (name, number), size in zip(images, map(_size, document["images"]), strict=True)
-    }
-    return listed, [f"annotation {number}" for number, image, _ in annotations if image not in known]
+    document = read_coco(truth, _take)
+    _refuse_repeated(truth, [name for name, _ in document.images])
+    _refuse_repeated(truth, [f"image id {listed.image_id}" for _, listed in document.images])
+    for number, _, category in document.annotations:
+        if category not in document.categories:
+            what = f"annotation {number} is of the unknown category {category}"
+            raise BadInputError(f"{truth}: {what}", remedy=COCO_REMEDY)
+    refuse_other_categories(document.categories, {category for *_, category in document.annotations}, truth)
+    known = {listed.image_id for _, listed in document.images}
+    orphans = [f"annotation {number}" for number, image, _ in document.annotations if image not in known]
+    return dict(document.images), orphans
+
+
+def _take(document: Mapping[str, Any]) -> _Document:
+    images = [(str(image["file_name"]), int(image["id"])) for image in document["images"]]
+    categories = {int(category["id"]): _name(category) for category in document["categories"]}
+    annotations = [(int(one["id"]), int(one["image_id"]), int(one["category_id"])) for one in document["annotations"]]
+    marked = _marked(document["images"], document["annotations"])
+    sizes = map(_size, document["images"])
+    return _Document(
+        images=[
+            (name, _Listed(image_id=number, marked_sha256=marked[number], size=size))
+            for (name, number), size in zip(images, sizes, strict=True)
+        ],
+        categories=categories,
+        annotations=annotations,
+    )
 
 
 def _name(category: Mapping[str, Any]) -> str | None:
@@ -104,10 +121,6 @@ def _name(category: Mapping[str, Any]) -> str | None:
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     height, width = image.get("height"), image.get("width")
     return (height, width) if type(height) is int and type(width) is int else None
-
-
-def _annotation(entry: Mapping[str, Any]) -> tuple[int, int, int]:
-    return int(entry["id"]), int(entry["image_id"]), int(entry["category_id"])
 
 
 def _marked(images: Sequence[Mapping[str, Any]], annotations: Iterable[Mapping[str, Any]]) -> dict[int, str]:

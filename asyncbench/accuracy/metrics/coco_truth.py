@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asyncbench.accuracy.datasets.truth_file import read_truth
+from asyncbench.accuracy.datasets.truth_file import read_coco
 from asyncbench.accuracy.metrics.detection import PictureTruth, TrueObject
 from asyncbench.errors import BadInputError
-from asyncbench.files.json_problem import json_problem
 
 _NUMBERS_OF_A_BOX = 4
 _SHOWN_CHARACTERS = 60
@@ -24,12 +22,7 @@ def read_coco_truth(path: Path) -> dict[str, PictureTruth]:
     Raises:
         BadInputError: The file cannot be read, has another form, or says of a picture or an object what cannot be.
     """
-    remedy = "name COCO's instances_*.json"
-    text = read_truth(path, what="the instances", remedy=remedy)
-    try:
-        return _truth(json.loads(text), path)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise BadInputError(f"{path} has no instances in COCO's form ({json_problem(error)})", remedy=remedy) from error
+    return read_coco(path, lambda instances: _truth(instances, path))
 
 
 def _truth(instances: Mapping[str, Any], path: Path) -> dict[str, PictureTruth]:
