@@ -33,7 +33,6 @@ Array: TypeAlias = "npt.NDArray[Any]"
 Inputs: TypeAlias = "Array | Mapping[str, Array]"
 T = TypeVar("T")
 
-_SIMULATED = "simulated"
 _COPIED_AT_ONCE_BYTES = 1 << 18
 """A guess: what takes less time to copy than to hand to a thread and back."""
 
@@ -281,7 +280,7 @@ async def _opening(config: SweepConfig, on_progress: Callable[[str], None]) -> A
 
 
 def _find_subject(config: SweepConfig) -> ModelUnderTest:
-    if config.backend == _SIMULATED:
+    if config.runs_simulated:
         return simulated_subject(config)
     # Not above: it takes onnx, and a simulated engine needs none.
     from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415

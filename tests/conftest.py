@@ -39,7 +39,7 @@ class Gpu:
 
         sources = tuple(filter(None, TACTIC_SOURCES)) or None
         chosen = TensorRtSettings(lanes=LaneSettings(**settings_of_lanes), build=BuildSettings(tactic_sources=sources))
-        return TensorRtBackend(chosen, EngineFolder(root=engine_folder), say=print)
+        return TensorRtBackend(chosen, EngineFolder(root=engine_folder), report=print)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def gpu() -> Gpu:
     """The GPU; skips where TensorRT cannot run, and says why."""
     if find_spec("cuda") is None:
         pytest.skip("no GPU: the CUDA bindings are not installed (extra gpu-test)")
-    from asyncbench.backends.tensorrt.backend import why_unavailable
+    from asyncbench.backends.tensorrt.installation import why_unavailable
 
     if why := why_unavailable():
         pytest.skip(f"no GPU: {why}")

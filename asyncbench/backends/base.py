@@ -1,22 +1,28 @@
-"""What a backend promises: an engine per model and device, lanes over it, credits into a lane, stamps out of it."""
+"""Protocols of a backend: an engine per model and device, lanes over it, credits into a lane, stamps out of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.sweep.backends.descriptor import BackendOptions
 from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import SweepConfig
 from asyncbench.tensors import AnyArray, TensorSpec
+
+Report = Callable[[str], None]
+"""Takes one line for people about what opening an engine is at."""
+OptionsT_contra = TypeVar("OptionsT_contra", bound=BackendOptions, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRequest:
-    """What to make an engine of, and what it must be able to run.
+    """Request for an engine: what to make it of, and what it must be able to run.
 
     Attributes:
         model_path: An ONNX file.
@@ -42,7 +48,7 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """What is true of an engine for as long as it is open. All of it goes into the header.
+    """Facts that hold for as long as an engine is open. All of it goes into the header.
 
     Attributes:
         engine_hash: SHA-256 of what was loaded: the plan, or the model where there is no plan.
@@ -63,7 +69,7 @@ class EngineFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneFacts:
-    """How the lanes that were opened last run. Goes into the record of each cell.
+    """Facts of the lanes that were opened last: how they run. Goes into the record of each cell.
 
     Attributes:
         graph: Whether a captured graph is replayed; None where there is no such thing.
@@ -79,7 +85,7 @@ class LaneFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineMemory:
-    """What there is of the device's memory, and what this engine holds of it.
+    """The device's memory, and what this engine holds of it.
 
     Attributes:
         free_bytes: What nobody holds; None where the engine runs in host memory.
@@ -99,7 +105,7 @@ class EngineMemory:
 
 
 class Lane(Protocol):
-    """What one inference in flight needs. One worker drives it; no two tasks call it at once.
+    """Stream, buffers and context of one inference in flight. One worker drives it; no two tasks call it at once.
 
     A credit is the right to start one inference. While it has credits a lane starts the next inference by itself as
     soon as the last one has completed; completions queue up, bounded by `max_credits`, until they are taken.
@@ -178,11 +184,11 @@ class Engine(Protocol):
 
     @property
     def facts(self) -> EngineFacts:
-        """What is true of this engine."""
+        """Facts of this engine."""
 
     @property
     def lane_facts(self) -> LaneFacts:
-        """How the lanes that were opened last run."""
+        """Facts of the lanes that were opened last."""
 
     def now_ns(self) -> int:
         """Return the clock that the lanes stamp with."""
@@ -224,4 +230,20 @@ class Backend(Protocol):
         Raises:
             BadInputError: The model cannot be used.
             BackendUnavailableError: This machine cannot run it at that precision.
+        """
+
+
+class BackendFactory(Protocol[OptionsT_contra]):
+    """Function that makes a backend in the bench process; the backend's descriptor names it."""
+
+    def __call__(self, options: OptionsT_contra, *, config: SweepConfig, report: Report) -> Backend:
+        """Return the backend. Opens nothing yet.
+
+        Args:
+            options: The backend's own section.
+            config: The sweep, for what concerns every backend: its seed, its limits.
+
+        Raises:
+            BackendUnavailableError: What it needs is not installed.
+            BadInputError: Its options cannot be used.
         """

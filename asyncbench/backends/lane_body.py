@@ -1,4 +1,4 @@
-"""What a lane is a lane over: the inference itself and the memory of it, apart from credits, stamps and threads."""
+"""Body of a lane: the inference itself and the memory of it, apart from credits, stamps and threads."""
 
 from __future__ import annotations
 

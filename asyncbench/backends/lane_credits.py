@@ -1,4 +1,4 @@
-"""How many inferences a lane may be granted ahead: as many as last until Trio looks again, at any rate."""
+"""Number of inferences that a lane may be granted ahead: as many as last until Trio looks again, at any rate."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from asyncbench.memory.host.process_limits import thread_limit_text
 from asyncbench.tensors import AnyArray
 
 LEAST_CREDITS = 1024
-"""What a lane may hold of however many; see `credits_per_lane`."""
+"""The fewest credits of a lane, however many lanes there are; see `credits_per_lane`."""
 _NEWS_AFTER_NS = 100 * NS_PER_MS
 """A waiting task is woken this late after somebody has looked, where credits are plenty. Waking it stands between two
 inferences, and lets go of the interpreter lock: with more lanes than processors a lane then queues for both, while its
@@ -156,7 +156,7 @@ class ThreadLane:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the thread was left alone with an inference that does not end."""
+        """True once the thread was left alone with an inference that does not end."""
         return self._thread_scope.cancel_called
 
     def stop(self) -> None:

@@ -110,7 +110,7 @@ class ModelUnderTest:
 
 def simulated_subject(config: SweepConfig) -> ModelUnderTest:
     """Return a subject without a model: a simulated device only needs something to be fed with."""
-    return ModelUnderTest(config=config, path=Path("simulated"), info=None, pictures=pictures_of(config))
+    return ModelUnderTest(config=config, path=Path(config.backend), info=None, pictures=pictures_of(config))
 
 
 def pictures_of(config: SweepConfig) -> Pictures:

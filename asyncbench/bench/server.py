@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from asyncbench.backends.base import Backend, EngineRequest
+from asyncbench.backends.base import Backend, EngineRequest, Report
 from asyncbench.bench.accuracy.accuracy_cell import Quality, add_quality, asks_for_quality
 from asyncbench.bench.cell.admitted_cell import AdmittedCell, measure_admitted
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measured_record
@@ -60,8 +60,7 @@ REQUESTS_WAITING = 2
 ORPHAN_LIMIT_S = 30.0
 PROGRESS_EVERY_S = 0.25
 
-Say = Callable[[str], None]
-MakeBackend = Callable[[SweepConfig, Say], Backend]
+MakeBackend = Callable[[SweepConfig, Report], Backend]
 MakeReference = Callable[[Backend, Precision], "Backend | None"]
 
 
@@ -151,7 +150,7 @@ class BenchServer:
         backend = self._make_backend(config, self._note)
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._tell(EngineNotice(text=unused, lasting=True))
-        subject = await trio.to_thread.run_sync(self._find_subject, backend, config)
+        subject = await trio.to_thread.run_sync(self._find_subject, config)
         wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
         quality = await self._open_quality(backend, subject, wanted)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
@@ -208,8 +207,8 @@ class BenchServer:
             return None
         return await ask_foreign(reference, wanted, await inputs.of(min(wanted.batches)))
 
-    def _find_subject(self, backend: Backend, config: SweepConfig) -> ModelUnderTest:
-        if backend.name == "simulated":
+    def _find_subject(self, config: SweepConfig) -> ModelUnderTest:
+        if config.runs_simulated:
             return simulated_subject(config)
         # Not above: it takes onnx, and a simulated sweep has no graph.
         from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415

@@ -1,1 +1,1 @@
-"""The command line: one module per command, `compose` to choose concrete classes, `show` for people."""
+"""The command line: one module per command, `show` for people."""

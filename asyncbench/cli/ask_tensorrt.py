@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from asyncbench.bench.compose import HAS_CUDA_BINDINGS
+from asyncbench.backends.tensorrt.factory import HAS_CUDA_BINDINGS
 from asyncbench.errors import AsyncbenchError
 
 
@@ -19,8 +19,11 @@ def main() -> int:
         typer.echo("the CUDA bindings are not installed: install the extra cuda12, cuda13 or rtx")
         return 1
     # Not above: importing them takes the CUDA bindings.
-    from asyncbench.backends.tensorrt.backend import describe_installation, why_unavailable  # noqa: PLC0415
-    from asyncbench.backends.tensorrt.bindings.installation import describe_installed_precisions  # noqa: PLC0415
+    from asyncbench.backends.tensorrt.installation import (  # noqa: PLC0415
+        describe_installation,
+        describe_installed_precisions,
+        why_unavailable,
+    )
 
     if why := why_unavailable():
         typer.echo(why)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,7 +52,8 @@ def sweep(
     flags = read_flags(options)
     each = [merge_config(flags, read_flags(keys), source="") for keys in named]
     console = people_console()
-    configs = settle_defaults(read_configs(config, *each), console)
+    notice = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    configs = settle_defaults(read_configs(config, *each, notice=notice), console)
     plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
     if dry_run:
         refuse_outputs_of(plan)
@@ -76,7 +79,7 @@ def make_plan(
         check_named_files(config)
     return Invocation(
         configs=configs,
-        groups=engine_groups(configs, flags=flags.model_fields_set),
+        groups=engine_groups(configs, flags=flags.given_keys()),
         output=output_path(output, configs[0], resume=resume),
         resume=resume,
         log=log,
@@ -85,11 +88,14 @@ def make_plan(
     )
 
 
-def read_configs(path: Path | None, *flags: SweepConfig) -> tuple[SweepConfig, ...]:
+def read_configs(
+    path: Path | None, *flags: SweepConfig, notice: Callable[[str], None] = lambda _: None
+) -> tuple[SweepConfig, ...]:
     """Return the sweeps of a file with the flags over them, or those that the flags describe.
 
     Args:
         flags: What the command line says, for each network that it names. The file is read once: it may be a pipe.
+        notice: Takes one line for people about keys of the file that have another place now.
 
     Raises:
         BadInputError: The file cannot be read, or says something that cannot be used.
@@ -99,7 +105,8 @@ def read_configs(path: Path | None, *flags: SweepConfig) -> tuple[SweepConfig, .
     text = read_user_text(path, what="--config", remedy="name a JSON file")
     # What comes through a pipe, such as `--config <(jq ...)` or /dev/stdin, has no folder of its own.
     is_stream = path.is_fifo() or path.is_relative_to("/dev")
-    loaded = load_config(text, source=str(path), base_folder="." if is_stream else str(path.parent))
+    folder = "." if is_stream else str(path.parent)
+    loaded = load_config(text, source=str(path), base_folder=folder, notice=notice)
     return tuple(merge_config(one, upper, source=str(path)) for upper in flags for one in loaded)
 
 

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from asyncbench.errors import BadInputError
 from asyncbench.results.record import HeaderRecord
+from asyncbench.sweep.loading import load_header
 
 _SHOWN_CHARS = 60  # of each value, so that the message stays one line
 
@@ -26,12 +27,22 @@ def check_same_sweep(header: HeaderRecord, configs: Sequence[Mapping[str, JsonVa
     """
     for number, (theirs, ours) in enumerate(zip_longest(header.config, configs), start=1):
         prefix = f"sweep {number}: " if len(header.config) > 1 or len(configs) > 1 else ""
-        difference = _first_difference(theirs, None if ours is None else dict(ours), key="")
+        difference = _first_difference(_as_now(theirs), _as_now(ours), key="")
         if difference is not None:
             raise BadInputError(
                 f"the results file is of another sweep: {prefix}{difference}",
                 remedy="repeat the options that the file was begun with, or give another --output",
             )
+
+
+def _as_now(config: Mapping[str, JsonValue] | None) -> JsonValue:
+    """Return a configuration as this version writes it, whichever one wrote it; as it is where that cannot be said."""
+    if config is None:
+        return None
+    try:
+        return load_header(config).model_dump(mode="json")
+    except BadInputError:
+        return dict(config)
 
 
 def _first_difference(theirs: JsonValue, ours: JsonValue, *, key: str) -> str | None:

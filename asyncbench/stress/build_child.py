@@ -14,10 +14,11 @@ import structlog
 import trio
 
 from asyncbench.backends.tensorrt.build.builder import build_engine
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.build.memory import build_within_memory, workspaces_to_try
 from asyncbench.backends.tensorrt.build.messages import BuildRequest, BuildSettings
 from asyncbench.errors import AsyncbenchError
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 # The only TensorRT whose builder works without a GPU, for one that is not there.
@@ -44,7 +45,7 @@ async def _build(network: Path, engine: Path, workspace_bytes: int) -> None:
     build = partial(build_engine, on_progress=lambda _: None)
     try:
         facts = await build_within_memory(
-            request, workspaces_to_try(workspace_bytes), label="mobilenet", build=build, say=_say
+            request, workspaces_to_try(workspace_bytes), label="mobilenet", build=build, report=_say
         )
     except AsyncbenchError as error:
         _tell(end="refused", text=str(error), tries=int(error.facts.get("build_tries") or 1))

@@ -17,7 +17,7 @@ class EngineGroup:
     Attributes:
         number: Its position among the groups of the run, from 0.
         cells: Index in the results file, and the cell.
-        flags: The keys of `config` that the command line gave.
+        flags: The keys of `config` that the command line gave; of a section as `tensorrt.depth`.
     """
 
     number: int

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 
 from asyncbench.errors import BadInputError
 from asyncbench.results.record import CellRecord
+from asyncbench.sweep.backends.registry import find_backend
 from asyncbench.wire.messages import EngineDescription
 
 _REMEDY = "put back what the file was begun with, or give another --output"
-# Of these the hash is that of the plan, which no second build gives again.
-_BACKENDS_WITH_PLANS = frozenset({"tensorrt"})
 
 
 def check_same_engine(done: Iterable[CellRecord], engine: EngineDescription) -> None:
@@ -24,7 +23,9 @@ def check_same_engine(done: Iterable[CellRecord], engine: EngineDescription) -> 
         BadInputError: A file behind an option has changed since.
     """
     for record in done:
-        has_plan = record.backend in _BACKENDS_WITH_PLANS
+        backend = find_backend(record.backend)
+        # The hash of a plan is given by no second build again.
+        has_plan = backend is not None and backend.has_plans
         other_engine = not has_plan and record.engine_hash not in (None, engine.engine_hash)
         # Files of before have no such hash: then the engine's alone tells.
         if other_engine or record.model_hash not in (None, engine.model_hash):

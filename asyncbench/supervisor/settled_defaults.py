@@ -15,7 +15,7 @@ from asyncbench.places import BENCH_COMMAND
 from asyncbench.supervisor.bench_client import BenchClient, ReadOom, open_bench
 from asyncbench.sweep.axis import MAX_VALUE
 from asyncbench.sweep.cell import InputKind
-from asyncbench.sweep.config import BackendChoice, SweepConfig
+from asyncbench.sweep.config import SweepConfig
 from asyncbench.wire.messages import InspectNetwork, NetworkInspected, Refused, error_of
 
 
@@ -26,7 +26,7 @@ def files_to_inspect(configs: Sequence[SweepConfig]) -> list[str]:
         BadInputError: A model is no file.
     """
     for config in configs:
-        if config.model_file and config.backend is not BackendChoice.SIMULATED:
+        if config.model_file and not config.runs_simulated:
             require_regular_file(Path(config.model_file), what="the model", remedy="name an ONNX file")
     return sorted({config.model_file for config in configs if config.model_file and _is_open(config)})
 
@@ -53,7 +53,7 @@ async def settle_defaults(
 
 
 def _is_open(config: SweepConfig) -> bool:
-    return config.backend is not BackendChoice.SIMULATED and (_batch_is_open(config) or _input_is_open(config))
+    return not config.runs_simulated and (_batch_is_open(config) or _input_is_open(config))
 
 
 def _batch_is_open(config: SweepConfig) -> bool:

@@ -16,21 +16,20 @@ def check_backend_options(config: SweepConfig, *, backend: str, flags: Collectio
 
     Args:
         backend: The name of the one that was chosen.
-        flags: The keys of `config` that the command line gave.
+        flags: The keys of `config` that the command line gave; of a section as `tensorrt.depth`.
 
     Raises:
         BadInputError: A flag of the command line would do nothing.
     """
-    unused = config.keys_without_effect(backend)
-    typed = [key for key in unused if key in flags]
+    unused = {f"{section}.{key}": (section, key) for section, key in config.keys_without_effect(backend)}
+    typed = [path for name, path in unused.items() if name in flags]
     if typed:
-        wanted = unused[typed[0]]
-        names = ", ".join(flag_name((key,)) for key in typed if unused[key] is wanted)
+        wanted = typed[0][0]
+        names = ", ".join(flag_name(path) for path in typed if path[0] == wanted)
         raise BadInputError(
             f"{names}: only the {wanted} backend knows this, and the sweep runs on {backend}",
             remedy=f"leave it out, or choose --backend {wanted}",
         )
     if not unused:
         return None
-    names = ", ".join(f"{key} (for {wanted})" for key, wanted in unused.items())
-    return f"keys of the configuration file without effect on {backend}: {names}"
+    return f"keys of the configuration file without effect on {backend}: {', '.join(unused)}"

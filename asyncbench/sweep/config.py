@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import cache
+from inspect import isclass
 from itertools import product
 from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     ValidationError,
+    WithJsonSchema,
+    create_model,
     model_serializer,
     model_validator,
 )
 
 from asyncbench.errors import BadInputError
+from asyncbench.sweep.backends.descriptor import BackendDescriptor, BackendOptions
+from asyncbench.sweep.backends.onnxruntime import OnnxRuntimeOptions
+from asyncbench.sweep.backends.registry import (
+    AUTO_BACKEND,
+    AUTOMATIC,
+    BUILT_IN,
+    added_names,
+    find_backend,
+    need_backend,
+    unknown_backend,
+)
+from asyncbench.sweep.backends.simulated import SimulatedOptions
+from asyncbench.sweep.backends.tensorrt import TensorRtOptions
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 from asyncbench.sweep.fields import (
     Axis,
@@ -35,6 +53,7 @@ from asyncbench.sweep.fields import (
     SizeOrNothingText,
     SizeText,
     WarmupText,
+    validator,
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
 from asyncbench.sweep.latency_limit import LatencyLimit
@@ -43,32 +62,17 @@ from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_k
 from asyncbench.text_enum import TextEnum
 
 MAX_CELLS = 100_000
-MAX_INTRA_OP_THREADS = 1024
-"""More than any machine has processors; so many that cannot be started would keep the runtime busy for minutes."""
 
 
-class BackendChoice(TextEnum):
-    """The runtime that executes the network; `auto` leaves the choice to what the machine can do."""
-
-    AUTO = "auto"
-    ONNXRUNTIME = "onnxruntime"
-    TENSORRT = "tensorrt"
-    SIMULATED = "simulated"
+def _known_backend(name: str) -> str:
+    if name != AUTO_BACKEND and find_backend(name) is None:
+        raise unknown_backend(name)
+    return name
 
 
-@dataclass(frozen=True, slots=True)
-class OnlyOn:
-    """Mark of a field that one backend knows: on any other it would do nothing."""
-
-    backend: BackendChoice
-
-
-class EngineChoice(TextEnum):
-    """Spread of the batches over TensorRT engines."""
-
-    AUTO = "auto"
-    STATIC = "static"
-    DYNAMIC = "dynamic"
+BackendName = Annotated[
+    str, AfterValidator(validator(_known_backend)), WithJsonSchema({"enum": [AUTO_BACKEND, *BUILT_IN]})
+]
 
 
 class Mode(TextEnum):
@@ -85,14 +89,6 @@ class OnPressure(TextEnum):
     BACKPRESSURE = "backpressure"
     SKIP = "skip"
     FAIL = "fail"
-
-
-class Completion(TextEnum):
-    """Wait of the native pump between two looks: spin on a core, yield it, or sleep until the device calls."""
-
-    SPIN = "spin"
-    YIELD = "yield"
-    BLOCK = "block"
 
 
 class StopConfig(BaseModel):
@@ -163,10 +159,8 @@ class SweepConfig(BaseModel):
         validate_default=True,
         description="Arithmetic of the engine: fp32, fp16, bf16, int8, fp8; several with commas.",
     )
-    backend: Annotated[BackendChoice, Flag()] = Field(
-        default=BackendChoice.AUTO,
-        strict=False,
-        description="The runtime: auto, onnxruntime, tensorrt or simulated.",
+    backend: Annotated[BackendName, Flag()] = Field(
+        default=AUTO_BACKEND, description="The runtime: auto, onnxruntime, tensorrt or simulated."
     )
     device: Annotated[Names, Flag()] = Field(
         default="auto",
@@ -211,35 +205,9 @@ class SweepConfig(BaseModel):
         le=LARGEST_NUMBER,
         description="Seed of the weights, of random input and of every random choice.",
     )
-    intra_op_threads: Annotated[int, OnlyOn(BackendChoice.ONNXRUNTIME), Flag()] = Field(
-        default=1, ge=1, le=MAX_INTRA_OP_THREADS, description="ONNX Runtime: threads of one inference on the CPU."
-    )
-    engine: Annotated[EngineChoice, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
-        default=EngineChoice.AUTO,
-        strict=False,
-        description="TensorRT: static (one engine per batch), dynamic (one for all batches) or auto (the better).",
-    )
-    completion: Annotated[Completion, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
-        default=Completion.SPIN,
-        strict=False,
-        description="TensorRT: the native pump's way to notice completions: spin, yield or block.",
-    )
-    depth: Annotated[int, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
-        default=1, ge=1, le=16, description="TensorRT: inferences queued on each lane of the native pump."
-    )
-    transfers: Annotated[bool, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
-        default=False, description="TensorRT: copies to and from the device are part of an inference."
-    )
-    gpu_time: Annotated[bool, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
-        default=False, description="TensorRT: also take the device time of each inference, by a pair of events."
-    )
-    workspace: Annotated[SizeText | None, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
-        default=None, description="TensorRT: scratch memory of a kernel while engines are built, at most, such as 1GiB."
-    )
-    tactic_sources: Annotated[Names | None, OnlyOn(BackendChoice.TENSORRT), Flag()] = Field(
-        default=None,
-        description="TensorRT: the libraries that kernels may come from, by TensorRT's names, with commas.",
-    )
+    onnxruntime: OnnxRuntimeOptions = Field(default=OnnxRuntimeOptions(), description="Options of ONNX Runtime.")
+    tensorrt: TensorRtOptions = Field(default=TensorRtOptions(), description="Options of TensorRT.")
+    simulated: SimulatedOptions = Field(default=SimulatedOptions(), description="Options of the simulated device.")
     mode: Annotated[Mode, Flag()] = Field(
         default=Mode.THROUGHPUT,
         strict=False,
@@ -286,20 +254,36 @@ class SweepConfig(BaseModel):
         validate_default=True,
         description="A cell in which nothing completes for this long is recorded as an error.",
     )
-    simulated: dict[str, JsonValue] | None = Field(default=None, description="Settings of the simulated backend.")
     converted_from: dict[str, JsonValue] | None = Field(
         default=None, description="The foreign task that this sweep was converted from. Kept for the record only."
     )
 
-    def keys_without_effect(self, backend: str) -> dict[str, BackendChoice]:
-        """Return the keys that were changed and do nothing on `backend`, each with the backend that knows it."""
-        return {
-            name: mark.backend
-            for name, field in type(self).model_fields.items()
-            for mark in field.metadata
-            if isinstance(mark, OnlyOn) and mark.backend != backend
-            if name in self.model_fields_set and getattr(self, name) != field.default
-        }
+    @classmethod
+    def section_names(cls) -> tuple[str, ...]:
+        """Return the keys that hold a backend's own options; each is the backend's name."""
+        annotations = {name: field.annotation for name, field in cls.model_fields.items()}
+        return tuple(name for name, kind in annotations.items() if isclass(kind) and issubclass(kind, BackendOptions))
+
+    def options_of(self, backend: BackendDescriptor) -> BackendOptions:
+        """Return the options of one backend, whether it is the one that runs or not."""
+        section = getattr(self, backend.name, None)
+        return section if isinstance(section, BackendOptions) else backend.options()
+
+    def given_keys(self) -> frozenset[str]:
+        """Return the keys that were given; those of a section as `tensorrt.depth`."""
+        sections = {name: getattr(self, name) for name in self.section_names() if name in self.model_fields_set}
+        inner = (f"{name}.{key}" for name, section in sections.items() for key in section.model_fields_set)
+        return frozenset({*(self.model_fields_set - sections.keys()), *inner})
+
+    def keys_without_effect(self, backend: str) -> tuple[tuple[str, str], ...]:
+        """Return the keys that were changed and do nothing on `backend`: those of the other backends."""
+        others = {name: getattr(self, name) for name in self.section_names() if name != backend}
+        return tuple((name, key) for name, section in others.items() for key in section.changed_keys())
+
+    @property
+    def runs_simulated(self) -> bool:
+        """Whether the backend is named and opens no model."""
+        return self.backend != AUTO_BACKEND and need_backend(self.backend).is_simulated
 
     @property
     def model_named(self) -> bool:
@@ -320,11 +304,6 @@ class SweepConfig(BaseModel):
     def warmup_ns(self) -> int | None:
         """The fixed warm-up, 0 for none; None means until steady."""
         return self.warmup.ns
-
-    @property
-    def workspace_bytes(self) -> int | None:
-        """The most scratch memory of a kernel; None leaves it to TensorRT."""
-        return None if self.workspace is None else self.workspace.bytes
 
     @property
     def memory_budget_bytes(self) -> int | None:
@@ -373,11 +352,31 @@ class SweepConfig(BaseModel):
             return {"batch": 1, "concurrency": 1} | values
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_no_section(cls, values: object) -> object:
+        # What headers held before, where the simulated backend had no settings.
+        if isinstance(values, dict):
+            sections = cls.section_names()
+            return {key: value for key, value in values.items() if value is not None or key not in sections}
+        return values
+
     @model_serializer(mode="wrap")
-    def _without_unnamed_model(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # The default, written beside a file, would read as if the file held that network's weights.
+    def _without_misleading_defaults(
+        self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
         values: dict[str, Any] = serialize(self)
-        return values if self.model_named else {key: value for key, value in values.items() if key != "model"}
+        unneeded = set() if info.exclude_unset else self._sections_without_meaning()
+        if not self.model_named:
+            # The default, written beside a file, would read as if the file held that network's weights.
+            unneeded.add("model")
+        return {key: value for key, value in values.items() if key not in unneeded}
+
+    def _sections_without_meaning(self) -> set[str]:
+        """Return the sections of backends that cannot run here, where they hold nothing but defaults."""
+        possible = {one.name for one in AUTOMATIC} if self.backend == AUTO_BACKEND else {self.backend}
+        others = (name for name in self.section_names() if name not in possible)
+        return {name for name in others if getattr(self, name) == type(self).model_fields[name].default}
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> SweepConfig:
@@ -391,9 +390,10 @@ class SweepConfig(BaseModel):
         if self.images is not None and self.input is not InputKind.IMAGES:
             problem = f"images are given, but input is {self.input}"
             yield BadInputError(problem, remedy="set input to images, or give no images")
-        if self.simulated is not None and self.backend is not BackendChoice.SIMULATED:
-            problem = f"settings of the simulated backend are given, but backend is {self.backend}"
-            yield BadInputError(problem, remedy="set backend to simulated, or give no simulated")
+        for name in self.section_names():
+            if name in self.model_fields_set and name != self.backend and need_backend(name).is_simulated:
+                problem = f"settings of the {name} backend are given, but backend is {self.backend}"
+                yield BadInputError(problem, remedy=f"set backend to {name}, or give no {name}")
         if self.mode is Mode.LATENCY and (self.batch, self.concurrency) != ((1,), (1,)):
             problem = "mode latency means batch 1 and concurrency 1, and others are given"
             yield BadInputError(problem, remedy="give no batch and concurrency, or set mode to throughput")
@@ -418,7 +418,37 @@ def check_config(
     Raises:
         BadInputError: An unknown key, a wrong type or value, or keys that contradict each other.
     """
+    model = _model_for(values)
     try:
-        return SweepConfig.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise bad_input(error, source=source, model=SweepConfig, name_of=name_of) from error
+        raise bad_input(error, source=source, model=model, name_of=name_of) from error
+
+
+def _model_for(values: Mapping[str, object]) -> type[SweepConfig]:
+    """Return the configuration with a section for each backend of another package that the values name."""
+    foreign = ({str(values.get("backend")), *values} - SweepConfig.model_fields.keys()).intersection(added_names())
+    return config_with(tuple(sorted(foreign))) if foreign else SweepConfig
+
+
+@cache
+def config_with(added: tuple[str, ...]) -> type[SweepConfig]:
+    """Return the configuration with sections for backends that other packages add.
+
+    Raises:
+        BadInputError: The entry point of one cannot be used.
+    """
+    return create_model("SweepConfig", __base__=SweepConfig, **{name: _section_of(name) for name in added})
+
+
+def _section_of(name: str) -> Any:  # noqa: ANN401 # as create_model takes it: a type and its field
+    backend = need_backend(name)
+    if name in SweepConfig.model_fields:
+        problem = f"backend {name}: that is the name of another key of the configuration"
+        raise BadInputError(problem, remedy="rename it in the package that adds it")
+    try:
+        default = backend.options()
+    except ValidationError as error:
+        problem = f"backend {name}: {backend.options.__name__} has an option without a default"
+        raise BadInputError(problem, remedy="give it one, in the package that adds it") from error
+    return (backend.options, Field(default=default, description=f"Options of {name}."))

@@ -228,6 +228,13 @@ DurationText = Annotated[
     ),
 ]
 
+DurationOrNothingText = Annotated[
+    Duration,
+    _reader(Duration, lambda text: Duration(text, parse_duration_ns(text)), convert=_timedelta_text),
+    _AS_WRITTEN,
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["2ms", "0ns"]}),
+]
+
 LatencyLimitText = Annotated[
     LatencyLimit,
     _reader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePath
 from typing import get_args
 
@@ -11,25 +11,29 @@ from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
 from asyncbench.errors import BadInputError
-from asyncbench.sweep.config import SweepConfig, check_config
+from asyncbench.sweep.backends.registry import AUTO_BACKEND, BUILT_IN, added_names, find_backend
+from asyncbench.sweep.config import SweepConfig, check_config, config_with
 from asyncbench.sweep.fields import Location
 from asyncbench.sweep.json_text import LARGEST_NUMBER, parse_json
 from asyncbench.sweep.load import merge_load
+from asyncbench.sweep.moved_keys import MOVED_KEYS, in_sections, moved_keys, moved_text
 from asyncbench.sweep.options import flag_name
 from asyncbench.sweep.problems import argument_name, shown
 from asyncbench.sweep.tasks import Task, convert_task, is_task
 
-CONFIG_SCHEMA_VERSION = 1
+CONFIG_SCHEMA_VERSION = 2
 ONLY_THE_LOADER = (
     "keys that contradict each other, such as duration and iterations, or stop.min above stop.max",
     "ranges that run backwards, such as 8..1, and axes or grids with too many values",
     "durations and sizes beyond 64 bits, and those below 1ns or 1B",
-    "numbers beyond 64 bits inside simulated, load and converted_from",
+    "numbers beyond 64 bits inside load and converted_from",
+    "keys that stand both at the top and in the section of a backend",
     "whole numbers that are written as 1.0",
-    "what only a backend, a load, a data set or a disk knows: simulated settings, loads, devices, subsets, files",
+    "what only a backend, a load, a data set or a disk knows: loads, devices, subsets, files",
 )
 
 _PATH_KEYS = tuple(key for key, field in SweepConfig.model_fields.items() if Location in get_args(field.annotation))
+_WHOLE_KEYS = {"converted_from"}  # objects that say one thing together
 _SCHEMA_KEY = "$schema"  # editors find the published schema by it
 _REMEDY = "write an object, or a list of objects; `asyncbench schema config` says of what"
 
@@ -40,23 +44,27 @@ _OUTDATES = {
     "model": {"model_file"},
     "input": {"images"},
     "images": {"input"},
-    "backend": {"simulated"},
     "dataset": {"truth", "subset"},
 }
 
 
-def load_config(text: str, *, source: str, base_folder: str) -> tuple[SweepConfig, ...]:
+def load_config(
+    text: str, *, source: str, base_folder: str, notice: Callable[[str], None] = lambda _: None
+) -> tuple[SweepConfig, ...]:
     """Return the sweeps of a configuration file: one object, or a list of sweeps or of the predecessor's tasks.
 
     Args:
         text: What the file holds.
         source: The name of the file; it starts every message.
         base_folder: The folder of the file: relative paths inside it start there.
+        notice: Takes one line for people about keys that have another place now.
 
     Raises:
         BadInputError: The text is not JSON, or holds something else than sweeps and tasks.
     """
     document = parse_json(text, source=source)
+    if moved := moved_keys(document):
+        notice(f"{source}: {moved_text(moved)}")
     if not isinstance(document, list):
         return (_read_entry(document, source=source, base_folder=base_folder),)
     if not document:
@@ -68,14 +76,29 @@ def load_config(text: str, *, source: str, base_folder: str) -> tuple[SweepConfi
 
 
 def config_schema() -> dict[str, JsonValue]:
-    """Return the schema (draft 2020-12). It accepts whatever the loader accepts, and else only `ONLY_THE_LOADER`."""
-    _, schema = models_json_schema([(SweepConfig, "validation"), (Task, "validation")])
+    """Return the schema (draft 2020-12). It accepts whatever the loader accepts, and else only `ONLY_THE_LOADER`.
+
+    Backends that installed packages add are in it, too.
+
+    Raises:
+        BadInputError: The entry point of one cannot be used.
+    """
+    added = added_names()
+    sweeps = config_with(added) if added else SweepConfig
+    _, schema = models_json_schema([(sweeps, "validation"), (Task, "validation")])
     definitions = schema["$defs"]
     _bound_integers(definitions)
     keys = definitions["SweepConfig"]["properties"]
     for key in _PATH_KEYS:
         keys[key]["description"] += " Relative to this file."
     keys[_SCHEMA_KEY] = {"description": "Where an editor finds this schema. Ignored."}
+    keys["backend"]["enum"] = [AUTO_BACKEND, *BUILT_IN, *added]
+    for name in sweeps.section_names():
+        described = f"Options of the {name} backend."
+        keys[name] = {"anyOf": [keys[name], {"type": "null"}], "description": described}
+    for key, section in MOVED_KEYS.items():
+        options = definitions[BUILT_IN[section].options.__name__]["properties"]
+        keys[key] = options[key] | {"description": f"Now {section}.{key}.", "deprecated": True}
     sweep, task = ({"$ref": f"#/$defs/{model.__name__}"} for model in (SweepConfig, Task))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -112,8 +135,17 @@ def read_arguments(values: Mapping[str, object]) -> SweepConfig:
     return config
 
 
+def load_header(values: Mapping[str, object]) -> SweepConfig:
+    """Return a configuration as the header of a results file holds it, whichever version wrote that.
+
+    Raises:
+        BadInputError: This version does not know a key, or takes a value no more.
+    """
+    return check_config(in_sections(values, source=""), source="")
+
+
 def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
-    """Return the layers on top of each other: a key given by a later layer wins, `stop` key by key.
+    """Return the layers on top of each other: a key given by a later layer wins; sections key by key.
 
     What a later layer changes also outdates what depended on it: `iterations` over `duration`, another model over
     the weights of the first, another kind of input over a folder of images, another backend over simulated settings,
@@ -125,10 +157,9 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
     merged: dict[str, object] = {}
     for layer in layers:
         given = layer.model_dump(exclude_unset=True)
-        changed = (key for key in given if key in _OUTDATES and _changes(merged, given, key))
-        outdated = {name for key in changed for name in _OUTDATES[key]}
+        outdated = {name for key in given if _changes(merged, given, key) for name in _outdated_by(key, merged)}
         kept = {key: value for key, value in merged.items() if key not in outdated}
-        merged = {**kept, **given, **_merged_stop(merged, given), **_merged_load(merged, given)}
+        merged = {**_over(kept, given), **_merged_load(merged, given)}
     return check_config(merged, source=source)
 
 
@@ -137,7 +168,7 @@ def _read_entry(entry: object, *, source: str, base_folder: str) -> SweepConfig:
         raise BadInputError(f"{source}: {shown(entry)} is not an object", remedy=_REMEDY)
     if is_task(entry):
         return convert_task(entry, source=source)
-    values = {key: value for key, value in entry.items() if key != _SCHEMA_KEY}
+    values = in_sections({key: value for key, value in entry.items() if key != _SCHEMA_KEY}, source=source)
     return _from_folder(check_config(values, source=source), base_folder=base_folder)
 
 
@@ -148,22 +179,29 @@ def _from_folder(config: SweepConfig, *, base_folder: str) -> SweepConfig:
 
 
 def _changes(merged: Mapping[str, object], given: Mapping[str, object], key: str) -> bool:
-    before = merged.get(key, getattr(SweepConfig(), key))
+    before = merged.get(key, getattr(SweepConfig(), key, None))
     return given[key] is not None and given[key] != before
 
 
-def _merged_stop(merged: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
-    stop = _stop_of(merged) | _stop_of(given)
-    return {"stop": stop} if stop else {}
+def _outdated_by(key: str, merged: Collection[str]) -> Collection[str]:
+    """Return the keys that mean nothing more once `key` has another value."""
+    if key != "backend":
+        return _OUTDATES.get(key, ())
+    backends = (find_backend(name) for name in merged)
+    return {one.name for one in backends if one is not None and one.is_simulated}
 
 
 def _merged_load(merged: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
     return {"load": merge_load(merged.get("load"), given["load"])} if "load" in given else {}
 
 
-def _stop_of(layer: Mapping[str, object]) -> dict[str, object]:
-    stop = layer.get("stop", {})
-    return stop if isinstance(stop, dict) else {}
+def _over(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str, object]:
+    """Return both, the upper one's where both have a key; objects, such as `stop`, key by key."""
+    both = dict(lower)
+    for key, value in upper.items():
+        before = {} if key in _WHOLE_KEYS else lower.get(key)
+        both[key] = _over(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return both
 
 
 def _bound_integers(schema: JsonValue) -> None:

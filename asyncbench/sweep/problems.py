@@ -115,8 +115,12 @@ def _expectation(problem: ErrorDetails) -> str:
 
 def _suggestion(path: Path, *, model: type[BaseModel], name_of: Callable[[Path], str]) -> str:
     known = _known_keys(model, path[:-1])
-    hint = did_you_mean(str(path[-1]), known, named=lambda key: name_of((*path[:-1], key)))
-    return hint.rstrip() or (f"the keys here are {', '.join(known)}" if known else "remove it")
+    inner = {key: (outer, key) for outer in known for key in _known_keys(model, (*path[:-1], outer))}
+    for paths in ({key: (key,) for key in known}, inner):
+        hint = did_you_mean(str(path[-1]), tuple(paths), named=lambda key: name_of((*path[:-1], *paths[key])))  # noqa: B023
+        if hint:
+            return hint.rstrip()
+    return f"the keys here are {', '.join(known)}" if known else "remove it"
 
 
 def _known_keys(model: type[BaseModel], path: Path) -> Sequence[str]:

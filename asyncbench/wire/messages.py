@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
 
 from asyncbench import errors
 from asyncbench.errors import AsyncbenchError, Fact
 from asyncbench.results.record import CellRecord
 from asyncbench.sweep.cell import Cell, Precision
-from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.config import SweepConfig, check_config
 
 
 class Message(BaseModel):
@@ -19,18 +19,23 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _checked_config(value: object) -> object:
+    # Which sections a configuration has depends on the backends that it names.
+    return check_config(value, source="") if isinstance(value, dict) else value
+
+
 class OpenEngine(Message):
     """Open an engine, closing the one that is open. Answered by EngineOpened or Refused."""
 
     do: Literal["open"] = "open"
     sweep_id: str
-    config: SweepConfig
+    config: Annotated[SweepConfig, BeforeValidator(_checked_config)]
     precision: Precision
     device: str
     may_build: bool = True
     """True where an engine that is not in the cache may be built."""
     flags: frozenset[str] = frozenset()
-    """Keys of `config` that the command line gave."""
+    """The keys of `config` that the command line gave; of a section as `tensorrt.depth`."""
 
     @field_serializer("config")
     def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:

@@ -40,7 +40,7 @@ def cache(tool):
     async def fill():
         for precision in ("fp16", "fp32"):
             identity = replace(IDENTITY, precision=precision)
-            await obtain_engine(folder, identity, label=f"net {precision}", build=build, say=lambda _: None)
+            await obtain_engine(folder, identity, label=f"net {precision}", build=build, report=lambda _: None)
 
     trio.run(fill)
     return folder

@@ -16,9 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 from asyncbench.backends.base import Backend, EngineFacts, EngineMemory, EngineRequest, LaneFacts
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
 from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import Fault, FaultKind, ServiceTime, SimulatedSpec
+from asyncbench.backends.simulated.spec import Fault, ServiceTime, SimulatedSpec
 from asyncbench.clock import now_ns
 from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.sweep.backends.simulated import FaultKind
 from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import AnyArray, TensorSpec
 

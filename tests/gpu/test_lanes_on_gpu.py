@@ -26,7 +26,7 @@ def engine_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def conv_model(tmp_path_factory) -> Path:
-    """Four 3x3 convolutions, `(N, 16, 32, 32)` float32 to the same: scratch memory is really used."""
+    """Four 3x3 convolutions, `(N, 16, 32, 32)` float32 to the same: activation memory is really used."""
     random = np.random.default_rng(3)
     weights = [
         numpy_helper.from_array(random.standard_normal((16, 16, 3, 3), dtype=np.float32) / 12, f"w{i}")

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from asyncbench.errors import BadInputError
 from asyncbench.results.same_sweep import check_same_sweep
+from asyncbench.sweep.config import check_config
+from asyncbench.sweep.loading import read_flags
 
 CONFIG = {"model": "mobilenet", "batch": [1, 2], "stop": {"min_duration_ns": 5, "iterations": None}}
 configs = st.dictionaries(
@@ -57,3 +59,38 @@ def test_exactly_equal_configs_are_the_same_sweep(make_header, theirs, ours):
         check_same_sweep(header, ours)
     else:
         refusal_of(header, ours)
+
+
+HEADER_OF_BEFORE = {
+    "model": "mobilenet",
+    "concurrency": [1],
+    "batch": [1, 2],
+    "backend": "tensorrt",
+    "intra_op_threads": 1,
+    "engine": "auto",
+    "completion": "spin",
+    "depth": 2,
+    "transfers": False,
+    "gpu_time": False,
+    "workspace": None,
+    "tactic_sources": None,
+    "simulated": None,
+}
+
+
+def test_a_file_that_an_older_version_began_is_gone_on_with(make_header):
+    flags = {"model": "mobilenet", "concurrency": 1, "batch": "1,2", "backend": "tensorrt"}
+    same, other = (read_flags(flags | {"tensorrt": {"depth": depth}}).model_dump(mode="json") for depth in (2, 4))
+
+    check_same_sweep(make_header(config=[HEADER_OF_BEFORE]), [same])
+    difference = refusal_of(make_header(config=[HEADER_OF_BEFORE]), [other])
+
+    assert difference == "the results file is of another sweep: tensorrt.depth was 2, now it is 4"
+
+
+def test_a_simulated_sweep_that_an_older_version_began_is_gone_on_with(make_header):
+    section = {"service": {"median": "2ms"}, "slots": 2}
+    before = HEADER_OF_BEFORE | {"backend": "simulated", "depth": 1, "simulated": section}
+    now = {"model": "mobilenet", "concurrency": 1, "batch": [1, 2], "backend": "simulated", "simulated": section}
+
+    check_same_sweep(make_header(config=[before]), [check_config(now, source="").model_dump(mode="json")])

@@ -4,7 +4,7 @@ import pytest
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Driver, InputKind, Precision
-from asyncbench.sweep.config import BackendChoice, Mode, OnPressure, SweepConfig, check_config
+from asyncbench.sweep.config import Mode, OnPressure, SweepConfig, check_config
 
 
 def refusal(values) -> str:
@@ -21,12 +21,12 @@ def test_nothing_given_is_the_sweep_of_the_readme():
     assert config.concurrency == tuple(range(1, 9))
     assert config.batch == tuple(range(1, 17))
     assert config.precision == (Precision.FP32,)
-    assert config.backend is BackendChoice.AUTO
+    assert config.backend == "auto"
     assert config.device == ("auto",)
     assert config.driver is Driver.PUMP
     assert (config.load.kind, config.load.options) == ("closed", {})
     assert config.input is InputKind.IMAGES
-    assert (config.seed, config.intra_op_threads) == (0, 1)
+    assert (config.seed, config.onnxruntime.intra_op_threads) == (0, 1)
     assert (config.duration_ns, config.iterations, config.asked_latency) == (None, None, None)
     assert config.warmup_ns is None
     assert config.cell_timeout_ns == 60 * 10**9
@@ -135,14 +135,24 @@ def test_devices_multiply_the_cells():
         ({"precision": "fp33"}, 'key "precision[0]" is "fp33": make it "fp32", "fp16", "bf16", "int8" or "fp8"'),
         ({"precision": []}, 'key "precision" is []: it should have at least 1 item'),
         ({"precision": [{}]}, 'key "precision[0]" is {}: make it "fp32"'),
-        ({"backend": "onnx"}, 'key "backend" is "onnx": make it "auto", "onnxruntime", "tensorrt" or "simulated"'),
+        (
+            {"backend": "onnx"},
+            "key \"backend\": there is no backend 'onnx': choose auto, onnxruntime, tensorrt or simulated",
+        ),
+        ({"backend": 1}, 'key "backend" is 1: make it a text in quotes'),
         ({"device": 0}, 'key "device" is 0: make it a list in brackets'),
         ({"device": "cpu,"}, 'key "device[1]" is "": name one, or leave it out'),
         ({"model": ""}, 'key "model" is "": name one, or leave it out'),
         ({"seed": "8"}, 'key "seed" is "8": make it a whole number'),
         ({"seed": -1}, 'key "seed" is -1: make it greater than or equal to 0'),
         ({"seed": True}, 'key "seed" is true: make it a whole number'),
-        ({"intra_op_threads": 0}, 'key "intra_op_threads" is 0: make it greater than or equal to 1'),
+        (
+            {"onnxruntime": {"intra_op_threads": 0}},
+            'key "onnxruntime.intra_op_threads" is 0: make it greater than or equal to 1',
+        ),
+        ({"tensorrt": {"depht": 2}}, 'key "tensorrt.depht" is unknown: did you mean key "tensorrt.depth"?'),
+        ({"depht": 2}, 'key "depht" is unknown: did you mean key "tensorrt.depth"?'),
+        ({"tensorrt": 2}, 'key "tensorrt" is 2: make it an object in braces'),
         ({"iterations": 0}, 'key "iterations" is 0: make it greater than or equal to 1'),
         ({"duration": 5}, 'key "duration" is 5: make it a text in quotes'),
         ({"duration": "5"}, "key \"duration\": '5' is not a duration: write it with its unit, such as 20ms"),

@@ -16,6 +16,7 @@ from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import SweepConfig, check_config
 from asyncbench.sweep.latency_limit import LIMIT_PERCENTILES
 from asyncbench.sweep.loading import config_schema, load_config, merge_config
+from asyncbench.sweep.moved_keys import MOVED_KEYS
 
 PUBLISHED_SCHEMA = Path(__file__).parents[2] / "docs" / "config.schema.json"
 
@@ -64,23 +65,38 @@ RUN = some_of(
     driver=st.sampled_from(["pump", "await"]),
     load=LOADS,
     seed=st.integers(min_value=0, max_value=2**63 - 1),
-    intra_op_threads=SMALL,
     converted_from=JSON_OBJECTS,
 )
 LENGTH = some_of(duration=DURATIONS | st.none()) | some_of(iterations=SMALL | st.none())
 PICTURES = some_of(input=st.just("images"), images=NAMES | st.none())
 INPUT = PICTURES | some_of(input=st.sampled_from(["random", "zeros"]))
 REAL_BACKEND = some_of(backend=st.sampled_from(["auto", "onnxruntime", "tensorrt"]))
-SIMULATED = st.fixed_dictionaries({"backend": st.just("simulated")}, optional={"simulated": JSON_OBJECTS})
-
 SIZES = st.builds("{}{}".format, st.integers(min_value=1, max_value=999), st.sampled_from(["B", "KiB", " MB", "gib"]))
 MEMORY = some_of(
     memory_budget=SIZES | st.none(),
     host_memory_budget=SIZES,
     memory_reserve=SIZES | st.none(),
-    workspace=SIZES,
     on_pressure=st.sampled_from(["backpressure", "skip", "fail"]),
 )
+OWN_OPTIONS = some_of(
+    onnxruntime=some_of(intra_op_threads=SMALL),
+    tensorrt=some_of(
+        engine=st.sampled_from(["auto", "static", "dynamic"]),
+        depth=st.integers(min_value=1, max_value=16),
+        gpu_time=st.booleans(),
+        workspace=SIZES | st.none(),
+        tactic_sources=st.just("CUBLAS, CUDNN") | st.none(),
+    ),
+)
+FAULTS = st.fixed_dictionaries({"at": SMALL, "kind": st.sampled_from(["hang", "kill"])}, optional={"batch": SMALL})
+DEVICES = some_of(
+    service=some_of(median=DURATIONS, kind=st.sampled_from(["constant", "bimodal"]), sigma=st.just(0.5)),
+    slots=SMALL,
+    memory=SIZES,
+    faults=st.lists(FAULTS, max_size=2),
+    seed=SMALL | st.none(),
+)
+SIMULATED = st.fixed_dictionaries({"backend": st.just("simulated")}, optional={"simulated": DEVICES})
 # Mode latency is left out: it takes no axes.
 QUALITY = some_of(
     mode=st.sampled_from(["throughput", "accuracy"]), allow_overlap=st.booleans()
@@ -95,6 +111,7 @@ SWEEPS = st.builds(
     REAL_BACKEND | SIMULATED,
     MEMORY,
     QUALITY,
+    OWN_OPTIONS,
 )
 
 
@@ -165,7 +182,7 @@ UNSAYABLE = (
     r"\bis -?[0-9]+\.0$",
     r"\[.*[0-9]\.0.*\] is not an axis",
     r"-?[0-9]+\.0 is not an axis",
-    r"cannot be used as a number",  # inside `simulated` and `converted_from`; a slip below holds it of other keys
+    r"cannot be used as a number",  # inside `converted_from`; a slip below holds it of other keys
 )
 
 
@@ -181,7 +198,7 @@ def refusal_of(document):
     return None
 
 
-@given(key=st.sampled_from(sorted(SweepConfig.model_fields)), value=WILD)
+@given(key=st.sampled_from(sorted([*SweepConfig.model_fields, *MOVED_KEYS])), value=WILD)
 @example(key="duration", value="5")
 @example(key="duration", value="2weeks")
 @example(key="duration", value="0s")
@@ -265,6 +282,14 @@ def test_the_schema_accepts_every_axis_that_the_loader_accepts(validator, text):
         {"load": "at random"},
         {"load": {"rate": 1}},
         {"load": {"kind": None}},
+        {"tensorrt": {"depth": 17}},
+        {"tensorrt": {"depht": 1}},
+        {"tensorrt": []},
+        {"depth": 17},
+        {"backend": "onnx"},
+        {"backend": "simulated", "simulated": {"slots": 0}},
+        {"backend": "simulated", "simulated": {"faults": [{"at": 1}]}},
+        {"backend": "simulated", "simulated": {"service": {"median": "1"}}},
         [],
         [{"target": "tensorrt", "workload": "resnet50", "params": {"batch_size": 5}}],
         [{"target": "openvino_ubuntu", "workload": "resnet50", "params": {}}],
@@ -306,9 +331,14 @@ def test_what_the_upper_layer_says_is_always_done(lower, upper):
 
     merged = merge_config(below, above, source="the sweep")
 
-    given_keys = above.model_fields_set - {"stop", "load"}
-    assert merged.model_dump(include=given_keys) == above.model_dump(include=given_keys)
-    assert merged.stop.model_dump(include=above.stop.model_fields_set) == above.stop.model_dump(exclude_unset=True)
+    by_key = {"stop", *above.section_names()}
+    for name in above.model_fields_set - by_key - {"load"}:
+        assert getattr(merged, name) == getattr(above, name)
+    for name in above.model_fields_set & by_key:
+        section = getattr(above, name)
+        assert [getattr(getattr(merged, name), key) for key in section.model_fields_set - {"service"}] == [
+            getattr(section, key) for key in section.model_fields_set - {"service"}
+        ]
     if "load" in above.model_fields_set:
         assert merged.load.kind == above.load.kind
         assert not above.load.options or merged.load == above.load

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from asyncbench.cli.show.dry_run import dry_run_lines
 from asyncbench.supervisor.engine_group import engine_groups
-from asyncbench.sweep.config import BackendChoice, Mode
+from asyncbench.sweep.config import Mode
 from asyncbench.sweep.loading import config_schema, load_config
 from asyncbench.units import counted
 
@@ -132,7 +132,7 @@ def test_a_sweep_of_our_own_does_what_its_name_says(name):
     (config,) = load(name)
 
     assert (config.model, [str(one) for one in config.precision]) == (model, [precision])
-    assert config.backend is (BackendChoice.ONNXRUNTIME if machine == "cpu" else BackendChoice.TENSORRT)
+    assert config.backend == ("onnxruntime" if machine == "cpu" else "tensorrt")
     assert (config.memory_reserve is not None) == (machine == "jetson")
 
 

@@ -11,7 +11,7 @@ import trio
 
 from asyncbench.accuracy.calibration.calibration_file import read_calibration, require_calibration
 from asyncbench.accuracy.calibration.quantized_graph import write_quantized_model
-from asyncbench.backends.base import EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts
+from asyncbench.backends.base import Backend, EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts, Report
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.lane_body import EmptyBody
 from asyncbench.backends.lane_credits import credits_per_lane
@@ -24,11 +24,19 @@ from asyncbench.errors import BackendUnavailableError
 from asyncbench.files.whole_file import create_folder
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.models.model_hash import model_sha256
+from asyncbench.places import cache_folder
+from asyncbench.sweep.backends.onnxruntime import ONNXRUNTIME, OnnxRuntimeOptions
 from asyncbench.sweep.cell import Precision
+from asyncbench.sweep.config import SweepConfig
 from asyncbench.tensors import AnyArray
 
 DEVICE = "cpu"
 _ARENA_GROWTH = 2  # the arena asks the system for powers of two: up to twice what the activations need
+
+
+def make_backend(options: OnnxRuntimeOptions, *, config: SweepConfig, report: Report) -> Backend:  # noqa: ARG001
+    """Return the backend; see `BackendFactory`."""
+    return OnnxRuntimeBackend(options.intra_op_threads, quantized_folder=cache_folder() / "quantized")
 
 
 class OnnxRuntimeBackend:
@@ -42,7 +50,7 @@ class OnnxRuntimeBackend:
             each other inside the runtime where no stamp can see it.
     """
 
-    name = "onnxruntime"
+    name = ONNXRUNTIME.name
 
     def __init__(self, intra_op_threads: int = 1, *, quantized_folder: Path | None = None) -> None:
         self._intra_op_threads = intra_op_threads

@@ -1,4 +1,4 @@
-"""What one lane of ONNX Runtime owns: its inputs and outputs in host memory, bound once."""
+"""Buffers of one lane of ONNX Runtime: its inputs and outputs in host memory, bound once."""
 
 from __future__ import annotations
 

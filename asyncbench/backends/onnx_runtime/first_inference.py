@@ -18,7 +18,7 @@ from asyncbench.tensors import AnyArray, TensorSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstInference:
-    """What the network took and gave at one batch."""
+    """Inputs and outputs of the network at one batch."""
 
     batch: int
     inputs: Mapping[str, AnyArray]

@@ -12,14 +12,16 @@ import numpy.typing as npt
 import trio
 
 from asyncbench import __version__
-from asyncbench.backends.base import EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts
+from asyncbench.backends.base import Backend, EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts, Report
 from asyncbench.backends.draining import drained
 from asyncbench.backends.simulated.device import FaultPlan, LaneQueue, SimulatedDevice
 from asyncbench.backends.simulated.lane import SimulatedLane, ring_for, trio_now_ns
 from asyncbench.backends.simulated.service import median_service_ns, service_times_ns
-from asyncbench.backends.simulated.spec import SimulatedSpec
+from asyncbench.backends.simulated.spec import SimulatedSpec, spec_of
 from asyncbench.clock import NS_PER_S, NS_PER_US
 from asyncbench.memory.forecast import MemoryForecast
+from asyncbench.sweep.backends.simulated import SIMULATED, SimulatedOptions
+from asyncbench.sweep.config import SweepConfig
 from asyncbench.tensors import AnyArray, TensorSpec
 from asyncbench.units import counted
 
@@ -31,10 +33,15 @@ _EMPTY_NS = NS_PER_US
 """An empty inference cannot take nothing: on a mocked clock, a loop of them would never see time pass."""
 
 
+def make_backend(options: SimulatedOptions, *, config: SweepConfig, report: Report) -> Backend:  # noqa: ARG001
+    """Return the backend; see `BackendFactory`."""
+    return SimulatedBackend(spec_of(options, seed=config.seed))
+
+
 class SimulatedBackend:
     """A device that exists only on Trio's clock. The model file is not opened, so it need not exist."""
 
-    name = "simulated"
+    name = SIMULATED.name
 
     def __init__(self, spec: SimulatedSpec) -> None:
         self._spec = spec

@@ -14,8 +14,9 @@ from heapq import heappop, heappush, heapreplace
 from itertools import count
 
 from asyncbench.backends.completion_ring import CompletionRing
-from asyncbench.backends.simulated.spec import Fault, FaultKind
+from asyncbench.backends.simulated.spec import Fault
 from asyncbench.errors import DeviceLostError, DoesNotFitError, LaneError
+from asyncbench.sweep.backends.simulated import FaultKind
 
 NEVER_NS = 2**63 - 1
 _EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h: told apart from the exit codes of the command line
@@ -40,7 +41,7 @@ class FaultPlan:
 
 
 class LaneQueue:
-    """What the device knows of one lane.
+    """Queue of one lane, as the device knows it.
 
     Attributes:
         credits: Inferences that may still be issued.

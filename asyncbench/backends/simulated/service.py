@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from asyncbench.backends.simulated.spec import Distribution, ServiceTime, SimulatedSpec
+from asyncbench.backends.simulated.spec import ServiceTime, SimulatedSpec
+from asyncbench.sweep.backends.simulated import Distribution
 
 _BLOCK = 4096  # draws at once: numpy's cost per call is spread, and a lane keeps 32 KiB of them
 

@@ -1,43 +1,16 @@
-"""What a simulated device is told to be, and how that is written down."""
+"""Specification of a simulated device, from the options of its section."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeVar
 
-from asyncbench.errors import BadInputError
-from asyncbench.text_enum import TextEnum
-from asyncbench.units import parse_duration_ns, parse_size_bytes
-
-_ClosedSet = TypeVar("_ClosedSet", bound=TextEnum)
-_Fields = Mapping[str, tuple[str, Callable[[str, object], object]]]
-
-
-class Distribution(TextEnum):
-    """How the service times of inferences of one batch are spread."""
-
-    CONSTANT = "constant"
-    LOGNORMAL = "lognormal"
-    EXPONENTIAL = "exponential"
-    UNIFORM = "uniform"
-    BIMODAL = "bimodal"
-
-
-class FaultKind(TextEnum):
-    """What goes wrong: the lane, for ever on that lane, the process by a signal or by itself, the whole device."""
-
-    ERROR = "error"
-    HANG = "hang"
-    KILL = "kill"
-    EXIT = "exit"
-    STICKY = "sticky"
+from asyncbench.sweep.backends.simulated import Distribution, FaultKind, SimulatedOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTime:
-    """How long an inference takes once it has a slot.
+    """Service time of an inference, once it has a slot.
 
     Attributes:
         median_ns: Of batch 1. Of a bimodal one: of its fast mode.
@@ -104,108 +77,37 @@ class SimulatedSpec:
     seed: int = 0
 
 
-def parse_simulated_spec(mapping: Mapping[str, object]) -> SimulatedSpec:
-    """Return the device that a configuration describes; a key that is left out has its default.
-
-    Durations and sizes are text with a unit: `{"service": {"kind": "lognormal", "median": "2ms"}, "memory": "1GiB"}`.
-
-    Raises:
-        BadInputError: A key is unknown, or its value of the wrong type or out of range.
-    """
-    return SimulatedSpec(**_parse_fields("simulated", mapping, _device_fields()))
+def parse_simulated_spec(section: Mapping[str, object]) -> SimulatedSpec:
+    """Return the device that a section of a configuration describes, such as `{"service": {"median": "2ms"}}`."""
+    return spec_of(SimulatedOptions.model_validate(section))
 
 
-def _device_fields() -> _Fields:
-    return {
-        "service": ("service", _service),
-        "slots": ("slots", partial(_integer, least=1)),
-        "memory": ("memory_bytes", _size_bytes),
-        "open_time": ("open_ns", _duration_ns),
-        "engine_bytes": ("engine_bytes", _size_bytes),
-        "lane_bytes": ("lane_bytes", _size_bytes),
-        "item_bytes": ("item_bytes", _size_bytes),
-        "faults": ("faults", _faults),
-        "wrong_outputs_from": ("wrong_outputs_from", _integer),
-        "wrong_outputs_lane": ("wrong_outputs_lane", _integer),
-        "drift": ("drift_ratio", _number),
-        "warmup_factor": ("warmup_factor", _number),
-        "warmup_inferences": ("warmup_inferences", _integer),
-        "seed": ("seed", _integer),
-    }
-
-
-def _service(where: str, value: object) -> ServiceTime:
-    fields: _Fields = {
-        "kind": ("kind", partial(_member, closed_set=Distribution)),
-        "median": ("median_ns", _duration_ns),
-        "per_item": ("per_item_ns", _duration_ns),
-        "sigma": ("sigma", _number),
-        "spread": ("spread_ratio", partial(_number, most=1.0)),
-        "slow_ratio": ("slow_ratio", partial(_number, most=1.0)),
-        "slow_factor": ("slow_factor", _number),
-    }
-    return ServiceTime(**_parse_fields(where, value, fields))
-
-
-def _faults(where: str, value: object) -> tuple[Fault, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise _wrong(where, value, "a list of faults")
-    return tuple(_fault(f"{where}[{position}]", fault) for position, fault in enumerate(value))
-
-
-def _fault(where: str, value: object) -> Fault:
-    fields: _Fields = {
-        "at": ("at", _integer),
-        "kind": ("kind", partial(_member, closed_set=FaultKind)),
-        "batch": ("batch", partial(_integer, least=1)),
-        "concurrency": ("concurrency", partial(_integer, least=1)),
-    }
-    parsed = _parse_fields(where, value, fields)
-    if not {"at", "kind"} <= parsed.keys():
-        raise BadInputError(f"{where}: a fault needs 'at' and 'kind'", remedy="add the one that is missing")
-    return Fault(**parsed)
-
-
-def _parse_fields(where: str, value: object, fields: _Fields) -> dict[str, Any]:
-    """Return the keyword arguments of a dataclass; each field says which one it fills and how its value is read."""
-    if not isinstance(value, Mapping):
-        raise _wrong(where, value, "an object")
-    for key in value:
-        if key not in fields:
-            raise BadInputError(f"{where}: unknown key {key!r}", remedy=f"use one of {', '.join(fields)}")
-    return {name: parse(f"{where}.{key}", value[key]) for key, (name, parse) in fields.items() if key in value}
-
-
-def _integer(where: str, value: object, *, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise _wrong(where, value, f"an integer of at least {least}")
-    return value
-
-
-def _number(where: str, value: object, *, most: float = 1e6) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-        raise _wrong(where, value, f"a number from 0 to {most:g}")
-    return float(value)
-
-
-def _duration_ns(where: str, value: object) -> int:
-    if not isinstance(value, str):
-        raise _wrong(where, value, "a duration as text, such as '2ms'")
-    return parse_duration_ns(value)
-
-
-def _size_bytes(where: str, value: object) -> int:
-    if not isinstance(value, str):
-        raise _wrong(where, value, "a size as text, such as '64MiB'")
-    return parse_size_bytes(value)
-
-
-def _member(where: str, value: object, *, closed_set: type[_ClosedSet]) -> _ClosedSet:
-    values = [member.value for member in closed_set]
-    if value not in values:
-        raise _wrong(where, value, f"one of {', '.join(values)}")
-    return closed_set(value)
-
-
-def _wrong(where: str, value: object, wanted: str) -> BadInputError:
-    return BadInputError(f"{where}: {value!r} is not {wanted}", remedy="correct it in the configuration")
+def spec_of(options: SimulatedOptions, *, seed: int = 0) -> SimulatedSpec:
+    """Return the device that the options describe; `seed` is the one of the sweep."""
+    service = options.service
+    return SimulatedSpec(
+        service=ServiceTime(
+            kind=service.kind,
+            median_ns=service.median.ns,
+            per_item_ns=service.per_item.ns,
+            sigma=service.sigma,
+            spread_ratio=service.spread,
+            slow_ratio=service.slow_ratio,
+            slow_factor=service.slow_factor,
+        ),
+        slots=options.slots,
+        memory_bytes=options.memory.bytes,
+        open_ns=options.open_time.ns,
+        engine_bytes=options.engine_bytes.bytes,
+        lane_bytes=options.lane_bytes.bytes,
+        item_bytes=options.item_bytes.bytes,
+        faults=tuple(
+            Fault(at=one.at, kind=one.kind, batch=one.batch, concurrency=one.concurrency) for one in options.faults
+        ),
+        wrong_outputs_from=options.wrong_outputs_from,
+        wrong_outputs_lane=options.wrong_outputs_lane,
+        drift_ratio=options.drift,
+        warmup_factor=options.warmup_factor,
+        warmup_inferences=options.warmup_inferences,
+        seed=seed if options.seed is None else options.seed,
+    )

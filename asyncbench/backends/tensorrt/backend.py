@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
 
 import trio
 
-from asyncbench.backends.base import EngineFacts, EngineRequest
+from asyncbench.backends.base import EngineFacts, EngineRequest, Report
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.tensorrt.bindings.allocator import CountingAllocator
 from asyncbench.backends.tensorrt.bindings.find_bindings import find_bindings, system_folders
@@ -17,7 +17,7 @@ from asyncbench.backends.tensorrt.bindings.gpu_facts import GpuFacts
 from asyncbench.backends.tensorrt.bindings.versions import Bindings
 from asyncbench.backends.tensorrt.build.calibrated_model import CalibratedModel, calibrated_model
 from asyncbench.backends.tensorrt.build.engine_choice import EngineShape, choose_engines
-from asyncbench.backends.tensorrt.build.engine_provider import EngineSpec, SupplyProgress, supply_engines
+from asyncbench.backends.tensorrt.build.engine_provider import EngineSpec, EnginesProgress, provide_engines
 from asyncbench.backends.tensorrt.cache.folder import EngineFolder
 from asyncbench.backends.tensorrt.cache.obtain import reject_engine
 from asyncbench.backends.tensorrt.cache.store import StoredEngine
@@ -27,12 +27,12 @@ from asyncbench.backends.tensorrt.run.loaded_plan import LoadedPlan
 from asyncbench.backends.tensorrt.run.pump import open_pump
 from asyncbench.backends.tensorrt.settings import TensorRtSettings
 from asyncbench.clock import NS_PER_S, now_ns
-from asyncbench.errors import AsyncbenchError, BadInputError
+from asyncbench.errors import BadInputError
 from asyncbench.event_log import get_logger
 from asyncbench.units import format_duration
 
 # A build takes a minute or more, and a plain log is read by people.
-SAY_EVERY_NS = 5 * NS_PER_S
+REPORT_EVERY_NS = 5 * NS_PER_S
 
 _log = get_logger()
 
@@ -42,16 +42,16 @@ class TensorRtBackend:
 
     Args:
         folder: The cache of engines.
-        say: Takes one line for people: what is built and why, how far it is.
+        report: Takes one line for people: what is built and why, how far it is.
     """
 
     name = "tensorrt"
 
-    def __init__(self, settings: TensorRtSettings, folder: EngineFolder, *, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: TensorRtSettings, folder: EngineFolder, *, report: Report) -> None:
         self._settings = settings
         self._folder = folder
-        self._say_to_people = say
-        self._said_at_ns = 0
+        self._report_to_people = report
+        self._reported_at_ns = 0
 
     @asynccontextmanager
     async def open_engine(self, request: EngineRequest) -> AsyncIterator[TensorRtEngine]:
@@ -63,9 +63,9 @@ class TensorRtBackend:
         # Outputs are read on the Trio thread, outside of windows.
         device.activate()
         gpu = device.facts()
-        order = await trio.to_thread.run_sync(self._order, request, bindings, gpu)
+        spec = await trio.to_thread.run_sync(self._spec, request, bindings, gpu)
         started_at_ns = now_ns()
-        stored, plans = await self._load(device, bindings, order)
+        stored, plans = await self._load(device, bindings, spec)
         for plan in plans:
             plan.check_outputs()
         async with open_pump(device.cuda_context, completion=self._settings.lanes.completion) as reactor:
@@ -77,13 +77,13 @@ class TensorRtBackend:
                 settings=self._settings.lanes,
             )
             try:
-                await engine.learn_scratch()
+                await engine.learn_activation_sizes()
                 yield engine
             finally:
                 with trio.move_on_after(DRAIN_LIMIT_S, shield=True):
                     await engine.free_lanes()
 
-    def _order(self, request: EngineRequest, bindings: Bindings, gpu: GpuFacts) -> EngineSpec:
+    def _spec(self, request: EngineRequest, bindings: Bindings, gpu: GpuFacts) -> EngineSpec:
         if request.calibration_path is None:
             model = CalibratedModel(model_path=request.model_path, calibration_cache_path=None)
         else:
@@ -104,36 +104,36 @@ class TensorRtBackend:
         )
 
     async def _load(
-        self, device: CudaDevice, bindings: Bindings, order: EngineSpec
+        self, device: CudaDevice, bindings: Bindings, spec: EngineSpec
     ) -> tuple[Sequence[StoredEngine], Sequence[LoadedPlan]]:
         """Load every engine; one that TensorRT refuses though it is whole is quarantined and built anew, once."""
-        supply = partial(
-            supply_engines,
-            order,
+        provide = partial(
+            provide_engines,
+            spec,
             self._folder,
             on_progress=self._note_progress,
-            say=self._say,
+            report=self._report,
             read_free_bytes=partial(_free_bytes, device),
         )
-        load = partial(_load_all, bindings, order.shapes, allocator_of(device))
-        stored = await supply()
+        load = partial(_load_all, bindings, spec.shapes, allocator_of(device))
+        stored = await provide()
         try:
             return stored, await device.run(partial(load, stored))
         except BadInputError as error:
             for one in stored:
                 await reject_engine(self._folder, one, error.message)
-        stored = await supply()
+        stored = await provide()
         return stored, await device.run(partial(load, stored))
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         _log.info("engine", text=text)
-        self._say_to_people(text)
+        self._report_to_people(text)
 
-    def _note_progress(self, progress: SupplyProgress) -> None:
+    def _note_progress(self, progress: EnginesProgress) -> None:
         now = now_ns()
-        if now - self._said_at_ns >= SAY_EVERY_NS:
-            self._said_at_ns = now
-            self._say_to_people(_progress_text(progress))
+        if now - self._reported_at_ns >= REPORT_EVERY_NS:
+            self._reported_at_ns = now
+            self._report_to_people(_progress_text(progress))
 
     def _facts(
         self,
@@ -213,24 +213,7 @@ async def _free_bytes(device: CudaDevice) -> int:
     return (await device.run(device.memory_bytes))[0]
 
 
-def why_unavailable() -> str | None:
-    """Return why no engine can be run on this machine, or None if one can. Blocking."""
-    try:
-        find_bindings(folders=system_folders())
-        CudaDevice(0)
-    except AsyncbenchError as error:
-        return str(error)
-    return None
-
-
-def describe_installation() -> str:
-    """Return what TensorRT and which first GPU are used. Blocking; only where `why_unavailable` gives no reason."""
-    flavour = find_bindings(folders=system_folders()).flavour
-    gpu = CudaDevice(0).facts()
-    return f"{flavour} on {gpu.name} (compute capability {gpu.compute_capability_text})"
-
-
-def _progress_text(progress: SupplyProgress) -> str:
+def _progress_text(progress: EnginesProgress) -> str:
     """Return `building mobilenet fp16 batch 4 (2 of 3), 35 s, 40 % of its steps, about 52 s left`."""
     parts = [f"building {progress.label} ({progress.position} of {progress.count})"]
     parts.append(format_duration(progress.build.elapsed_ns))

@@ -1,19 +1,18 @@
-"""What a user may set of the `tensorrt` backend beside the sweep itself."""
+"""Settings of the `tensorrt` backend beside the sweep itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from asyncbench.backends.base import LaneFacts
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode
 from asyncbench.backends.tensorrt.build.messages import BuildSettings
-from asyncbench.backends.tensorrt.run.launch_settings import LaunchSettings
 from asyncbench.clock import NS_PER_S
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneSettings:
-    """How lanes are driven.
+    """Settings of the lanes, and of the pump that drives them.
 
     Attributes:
         completion: `spin`, `yield` or `block`.
@@ -29,11 +28,6 @@ class LaneSettings:
     transfers: bool = False
     gpu_time: bool = False
     deadline_ns: int = 120 * NS_PER_S
-
-    @property
-    def launch(self) -> LaunchSettings:
-        """What of it the pump must know."""
-        return LaunchSettings(depth=self.depth, gpu_time=self.gpu_time, deadline_ns=self.deadline_ns)
 
     def facts(self, *, graph_reason: str | None) -> LaneFacts:
         """Return what the record says of lanes that run like this."""

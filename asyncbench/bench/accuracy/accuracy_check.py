@@ -34,7 +34,7 @@ from asyncbench.models.inspection import inspect_model
 from asyncbench.models.store.published import find_published
 from asyncbench.results.accuracy import Accuracy, Metric, MetricName, OutputDrift, PublishedFigure, SkippedItem
 from asyncbench.sweep.cell import Precision
-from asyncbench.sweep.config import BackendChoice, SweepConfig
+from asyncbench.sweep.config import SweepConfig
 from asyncbench.tensors import TensorSpec
 from asyncbench.units import counted
 
@@ -113,7 +113,7 @@ def _marked(dataset: Dataset) -> dict[str, PictureTruth] | None:
 
 def _need_trained(config: SweepConfig, subject: ModelUnderTest) -> ModelInfo:
     """Return the network that a file is taken for; refuse one whose answers mean nothing, or nothing that is known."""
-    if config.backend is BackendChoice.SIMULATED:
+    if config.runs_simulated:
         raise BadInputError("a simulated network has no accuracy", remedy="choose another --backend")
     if config.model_file is None:
         # Where there is a remark, the published file is another network, or one that no backend here runs.

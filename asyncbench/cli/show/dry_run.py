@@ -10,7 +10,7 @@ from asyncbench.cli.show.forecast_table import forecast_lines, forecast_table
 from asyncbench.cli.show.text import engine_text
 from asyncbench.supervisor.engine_group import EngineGroup
 from asyncbench.sweep.axis import format_axis
-from asyncbench.sweep.config import BackendChoice
+from asyncbench.sweep.backends.registry import AUTO_BACKEND
 from asyncbench.sweep.load import CLOSED
 from asyncbench.units import counted, format_duration
 from asyncbench.wire.messages import Forecasts
@@ -42,7 +42,7 @@ def _group_line(group: EngineGroup) -> str:
     kind = group.config.load.kind
     load = f"{'' if kind == CLOSED else f'load {kind}, '}driver {group.config.driver}, input {group.config.input}"
     backend = group.config.backend
-    runtime = "" if backend is BackendChoice.AUTO else f" with {backend}"
+    runtime = "" if backend == AUTO_BACKEND else f" with {backend}"
     return f"{engine_text(cell)}{runtime}: {axes} = {counted(len(group.cells), 'cell')}; {load}"
 
 

@@ -10,7 +10,7 @@ from asyncbench.errors import ExitCode
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.results.status import ReasonCode, Status
 from asyncbench.supervisor.trailer import make_trailer
-from asyncbench.sweep.config import check_config
+from asyncbench.sweep.loading import load_header
 from asyncbench.units import counted, format_duration
 
 CELLS_NAMED = 8
@@ -34,7 +34,7 @@ def _by_model(
     models = list(dict.fromkeys(record.model for record in records.values()))
     if len(models) < 2:  # noqa: PLR2004 # several
         return [(trailer, list(records.values()))]
-    configs = (check_config(config, source="") for config in header.config)
+    configs = (load_header(config) for config in header.config)
     limits = {config.model_label: config.asked_latency for config in configs}
     cells_of = {model: [record for record in records.values() if record.model == model] for model in models}
     return [

@@ -7,8 +7,9 @@ import trio
 
 from asyncbench.accuracy.calibration.quantized_graph import write_quantized_model
 from asyncbench.backends.tensorrt.build.builder import build_engine
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.build.messages import BuildRequest, BuildSettings
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 RTX = "tensorrt_rtx_bindings"

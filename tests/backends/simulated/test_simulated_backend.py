@@ -11,8 +11,9 @@ import trio
 from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import Distribution, Fault, FaultKind, ServiceTime, SimulatedSpec
+from asyncbench.backends.simulated.spec import Fault, ServiceTime, SimulatedSpec
 from asyncbench.errors import DeviceLostError, DoesNotFitError, LaneError
+from asyncbench.sweep.backends.simulated import Distribution, FaultKind
 from asyncbench.sweep.cell import Precision
 
 MS = ServiceTime(median_ns=1_000_000)

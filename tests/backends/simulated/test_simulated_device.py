@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.simulated.device import FaultPlan, LaneQueue, SimulatedDevice
 from asyncbench.backends.simulated.service import service_times_ns
-from asyncbench.backends.simulated.spec import Distribution, Fault, FaultKind, ServiceTime, SimulatedSpec
+from asyncbench.backends.simulated.spec import Fault, ServiceTime, SimulatedSpec
 from asyncbench.errors import DeviceLostError, DoesNotFitError
+from asyncbench.sweep.backends.simulated import Distribution, FaultKind
 
 NO_FAULTS = FaultPlan((), batch=1, lanes=1)
 

@@ -1,18 +1,7 @@
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from asyncbench.backends.simulated.spec import (
-    Distribution,
-    Fault,
-    FaultKind,
-    ServiceTime,
-    SimulatedSpec,
-    parse_simulated_spec,
-)
-from asyncbench.errors import BadInputError
+from asyncbench.backends.simulated.spec import Fault, ServiceTime, SimulatedSpec, parse_simulated_spec, spec_of
+from asyncbench.sweep.backends.simulated import Distribution, FaultKind, SimulatedOptions
 
 
 def test_an_empty_configuration_is_the_default_device():
@@ -71,49 +60,6 @@ def test_every_key_fills_its_field():
     )
 
 
-@pytest.mark.parametrize(
-    ("mapping", "where"),
-    [
-        ({"slot": 1}, "unknown key 'slot'"),
-        ({"slots": 0}, "simulated.slots: 0"),
-        ({"slots": True}, "simulated.slots: True"),
-        ({"slots": "4"}, "simulated.slots: '4'"),
-        ({"memory": 1024}, "simulated.memory: 1024"),
-        ({"memory": "1"}, "'1' is not a size"),
-        ({"service": "1ms"}, "simulated.service: '1ms' is not an object"),
-        ({"service": {"median": 1}}, "simulated.service.median: 1"),
-        ({"service": {"median": "1"}}, "'1' is not a duration"),
-        ({"service": {"kind": "normal"}}, "one of constant, lognormal, exponential, uniform, bimodal"),
-        ({"service": {"kind": []}}, r"simulated.service.kind: \[\]"),
-        ({"service": {"spread": 1.5}}, "a number from 0 to 1"),
-        ({"service": {"sigma": float("nan")}}, "simulated.service.sigma: nan"),
-        ({"faults": {}}, "simulated.faults: {} is not a list"),
-        ({"faults": [{"at": 1}]}, r"simulated.faults\[0\]: a fault needs"),
-        ({"faults": [{"at": -1, "kind": "kill"}]}, r"simulated.faults\[0\].at: -1"),
-        ({"seed": None}, "simulated.seed: None"),
-    ],
-)
-def test_a_wrong_value_is_one_line_that_says_where(mapping, where):
-    with pytest.raises(BadInputError, match=where) as refusal:
-        parse_simulated_spec(mapping)
-
-    assert "\n" not in str(refusal.value)
-    assert refusal.value.remedy
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-KEYS = st.sampled_from(["service", "slots", "memory", "faults", "seed", "drift", "warmup_factor", "nothing"])
-
-
-@given(st.dictionaries(KEYS, JSON))
-def test_any_configuration_is_a_device_or_a_refusal(mapping):
-    try:
-        parsed = parse_simulated_spec(mapping)
-    except BadInputError:
-        return
-
-    assert isinstance(parsed, SimulatedSpec)
+def test_without_a_seed_of_its_own_the_device_has_the_sweeps():
+    assert spec_of(SimulatedOptions(), seed=7).seed == 7
+    assert spec_of(SimulatedOptions(seed=3), seed=7).seed == 3

@@ -17,7 +17,7 @@ class _Block:
 
 
 class CountingAllocator:
-    """What `Bindings.create_gpu_allocator` forwards to; one may serve several runtimes. Thread-safe.
+    """Allocator that `Bindings.create_gpu_allocator` forwards to; one may serve several runtimes. Thread-safe.
 
     TensorRT only understands an address or null: an exception never leaves `allocate` and `free`, and `take_refusal`
     has the reason for whoever meets the null.
@@ -44,7 +44,7 @@ class CountingAllocator:
 
     @property
     def held_bytes(self) -> int:
-        """What TensorRT has now, padding for alignment included."""
+        """Bytes that TensorRT has now, padding for alignment included."""
         return self._held_bytes
 
     @property

@@ -1,4 +1,4 @@
-"""What this process has allocated on the device, and what it may."""
+"""Account of the device memory that this process has allocated, against what it may."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DeviceAccount:
         return self._held_bytes
 
     @contextmanager
-    def lifted(self) -> Iterator[None]:
+    def unlimited(self) -> Iterator[None]:
         """Lift the limit for a moment; what is charged meanwhile stays counted."""
         limit_bytes, self.limit_bytes = self.limit_bytes, None
         try:
@@ -40,7 +40,7 @@ class DeviceAccount:
             self.limit_bytes = limit_bytes
 
     def charge(self, size_bytes: int) -> None:
-        """Take bytes, before they are allocated: `booked` or `cancel` follows.
+        """Take bytes, before they are allocated: `commit` or `cancel` follows.
 
         Raises:
             DoesNotFitError: The limit would be passed; nothing was taken.
@@ -57,7 +57,7 @@ class DeviceAccount:
                 )
             self._held_bytes += size_bytes
 
-    def booked(self, address: int, size_bytes: int) -> None:
+    def commit(self, address: int, size_bytes: int) -> None:
         """Remember where the charged bytes are."""
         with self._lock:
             self._size_of[address] = size_bytes
@@ -68,6 +68,6 @@ class DeviceAccount:
             self._held_bytes -= size_bytes
 
     def release(self, address: int) -> None:
-        """Return what was booked at an address."""
+        """Return what was committed at an address."""
         with self._lock:
             self._held_bytes -= self._size_of.pop(address)

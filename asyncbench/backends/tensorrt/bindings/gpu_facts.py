@@ -1,4 +1,4 @@
-"""What is known of the GPU that an engine is for."""
+"""Facts of the GPU that an engine is for."""
 
 from __future__ import annotations
 

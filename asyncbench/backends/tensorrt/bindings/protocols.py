@@ -87,7 +87,7 @@ class ICudaEngine(Protocol):
 
 
 class IExecutionContext(Protocol):
-    """What one inference in flight needs of an engine."""
+    """Execution context: what one inference in flight needs of an engine."""
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool: ...
     def set_input_shape(self, name: str, shape: Sequence[int]) -> bool: ...

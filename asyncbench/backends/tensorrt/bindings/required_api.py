@@ -1,7 +1,7 @@
 """The members of the bindings that `versions` uses and that not every version has, by what a version is.
 
-What all versions share is in `handles`. Tests hold both to the real bindings; `missing_members` also tells on a user's
-machine whether a TensorRT that came after this was written can be used.
+What all versions share is in `protocols`. Tests hold both to the real bindings; `missing_members` also tells on a
+user's machine whether a TensorRT that came after this was written can be used.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ RUNTIME: Members = {
 # RTX has left the plain names out of the class, and calls them all the same.
 PLAIN_ALLOCATOR: Members = {"IGpuAllocator": ("allocate", "deallocate")}
 STREAM_ALLOCATOR: Members = {"IGpuAllocator": ("allocate_async", "deallocate_async")}
-FIXED_SCRATCH: Members = {
+FIXED_ACTIVATION: Members = {
     "ICudaEngine": ("device_memory_size", "create_execution_context_without_device_memory"),
     "IExecutionContext": ("device_memory",),
 }
-SCRATCH_FOR_SHAPES: Members = {
+ACTIVATION_FOR_SHAPES: Members = {
     "ICudaEngine": ("get_device_memory_size_for_profile_v2",),
     "IExecutionContext": ("set_device_memory", "update_device_memory_size_for_shapes"),
     "ExecutionContextAllocationStrategy": ("USER_MANAGED",),
@@ -70,7 +70,6 @@ RTX_BUILDER: Members = {
 }
 RTX_RUNTIME: Members = {
     "ICudaEngine": ("create_runtime_config",),
-    "IExecutionContext": ("is_stream_capturable",),
     "IRuntimeConfig": ("set_execution_context_allocation_strategy", "dynamic_shapes_kernel_specialization_strategy"),
     "DynamicShapesKernelSpecializationStrategy": ("EAGER",),
 }
@@ -103,7 +102,7 @@ def _shared_members(*, has_builder: bool) -> Iterator[tuple[str, str]]:
 
 def _differing_members(flavour: TensorRtVariant) -> Iterator[Members]:
     yield RUNTIME
-    yield SCRATCH_FOR_SHAPES if flavour.has_user_managed_contexts else FIXED_SCRATCH
+    yield ACTIVATION_FOR_SHAPES if flavour.has_user_managed_contexts else FIXED_ACTIVATION
     yield STREAM_ALLOCATOR if flavour.has_user_managed_contexts else PLAIN_ALLOCATOR
     if flavour.name is FlavourName.RTX:
         yield RTX_RUNTIME

@@ -1,4 +1,4 @@
-"""What one installed TensorRT is: its product, its version, and which of the things that differ it has."""
+"""Variant of TensorRT that is installed: its product, its version, and which of the things that differ it has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FlavourName(TextEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRtVariant:
-    """What one installed TensorRT is and can do.
+    """One installed TensorRT, and what it can do.
 
     Attributes:
         version: The full version, such as `8.6.0` or `11.4.0.106`.
@@ -44,7 +44,7 @@ class TensorRtVariant:
     precision_flags: frozenset[Precision]
 
     def can_build(self, precision: Precision) -> bool:
-        """Whether this version has the precision at all; whether the GPU has it is another question."""
+        """Return whether this version has the precision at all; whether the GPU has it is another question."""
         if not self.has_builder:
             return False
         return precision is Precision.FP32 or not self.has_precision_flags or precision in self.precision_flags

@@ -1,6 +1,6 @@
 """Every difference in the use of TensorRT 8.6, 10, 11, its lean runtime and TensorRT-RTX is in this module.
 
-What is the same in all of them is typed in `handles`, the facts that decide here are in `flavour`, and `required_api`
+What is the same in all of them is typed in `protocols`, the facts that decide here are in `flavour`, and `required_api`
 says what each version must have. Longer than other modules, so that the next version has one place to look at.
 """
 
@@ -32,7 +32,7 @@ Foreign: TypeAlias = Any
 
 
 class Severity(TextEnum):
-    """How bad a message of TensorRT is."""
+    """Severity of a message of TensorRT."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -237,7 +237,7 @@ class Bindings:
         config.set_tactic_sources(sum(1 << known[name] for name in set(names)))
 
     def prepare_for_lanes(self, config: IBuilderConfig) -> None:
-        """Let execution contexts share a profile, and scratch memory shrink with the batch, where that is optional.
+        """Let execution contexts share a profile, and activation memory shrink with the batch, where that is optional.
 
         Sharing is always on from 10 on. Shrinking came with 10.10; before it, a context takes what the largest needs.
         """
@@ -354,10 +354,10 @@ class Bindings:
         )
 
     def create_user_managed_context(self, engine: ICudaEngine) -> IExecutionContext:
-        """Return an execution context without device memory; `set_scratch` gives it some before its first inference.
+        """Return an execution context without device memory; `set_activation` gives it some before its first inference.
 
         Raises:
-            DoesNotFitError: TensorRT could not make it: even without scratch memory a context holds some.
+            DoesNotFitError: TensorRT could not make it: even without activation memory a context holds some.
         """
         any_engine = _untyped(engine)
         if not self.flavour.has_user_managed_contexts:
@@ -371,7 +371,7 @@ class Bindings:
             raise DoesNotFitError("TensorRT could not create an execution context", remedy="lower --concurrency")
         return cast("IExecutionContext", exec_context)
 
-    def scratch_bytes(self, engine: ICudaEngine, exec_context: IExecutionContext) -> int:
+    def activation_bytes(self, engine: ICudaEngine, exec_context: IExecutionContext) -> int:
         """Return the device memory that the context needs for the shapes and the profile that are set on it.
 
         8.6 cannot tell: it returns what the largest shapes of all profiles need.
@@ -380,7 +380,7 @@ class Bindings:
             return int(_untyped(engine).device_memory_size)
         return int(_untyped(exec_context).update_device_memory_size_for_shapes())
 
-    def profile_scratch_bytes(self, engine: ICudaEngine, profile_index: int) -> int:
+    def profile_activation_bytes(self, engine: ICudaEngine, profile_index: int) -> int:
         """Return the device memory that one profile's largest shapes need; in 8.6 that of all profiles."""
         any_engine = _untyped(engine)
         if not self.flavour.has_user_managed_contexts:
@@ -389,19 +389,13 @@ class Bindings:
             return int(any_engine.get_device_memory_size_for_profile_v2(profile_index))
         return int(any_engine.get_device_memory_size_for_profile(profile_index))
 
-    def set_scratch(self, exec_context: IExecutionContext, *, address: int, size_bytes: int) -> None:
+    def set_activation(self, exec_context: IExecutionContext, *, address: int, size_bytes: int) -> None:
         """Give the context its device memory, aligned to 256 bytes and its own until the last inference is done."""
         any_context = _untyped(exec_context)
         if hasattr(any_context, "set_device_memory"):  # from 10.1 on
             any_context.set_device_memory(address, size_bytes)
         else:
             any_context.device_memory = address
-
-    def is_capturable(self, exec_context: IExecutionContext, stream: int) -> bool:
-        """Whether RTX says that the context can be captured into a CUDA graph now; others only show it by trying."""
-        if self.flavour.name is not FlavourName.RTX:
-            return True
-        return bool(_untyped(exec_context).is_stream_capturable(stream))
 
     def _rtx_runtime_config(self, any_engine: Foreign) -> Foreign:
         config = any_engine.create_runtime_config()

@@ -55,7 +55,7 @@ _SIGNAL_REMEDIES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildProgress:
-    """How far a build is.
+    """Progress of a build.
 
     Attributes:
         phase: TensorRT's name for what it does; empty where it has no progress monitor.
@@ -124,7 +124,7 @@ async def _watch_child(
 
 
 class _Watch:
-    """What the parent has seen of the child so far."""
+    """Events of the child that the parent has seen so far."""
 
     def __init__(self, on_progress: Callable[[BuildProgress], None]) -> None:
         self._on_progress = on_progress

@@ -1,4 +1,4 @@
-"""How a calibration reaches a builder: as its own cache where it takes one, else inside of the graph."""
+"""Way of a calibration to a builder: as its own cache where it takes one, else inside of the graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from asyncbench.models.model_hash import model_sha256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibratedModel:
-    """What to build from.
+    """Files to build from.
 
     Attributes:
         calibration_cache_path: For a builder with calibrators; None where the graph is quantized itself.

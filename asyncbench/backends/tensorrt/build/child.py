@@ -11,9 +11,9 @@ import contextlib
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Protocol, TextIO
 
 from asyncbench.backends.tensorrt.bindings.allocator import CountingAllocator
@@ -22,75 +22,24 @@ from asyncbench.backends.tensorrt.bindings.protocols import IBuilderConfig
 from asyncbench.backends.tensorrt.bindings.versions import Bindings
 from asyncbench.backends.tensorrt.build.log import BuildLog
 from asyncbench.backends.tensorrt.build.messages import (
-    EVENTS,
     REQUESTS,
     BuildEvent,
     BuildRequest,
     DoneEvent,
     FailedEvent,
     FailureKind,
-    PhaseEvent,
 )
 from asyncbench.backends.tensorrt.build.network import fix_batches, parse_model
-from asyncbench.backends.tensorrt.build.progress_tree import ProgressTree
-from asyncbench.backends.tensorrt.build.timing_cache import add_to_timing_cache, read_timing_cache
+from asyncbench.backends.tensorrt.build.progress import EventWriter, ProgressReporter
 from asyncbench.clock import now_ns
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError, BadInputError, DoesNotFitError
+from asyncbench.files.durable_file import write_durably
 
 _KINDS = {
     BadInputError: FailureKind.BAD_INPUT,
     BackendUnavailableError: FailureKind.UNAVAILABLE,
     DoesNotFitError: FailureKind.OUT_OF_MEMORY,
 }
-_LEAST_STEP_RATIO = 0.005
-
-
-class EventWriter:
-    """Writes events, one line each; any thread may."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._lock = Lock()
-
-    def write(self, event: BuildEvent) -> None:
-        """Write one event; the parent sees it at once."""
-        line = EVENTS.dump_json(event).decode()
-        with self._lock:
-            print(line, file=self._stream, flush=True)
-
-
-class ProgressReporter:
-    """Turns the phases of TensorRT's threads into events, no more of them than people can see."""
-
-    def __init__(self, events: EventWriter) -> None:
-        self._events = events
-        self._tree = ProgressTree()
-        self._lock = Lock()
-        self._told_ratio = 0.0
-
-    def start(self, name: str, parent: str | None, steps: int) -> None:
-        """See ProgressTree.start."""
-        with self._lock:
-            self._tree.start(name, parent, steps)
-            self._tell(name)
-
-    def step(self, name: str, index: int) -> None:
-        """See ProgressTree.step."""
-        with self._lock:
-            self._tree.step(name, index)
-            if self._tree.done_ratio() - self._told_ratio >= _LEAST_STEP_RATIO:
-                self._tell(name)
-
-    def finish(self, name: str) -> None:
-        """See ProgressTree.finish."""
-        with self._lock:
-            self._tree.finish(name)
-            if self._tree.done_ratio() > self._told_ratio:
-                self._tell(name)
-
-    def _tell(self, phase: str) -> None:
-        self._told_ratio = self._tree.done_ratio()
-        self._events.write(PhaseEvent(phase=phase, done_ratio=self._told_ratio))
 
 
 def build(request: BuildRequest, events: EventWriter) -> DoneEvent:
@@ -133,7 +82,7 @@ def build(request: BuildRequest, events: EventWriter) -> DoneEvent:
 
 
 class DeviceMemory(Protocol):
-    """What is used of CudaDevice, whose module needs cuda.bindings: to build without a GPU, RTX does not."""
+    """Part of CudaDevice that is used here, whose module needs cuda.bindings: to build without a GPU, RTX does not."""
 
     def activate(self) -> None:
         """See CudaDevice.activate."""
@@ -184,6 +133,28 @@ def _configure(bindings: Bindings, config: IBuilderConfig, request: BuildRequest
     if request.calibration_cache_path is None:
         return None
     return bindings.use_calibration_cache(config, Path(request.calibration_cache_path).read_bytes())
+
+
+def read_timing_cache(path: Path | None) -> bytes:
+    """Return the serialized timings, or nothing where there are none yet."""
+    if path is None or not path.exists():
+        return b""
+    return path.read_bytes()
+
+
+def add_to_timing_cache(path: Path | None, merge: Callable[[bytes], bytes]) -> None:
+    """Replace the file by what `merge` makes of its present contents.
+
+    Two builds that do this in the same instant lose the timings of one, never the file; builds take turns anyway.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    if path is None:
+        return
+    merged = merge(read_timing_cache(path))
+    if merged:
+        write_durably(path, merged)
 
 
 def _path(text: str | None) -> Path | None:

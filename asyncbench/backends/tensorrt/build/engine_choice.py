@@ -1,36 +1,28 @@
-"""Which engines a sweep needs: one per batch, or one for all batches. Pure."""
+"""Choice of the engines that a sweep needs: one per batch, or one for all batches. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asyncbench.text_enum import TextEnum
-
-
-class EngineMode(TextEnum):
-    """What `--engine` says."""
-
-    STATIC = "static"
-    DYNAMIC = "dynamic"
-    AUTO = "auto"
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRange:
-    """The batches of one optimization profile; kernels are tuned for `tuned`."""
+    """The batches of one optimization profile; kernels are tuned for `opt`."""
 
-    smallest: int
-    tuned: int
-    largest: int
+    min: int
+    opt: int
+    max: int
 
     def as_tuple(self) -> tuple[int, int, int]:
-        """Return (smallest, tuned, largest)."""
-        return self.smallest, self.tuned, self.largest
+        """Return (min, opt, max)."""
+        return self.min, self.opt, self.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineShape:
-    """What one engine can run.
+    """Shapes that one engine can run.
 
     Attributes:
         batches: The batches of the sweep that it is for, ascending.
@@ -49,7 +41,7 @@ class EngineShape:
             ValueError: The engine was not made for this batch.
         """
         for index, one in enumerate(self.opt_profiles):
-            if one.smallest <= batch <= one.largest:
+            if one.min <= batch <= one.max:
                 return index
         raise ValueError(f"no optimization profile holds batch {batch}")
 
@@ -92,9 +84,9 @@ def profile_groups(batches: tuple[int, ...], *, max_spread: int = MAX_SPREAD) ->
             groups[-1].append(batch)
         else:
             groups.append([batch])
-    return tuple(BatchRange(smallest=group[0], tuned=group[-1], largest=group[-1]) for group in groups)
+    return tuple(BatchRange(min=group[0], opt=group[-1], max=group[-1]) for group in groups)
 
 
 def _static_shape(batch: int) -> EngineShape:
-    only = BatchRange(smallest=batch, tuned=batch, largest=batch)
+    only = BatchRange(min=batch, opt=batch, max=batch)
     return EngineShape(batches=(batch,), opt_profiles=(only,), static_shapes=True)

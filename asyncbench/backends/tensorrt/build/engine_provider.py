@@ -1,4 +1,4 @@
-"""Have all engines of a sweep at hand before its first cell: found in the cache, or built one after the other."""
+"""Provide all engines of a sweep before its first cell: from the cache, or built one after the other."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class EngineSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupplyProgress:
-    """How far the builds of a sweep are.
+class EnginesProgress:
+    """Progress of the builds of a sweep.
 
     Attributes:
         position: Of the engine that is being built, from 1.
@@ -72,18 +72,18 @@ class SupplyProgress:
     left_ns: int | None
 
 
-async def supply_engines(
-    order: EngineSpec,
+async def provide_engines(
+    spec: EngineSpec,
     folder: EngineFolder,
     *,
-    on_progress: Callable[[SupplyProgress], None],
-    say: Callable[[str], None],
+    on_progress: Callable[[EnginesProgress], None],
+    report: Callable[[str], None],
     read_free_bytes: Callable[[], Awaitable[int]] | None = None,
 ) -> tuple[StoredEngine, ...]:
-    """Return one verified engine per shape of the order, building what the cache does not have, one at a time.
+    """Return one verified engine per shape, building what the cache does not have, one at a time.
 
     Args:
-        say: Takes one line for people: what is built and why, what is waited for.
+        report: Takes one line for people: what is built and why, what is waited for.
         read_free_bytes: Asked before each build for what is free on the device; None where there is none.
 
     Raises:
@@ -93,51 +93,55 @@ async def supply_engines(
         EngineBuildError: The builder failed or was killed.
         OutputError: The cache folder cannot be written.
     """
-    check_precision(order.precision, order.flavour, order.gpu)
-    model = await trio.to_thread.run_sync(inspect_model, order.model_path)
-    calibration_sha256 = await trio.to_thread.run_sync(_hash_calibration, order.calibration_cache_path)
+    check_precision(spec.precision, spec.flavour, spec.gpu)
+    model = await trio.to_thread.run_sync(inspect_model, spec.model_path)
+    calibration_sha256 = await trio.to_thread.run_sync(_hash_calibration, spec.calibration_cache_path)
     engines: list[StoredEngine] = []
-    for position, shape in enumerate(order.shapes, start=1):
+    for position, shape in enumerate(spec.shapes, start=1):
         progress = partial(
-            _report, on_progress, order, position, [one.sidecar.build.build_ns for one in engines if one.freshly_built]
+            _report_progress,
+            on_progress,
+            spec,
+            position,
+            [one.sidecar.build.build_ns for one in engines if one.freshly_built],
         )
         engine = await obtain_engine(
             folder,
-            identity_of(order, shape, model_sha256=model.sha256, calibration_sha256=calibration_sha256),
-            label=order.label(shape),
+            identity_of(spec, shape, model_sha256=model.sha256, calibration_sha256=calibration_sha256),
+            label=spec.label(shape),
             build=partial(
                 _build,
-                order=order,
+                spec=spec,
                 shape=shape,
                 folder=folder,
                 on_progress=progress,
-                say=say,
+                report=report,
                 read_free_bytes=read_free_bytes,
             ),
-            say=say,
-            check_head=lambda head: why_plan_is_foreign(head, order.flavour),
+            report=report,
+            check_head=lambda head: why_plan_is_foreign(head, spec.flavour),
         )
         engines.append(engine)
     return tuple(engines)
 
 
 def identity_of(
-    order: EngineSpec, shape: EngineShape, *, model_sha256: str, calibration_sha256: str | None
+    spec: EngineSpec, shape: EngineShape, *, model_sha256: str, calibration_sha256: str | None
 ) -> EngineIdentity:
-    """Return what the engine for one shape of an order is an engine of."""
+    """Return what the engine for one shape of it is an engine of."""
     return EngineIdentity(
         model_sha256=model_sha256,
-        precision=str(order.precision),
+        precision=str(spec.precision),
         profiles=tuple(group.as_tuple() for group in shape.opt_profiles),
         static_shapes=shape.static_shapes,
-        flags=order.settings.flags(),
+        flags=spec.settings.flags(),
         calibration_sha256=calibration_sha256,
-        flavour=str(order.flavour.name),
-        flavour_version=order.flavour.version,
-        gpu_name=order.gpu.name,
-        compute_capability=order.gpu.compute_capability_text,
-        driver_major=order.gpu.driver_major,
-        cuda_major=order.gpu.cuda_major,
+        flavour=str(spec.flavour.name),
+        flavour_version=spec.flavour.version,
+        gpu_name=spec.gpu.name,
+        compute_capability=spec.gpu.compute_capability_text,
+        driver_major=spec.gpu.driver_major,
+        cuda_major=spec.gpu.cuda_major,
         recipe=RECIPE,
     )
 
@@ -162,60 +166,60 @@ def time_left_ns(finished_ns: Sequence[int], current: BuildProgress, *, waiting:
 async def _build(
     path: Path,
     *,
-    order: EngineSpec,
+    spec: EngineSpec,
     shape: EngineShape,
     folder: EngineFolder,
     on_progress: Callable[[BuildProgress], None],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     read_free_bytes: Callable[[], Awaitable[int]] | None,
 ) -> BuildFacts:
-    if not order.may_build:
+    if not spec.may_build:
         raise EngineNotBuiltError(
-            f"{order.label(shape)} is not built yet", remedy="run the sweep itself once: it builds before it measures"
+            f"{spec.label(shape)} is not built yet", remedy="run the sweep itself once: it builds before it measures"
         )
-    workspace_bytes = order.settings.workspace_bytes
+    workspace_bytes = spec.settings.workspace_bytes
     if workspace_bytes is None:
         free_bytes = await read_free_bytes() if read_free_bytes else None
-        workspace_bytes = derive_workspace(free_bytes, order.device_budget_bytes)
-    environment = {"CUDA_VISIBLE_DEVICES": order.gpu.uuid} if order.gpu.uuid else None
+        workspace_bytes = derive_workspace(free_bytes, spec.device_budget_bytes)
+    environment = {"CUDA_VISIBLE_DEVICES": spec.gpu.uuid} if spec.gpu.uuid else None
     return await build_within_memory(
-        _request(order, shape, folder, path),
+        _request(spec, shape, folder, path),
         workspaces_to_try(workspace_bytes),
-        label=order.label(shape),
+        label=spec.label(shape),
         build=partial(build_engine, on_progress=on_progress, environment=environment),
-        say=say,
+        report=report,
     )
 
 
-def _request(order: EngineSpec, shape: EngineShape, folder: EngineFolder, path: Path) -> BuildRequest:
-    flavour, gpu = order.flavour, order.gpu
+def _request(spec: EngineSpec, shape: EngineShape, folder: EngineFolder, path: Path) -> BuildRequest:
+    flavour, gpu = spec.flavour, spec.gpu
     timings = folder.timing_cache_path(flavour=flavour.name, flavour_version=flavour.version, gpu_name=gpu.name)
-    calibration = order.calibration_cache_path
+    calibration = spec.calibration_cache_path
     return BuildRequest(
         module_name=flavour.module_name,
-        model_path=str(order.model_path),
+        model_path=str(spec.model_path),
         engine_path=str(path),
-        precision=order.precision,
+        precision=spec.precision,
         shape=shape,
-        settings=order.settings,
+        settings=spec.settings,
         compute_capability=gpu.compute_capability if flavour.name is FlavourName.RTX else None,
         calibration_cache_path=None if calibration is None else str(calibration),
         timing_cache_path=str(timings) if flavour.has_timing_cache else None,
-        device_budget_bytes=order.device_budget_bytes,
+        device_budget_bytes=spec.device_budget_bytes,
     )
 
 
-def _report(
-    on_progress: Callable[[SupplyProgress], None],
-    order: EngineSpec,
+def _report_progress(
+    on_progress: Callable[[EnginesProgress], None],
+    spec: EngineSpec,
     position: int,
     finished_ns: Sequence[int],
     build: BuildProgress,
 ) -> None:
-    count = len(order.shapes)
+    count = len(spec.shapes)
     on_progress(
-        SupplyProgress(
-            label=order.label(order.shapes[position - 1]),
+        EnginesProgress(
+            label=spec.label(spec.shapes[position - 1]),
             position=position,
             count=count,
             build=build,

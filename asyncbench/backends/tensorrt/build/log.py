@@ -1,4 +1,4 @@
-"""What TensorRT said during a build, and what it means for the user: TensorRT itself only says that it failed."""
+"""Messages of TensorRT during a build, and what they mean for the user: TensorRT itself only says that it failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BYTES = re.compile(r"(\d+)[ -]byte")
 
 
 def tells_out_of_memory(line: str) -> bool:
-    """Whether one line of TensorRT, or of what lies under it, says that memory was refused."""
+    """Return whether one line of TensorRT, or of what lies under it, says that memory was refused."""
     return _MEMORY_SIGNS.search(line) is not None
 
 
@@ -67,7 +67,7 @@ class BuildLog:
         return EngineBuildError(f"{what}: {said}", remedy="try another --precision, or choose --backend onnxruntime")
 
     def _failed_for_memory(self) -> bool:
-        """Whether the refused memory is why there is no engine: kernels that do not fit are skipped every day."""
+        """Return whether there is no engine for want of memory: kernels that do not fit are skipped every day."""
         return not self._errors or any(
             tells_out_of_memory(line) or _NO_KERNEL_SIGN in line.lower() for line in self._errors
         )

@@ -53,7 +53,7 @@ def workspaces_to_try(first_bytes: int | None) -> tuple[int | None, ...]:
 
 
 def may_fit_with_less(error: AsyncbenchError) -> bool:
-    """Whether a failed build is worth another try: it ran out of memory, or somebody killed it and does not say why."""
+    """Return whether another try may help: the build ran out of memory, or somebody killed it and does not say why."""
     return isinstance(error, DoesNotFitError) or error.facts.get("signal") == "SIGKILL"
 
 
@@ -63,14 +63,14 @@ async def build_within_memory(
     *,
     label: str,
     build: Callable[[BuildRequest], Awaitable[BuildResult]],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> BuildFacts:
     """Build with the first workspace that works. Cancelling ends the try that runs, and there is no other.
 
     Args:
         workspaces: See `workspaces_to_try`.
         label: What people call the engine.
-        say: Takes one line for people for each further try.
+        report: Takes one line for people for each further try.
 
     Raises:
         DoesNotFitError: All tries ran out of memory; the message has the last one's reason.
@@ -86,7 +86,7 @@ async def build_within_memory(
             left = workspaces[index + 1 :] if may_fit_with_less(error) else ()
             if not left:
                 raise tries.explain(error) from error
-            say(f"{label}: {error.message}; {_next_try(request, workspace_bytes, left[0])}")
+            report(f"{label}: {error.message}; {_next_try(request, workspace_bytes, left[0])}")
         else:
             tries.end("built")
             return tries.facts(result)

@@ -1,4 +1,4 @@
-"""What the builder's parent and child tell each other: one JSON request in, JSON lines out."""
+"""Messages between the builder's parent and child: one JSON request in, JSON lines out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asyncbench.text_enum import TextEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSettings:
-    """What the user may set; each of these makes another engine.
+    """Settings of a build; each of these makes another engine.
 
     Attributes:
         workspace_bytes: The most scratch memory that a kernel may take; None derives it from what is free.

@@ -1,4 +1,4 @@
-"""Where engines lie, and what each file is called."""
+"""Folder of the engines, and the names of its files."""
 
 from __future__ import annotations
 

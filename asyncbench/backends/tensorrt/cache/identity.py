@@ -1,4 +1,4 @@
-"""What an engine is an engine of. Equal identities mean an equal engine; anything else is another engine."""
+"""Identity of an engine. Equal identities mean an equal engine; anything else is another engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class EngineIdentity:
 
     Attributes:
         model_sha256: Of the ONNX file and of the files with its external weights.
-        profiles: (smallest, tuned, largest) batch of each optimization profile.
+        profiles: (min, opt, max) batch of each optimization profile.
         static_shapes: True if the network itself was fixed to the one batch.
         flags: Builder settings as `name=value`, sorted.
         calibration_sha256: Of the calibration cache, where one was used.

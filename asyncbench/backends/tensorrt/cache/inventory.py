@@ -1,4 +1,4 @@
-"""What lies in the cache. Everything here blocks."""
+"""Inventory of the cache. Everything here blocks."""
 
 from __future__ import annotations
 

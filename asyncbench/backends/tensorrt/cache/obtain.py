@@ -21,7 +21,7 @@ async def obtain_engine(
     *,
     label: str,
     build: Callable[[Path], Awaitable[BuildFacts]],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     check_head: HeadCheck = lambda _head: None,
 ) -> StoredEngine:
     """Return a verified engine of `identity`; build it if there is none, once however many processes ask.
@@ -31,7 +31,7 @@ async def obtain_engine(
     Args:
         label: What people call it, such as `mobilenet fp16 batch 1..16`.
         build: Writes the engine to the path that it is given.
-        say: Takes one line for people: why something is built, or what is waited for.
+        report: Takes one line for people: why something is built, or what is waited for.
         check_head: Says why an engine with these first bytes cannot be used here, or None.
 
     Raises:
@@ -43,15 +43,15 @@ async def obtain_engine(
         return found
     key = identity.key()
     async with hold_lock(
-        folder.lock_path(key), on_wait=lambda: say(f"{label}: another process is building it; waiting")
+        folder.lock_path(key), on_wait=lambda: report(f"{label}: another process is building it; waiting")
     ):
         # Whoever held the lock before us has probably built it.
         found = await trio.to_thread.run_sync(look_up, folder, identity, check_head)
         if isinstance(found, StoredEngine):
             return found
         reason = await trio.to_thread.run_sync(_make_room, folder, identity, found)
-        say(f"{label}: building an engine{f' ({reason})' if reason else ''}")
-        return await _build(folder, identity, label=label, build=build, reason=reason, say=say)
+        report(f"{label}: building an engine{f' ({reason})' if reason else ''}")
+        return await _build(folder, identity, label=label, build=build, reason=reason, report=report)
 
 
 async def reject_engine(folder: EngineFolder, engine: StoredEngine, reason: str) -> None:
@@ -77,12 +77,12 @@ async def _build(
     label: str,
     build: Callable[[Path], Awaitable[BuildFacts]],
     reason: str,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> StoredEngine:
     temporary = folder.temporary_path(identity.key())
     try:
         async with hold_lock(
-            folder.builder_lock_path(), on_wait=lambda: say(f"{label}: another engine is being built; waiting")
+            folder.builder_lock_path(), on_wait=lambda: report(f"{label}: another engine is being built; waiting")
         ):
             facts = await build(temporary)
         sidecar = await trio.to_thread.run_sync(lambda: commit(folder, identity, temporary, label=label, build=facts))

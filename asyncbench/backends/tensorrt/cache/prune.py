@@ -13,7 +13,7 @@ from asyncbench.units import format_duration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePolicy:
-    """What may go; a rule that is None removes nothing.
+    """Rules of what may go; a rule that is None removes nothing.
 
     Attributes:
         unused_for_ns: Remove what was not used for so long.

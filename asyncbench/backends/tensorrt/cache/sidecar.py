@@ -26,7 +26,7 @@ class BuildTry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFacts:
-    """What whoever built an engine says about the build.
+    """Facts of a build, by whoever built the engine.
 
     Attributes:
         build_ns: Of the try that gave the engine.

@@ -1,4 +1,4 @@
-"""How much scratch memory a lane really needs at one batch."""
+"""Activation memory of a lane (TensorRT's "device memory" of a context): what it really needs at one batch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CHUNK_BYTES = 8 << 20
 _ALIGNMENT_BYTES = 256
 
 
-class ScratchSizes:
-    """Scratch bytes by plan and batch, asked of TensorRT once, or measured where it cannot tell.
+class ActivationSizes:
+    """Activation bytes by plan and batch, asked of TensorRT once, or measured where it cannot tell.
 
     TensorRT 10 and later say what the shapes that are set need. 8.6 only knows what the largest batch of all profiles
     needs; there, the first lane of a batch gets all of it, filled with a pattern, and what its inference has written
@@ -39,21 +39,21 @@ class ScratchSizes:
         says of the largest batch holds for the smaller ones too.
         """
         for batch in plan.shape.batches:
-            with self._device.account.lifted(), suppress(DoesNotFitError):
+            with self._device.account.unlimited(), suppress(DoesNotFitError):
                 self._known[id(plan), batch] = self._find_out(plan, batch)
 
     def of(self, plan: LoadedPlan, batch: int) -> int:
-        """Return the scratch bytes of one lane."""
+        """Return the activation bytes of one lane."""
         if (found := self._known.get((id(plan), batch))) is not None:
             return found
-        return plan.bindings.profile_scratch_bytes(plan.engine, plan.shape.profile_of(batch))
+        return plan.bindings.profile_activation_bytes(plan.engine, plan.shape.profile_of(batch))
 
     def _find_out(self, plan: LoadedPlan, batch: int) -> int:
         stream = self._device.create_stream()
         try:
             exec_context = plan.create_context(batch, stream)
             plan.set_batch(exec_context, batch)
-            told_bytes = plan.bindings.scratch_bytes(plan.engine, exec_context)
+            told_bytes = plan.bindings.activation_bytes(plan.engine, exec_context)
             del exec_context
         finally:
             self._device.destroy_stream(stream)
@@ -63,7 +63,7 @@ class ScratchSizes:
 
     def _measure(self, plan: LoadedPlan, batch: int, told_bytes: int) -> int:
         inputs = {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in plan.inputs}
-        lane = GpuLane(self._device, plan, batch=batch, scratch_bytes=told_bytes, inputs=inputs, transfers=False)
+        lane = GpuLane(self._device, plan, batch=batch, activation_bytes=told_bytes, inputs=inputs, transfers=False)
         try:
             used_bytes = max(self._written_up_to(lane, pattern) for pattern in _PATTERNS)
         finally:
@@ -71,8 +71,8 @@ class ScratchSizes:
         return min(told_bytes, -(-used_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES)
 
     def _written_up_to(self, lane: GpuLane, pattern: int) -> int:
-        """Return how far one inference writes into scratch memory that holds nothing but `pattern`."""
-        address, size_bytes = lane.memory.scratch_address, lane.memory.scratch_bytes
+        """Return how far one inference writes into activation memory that holds nothing but `pattern`."""
+        address, size_bytes = lane.memory.activation_address, lane.memory.activation_bytes
         self._device.fill(address, pattern, size_bytes, lane.stream)
         lane.run()
         chunk = np.empty(_CHUNK_BYTES, dtype=np.uint8)

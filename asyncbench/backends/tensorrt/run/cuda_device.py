@@ -182,7 +182,7 @@ class CudaDevice:
             free_bytes, _ = self.memory_bytes()
             _checked("cuMemAlloc", answer, requested_bytes=size_bytes, available_bytes=free_bytes)
         address = int(answer[1])
-        self.account.booked(address, size_bytes)
+        self.account.commit(address, size_bytes)
         return address
 
     def free(self, address: int) -> None:

@@ -60,14 +60,16 @@ class TensorRtEngine:
         return now_ns()
 
     def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:
-        """Predict scratch, inputs, outputs, and what a context and its graph take beside them.
+        """Predict activations, inputs, outputs, and what a context and its graph take beside them.
 
-        A batch that the engine was not opened for gets the scratch of the next larger one that it was.
+        A batch that the engine was not opened for gets the activation memory of the next larger one that it was.
         """
         known = batch if batch in self._plan_of else min(each for each in self._plan_of if each > batch)
         plan = self._plan_of[known]
         io_bytes = [batch * spec.item_bytes() for spec in (*plan.inputs, *plan.outputs)]
-        lane_bytes = LANE_OVERHEAD_BYTES + sum(map(paged_bytes, [self._pool.scratch.of(plan, known), *io_bytes]))
+        lane_bytes = LANE_OVERHEAD_BYTES + sum(
+            map(paged_bytes, [self._pool.activation_sizes.of(plan, known), *io_bytes])
+        )
         return MemoryForecast(device_bytes=lanes * lane_bytes, host_bytes=lanes * sum(io_bytes))
 
     async def read_memory(self) -> EngineMemory:
@@ -86,10 +88,10 @@ class TensorRtEngine:
         """Free the lanes that are kept; see `Engine.free_lanes`."""
         await self._device.run(self._pool.close)
 
-    async def learn_scratch(self) -> None:
+    async def learn_activation_sizes(self) -> None:
         """Find out what a lane of each batch needs; before the first lane is opened."""
         for plan in self._plans:
-            await self._device.run(partial(self._pool.scratch.learn, plan))
+            await self._device.run(partial(self._pool.activation_sizes.learn, plan))
 
     @asynccontextmanager
     async def open_lanes(
@@ -122,7 +124,7 @@ class TensorRtEngine:
     async def _pumped(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:
         lanes: Sequence[PumpLane] = ()
         try:
-            async with open_pump_lanes(self._reactor, gpu_lanes, self._settings.launch) as lanes:
+            async with open_pump_lanes(self._reactor, gpu_lanes, self._settings) as lanes:
                 yield lanes
         finally:
             if any(lane.abandoned for lane in lanes):

@@ -1,4 +1,4 @@
-"""What one inference in flight owns on the device, and how it becomes ready to be replayed."""
+"""Stream, context, memory and graph of one inference in flight, made ready to be replayed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class GpuLane:
     Blocking calls are for a thread with the device current. Nothing may be in flight when it is closed.
 
     Args:
-        scratch_bytes: Device memory of the execution context at this batch.
+        activation_bytes: Device memory of the execution context at this batch.
         transfers: Whether the copies of inputs and outputs are part of an inference.
 
     Raises:
@@ -33,14 +33,14 @@ class GpuLane:
         plan: LoadedPlan,
         *,
         batch: int,
-        scratch_bytes: int,
+        activation_bytes: int,
         inputs: Mapping[str, AnyArray],
         transfers: bool,
     ) -> None:
         self._device = device
         self._plan = plan
         self._batch = batch
-        self._scratch_bytes = scratch_bytes
+        self._activation_bytes = activation_bytes
         self._first_inputs = inputs
         self._transfers = transfers
         self._streams: list[int] = []
@@ -116,7 +116,7 @@ class GpuLane:
     def open(self) -> None:
         """Make it ready; see the class."""
         try:
-            self._prepare(self._batch, self._scratch_bytes, self._first_inputs)
+            self._prepare(self._batch, self._activation_bytes, self._first_inputs)
         except BaseException:
             self.close()
             raise
@@ -133,7 +133,7 @@ class GpuLane:
         while self._streams:
             self._device.destroy_stream(self._streams.pop())
 
-    def _prepare(self, batch: int, scratch_bytes: int, inputs: Mapping[str, AnyArray]) -> None:
+    def _prepare(self, batch: int, activation_bytes: int, inputs: Mapping[str, AnyArray]) -> None:
         plan, device = self._plan, self._device
         self._streams = [device.create_stream()]
         self._exec_context = exec_context = plan.create_context(batch, self.stream)
@@ -142,9 +142,9 @@ class GpuLane:
             exec_context.set_aux_streams(self._streams[1:])
         plan.set_batch(exec_context, batch)
         self._memory = memory = LaneMemory(
-            device, batch=batch, inputs=plan.inputs, outputs=plan.outputs, scratch_bytes=scratch_bytes
+            device, batch=batch, inputs=plan.inputs, outputs=plan.outputs, activation_bytes=activation_bytes
         )
-        plan.bindings.set_scratch(exec_context, address=memory.scratch_address, size_bytes=scratch_bytes)
+        plan.bindings.set_activation(exec_context, address=memory.activation_address, size_bytes=activation_bytes)
         for tensor in (*memory.inputs, *memory.outputs):
             exec_context.set_tensor_address(tensor.name, tensor.address)
         memory.fill_inputs(inputs, self.stream)

@@ -43,10 +43,10 @@ class TensorMemory:
 
 
 class LaneMemory:
-    """All memory of one lane at one batch: inputs, outputs, scratch.
+    """All memory of one lane at one batch: inputs, outputs, activations.
 
     Args:
-        scratch_bytes: What the execution context needs for this batch.
+        activation_bytes: What the execution context needs for this batch.
 
     Raises:
         DoesNotFitError: It was refused; nothing is held.
@@ -59,15 +59,15 @@ class LaneMemory:
         batch: int,
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
-        scratch_bytes: int,
+        activation_bytes: int,
     ) -> None:
         self._device = device
-        self.scratch_bytes = scratch_bytes
-        self.scratch_address = 0
+        self.activation_bytes = activation_bytes
+        self.activation_address = 0
         self.inputs: list[TensorMemory] = []
         self.outputs: list[TensorMemory] = []
         try:
-            self.scratch_address = device.allocate(max(scratch_bytes, 1))
+            self.activation_address = device.allocate(max(activation_bytes, 1))
             for specs, tensors in ((inputs, self.inputs), (outputs, self.outputs)):
                 for spec in specs:
                     tensors.append(TensorMemory(device, spec, batch))
@@ -78,7 +78,7 @@ class LaneMemory:
     @property
     def device_bytes(self) -> int:
         """Device memory that this holds."""
-        return self.scratch_bytes + sum(tensor.size_bytes for tensor in (*self.inputs, *self.outputs))
+        return self.activation_bytes + sum(tensor.size_bytes for tensor in (*self.inputs, *self.outputs))
 
     def fill_inputs(self, arrays: Mapping[str, AnyArray], stream: int) -> None:
         """Copy the inputs to the host arrays and queue their copy to the device.
@@ -100,6 +100,6 @@ class LaneMemory:
             tensor.free()
         self.inputs.clear()
         self.outputs.clear()
-        if self.scratch_address:
-            self._device.free(self.scratch_address)
-            self.scratch_address = 0
+        if self.activation_address:
+            self._device.free(self.activation_address)
+            self.activation_address = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from asyncbench.backends.tensorrt.run.activation_memory import ScratchSizes
+from asyncbench.backends.tensorrt.run.activation_memory import ActivationSizes
 from asyncbench.backends.tensorrt.run.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.run.gpu_lane import GpuLane
 from asyncbench.backends.tensorrt.run.loaded_plan import LoadedPlan
@@ -21,7 +21,7 @@ class LanePool:
     """The lanes of one plan, one batch and one set of inputs. Blocking; on a thread with the device current."""
 
     def __init__(self, device: CudaDevice, *, transfers: bool) -> None:
-        self.scratch = ScratchSizes(device)
+        self.activation_sizes = ActivationSizes(device)
         self._device = device
         self._transfers = transfers
         self._lanes: list[GpuLane] = []
@@ -40,9 +40,9 @@ class LanePool:
             self._made_for = (plan, batch, inputs)
         # A lane whose memory was freed under pressure has nothing that could be used again.
         self._lanes = [lane for lane in self._lanes if lane.is_open]
-        scratch_bytes = self.scratch.of(plan, batch)
+        activation_bytes = self.activation_sizes.of(plan, batch)
         while len(self._lanes) < count:
-            self._lanes.append(self._build(plan, batch, scratch_bytes, inputs))
+            self._lanes.append(self._build(plan, batch, activation_bytes, inputs))
         return self._lanes[:count]
 
     def held_bytes(self, count: int | None = None) -> int:
@@ -66,10 +66,10 @@ class LanePool:
         self._taken_bytes.clear()
         self._made_for = None
 
-    def _build(self, plan: LoadedPlan, batch: int, scratch_bytes: int, inputs: Mapping[str, AnyArray]) -> GpuLane:
+    def _build(self, plan: LoadedPlan, batch: int, activation_bytes: int, inputs: Mapping[str, AnyArray]) -> GpuLane:
         free_before_bytes, _ = self._device.memory_bytes()
         lane = GpuLane(
-            self._device, plan, batch=batch, scratch_bytes=scratch_bytes, inputs=inputs, transfers=self._transfers
+            self._device, plan, batch=batch, activation_bytes=activation_bytes, inputs=inputs, transfers=self._transfers
         )
         free_after_bytes, _ = self._device.memory_bytes()
         self._taken_bytes[lane] = taken_bytes(free_before_bytes - free_after_bytes, _allocations(lane))
@@ -98,4 +98,4 @@ def taken_bytes(fall_bytes: int, allocations: Iterable[int]) -> int:
 
 def _allocations(lane: GpuLane) -> list[int]:
     memory = lane.memory
-    return [memory.scratch_bytes, *(tensor.size_bytes for tensor in (*memory.inputs, *memory.outputs))]
+    return [memory.activation_bytes, *(tensor.size_bytes for tensor in (*memory.inputs, *memory.outputs))]

@@ -93,7 +93,7 @@ class LoadedPlan:
         return self._messages[-1] if self._messages else "it gave no reason"
 
     def create_context(self, batch: int, stream: int) -> IExecutionContext:
-        """Return an execution context without scratch memory, on the profile for `batch`."""
+        """Return an execution context without activation memory, on the profile for `batch`."""
         exec_context = self.bindings.create_user_managed_context(self.engine)
         profile = self.shape.profile_of(batch)
         if profile and not exec_context.set_optimization_profile_async(profile, stream):

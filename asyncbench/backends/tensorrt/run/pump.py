@@ -13,7 +13,7 @@ from asyncbench.backends.draining import DRAIN_LIMIT_S, drained
 from asyncbench.backends.lane_body import EmptyBody, GraphBody
 from asyncbench.backends.lane_credits import credits_per_lane
 from asyncbench.backends.tensorrt.run.cuda_device import cuda_error
-from asyncbench.backends.tensorrt.run.launch_settings import LaunchSettings
+from asyncbench.backends.tensorrt.settings import LaneSettings
 from asyncbench.errors import BackendUnavailableError, DeviceLostError, LaneError
 from asyncbench.event_log import get_logger
 from asyncbench.measurement.stamps import Completions, InferenceStamps
@@ -27,7 +27,7 @@ _IDLE_LOOK_NS = 20_000_000
 _log = get_logger()
 
 
-_DEFAULT_SETTINGS = LaunchSettings()
+_DEFAULT_SETTINGS = LaneSettings()
 
 
 class PumpReactor:
@@ -100,7 +100,7 @@ async def open_pump(cuda_context: int, *, completion: str, library: str | None =
 
 @asynccontextmanager
 async def open_pump_lanes(
-    reactor: PumpReactor, bodies: Sequence[GraphBody], settings: LaunchSettings = _DEFAULT_SETTINGS
+    reactor: PumpReactor, bodies: Sequence[GraphBody], settings: LaneSettings = _DEFAULT_SETTINGS
 ) -> AsyncIterator[Sequence[PumpLane]]:
     """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned."""
     lanes: list[PumpLane] = []
@@ -129,7 +129,7 @@ async def open_empty_pump_lane(reactor: PumpReactor) -> AsyncIterator[PumpLane]:
         lane.close()
 
 
-def _add_lane(pump: _pump.Pump, body: GraphBody, settings: LaunchSettings, *, max_credits: int) -> int:
+def _add_lane(pump: _pump.Pump, body: GraphBody, settings: LaneSettings, *, max_credits: int) -> int:
     return pump.add_lane(
         body.stream,
         body.graph_exec,
@@ -157,7 +157,7 @@ class PumpLane:
         index: int,
         body: GraphBody | EmptyBody,
         max_credits: int,
-        settings: LaunchSettings = _DEFAULT_SETTINGS,
+        settings: LaneSettings = _DEFAULT_SETTINGS,
     ) -> None:
         self.index = index
         self.max_credits = max_credits

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from asyncbench.backends.tensorrt.bindings.allocator import CountingAllocator
 from asyncbench.backends.tensorrt.bindings.find_bindings import MODULE_NAMES
 from asyncbench.backends.tensorrt.bindings.versions import Bindings, Severity
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.run.loaded_plan import LoadedPlan
 from asyncbench.errors import AsyncbenchError, BadInputError, DeviceLostError, DoesNotFitError, LaneError
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 MIB = 1 << 20
 

@@ -22,7 +22,6 @@ INSTALLED = [name for name in MODULE_NAMES if importlib.util.find_spec(name) is 
 DIFFERING = [
     ("ICudaEngine", "get_device_memory_size_for_profile_v2", ["self", "profile_index"]),
     ("IExecutionContext", "set_device_memory", ["self", "memory", "size"]),
-    ("IExecutionContext", "is_stream_capturable", ["self", "stream"]),
     ("IBuilderConfig", "set_compute_capability", ["self", "compute_capability", "index"]),
     ("IBuilderConfig", "set_memory_pool_limit", ["self", "pool", "pool_size"]),
     ("IBuilderConfig", "set_preview_feature", ["self", "feature", "enable"]),

@@ -61,13 +61,13 @@ class Engine11:
 
 
 class Context11:
-    scratch: tuple[int, int] | None = None
+    activation: tuple[int, int] | None = None
 
     def update_device_memory_size_for_shapes(self) -> int:
         return 16
 
     def set_device_memory(self, memory: int, size: int) -> None:
-        self.scratch = (memory, size)
+        self.activation = (memory, size)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_networks_are_made_as_each_version_wants_them(trt8, trt11):
     assert trt11.create_network(builder) == 1 << 1  # strongly typed
 
 
-def test_lanes_share_profiles_and_scratch_follows_the_batch_where_that_is_optional(trt8, trt11):
+def test_lanes_share_profiles_and_activation_memory_follows_the_batch_where_that_is_optional(trt8, trt11):
     eight, eleven = Config(), Config()
 
     trt8.prepare_for_lanes(eight)
@@ -144,26 +144,26 @@ def test_lanes_share_profiles_and_scratch_follows_the_batch_where_that_is_option
     assert (eight.features, eleven.features) == ({"sharing"}, {"resize"})
 
 
-def test_8_6_takes_the_address_of_scratch_memory_of_the_largest_shapes(trt8):
+def test_8_6_takes_the_address_of_activation_memory_of_the_largest_shapes(trt8):
     exec_context = SimpleNamespace(device_memory=None)
     engine = Engine8(exec_context)
 
     made = trt8.create_user_managed_context(engine)
-    trt8.set_scratch(made, address=4096, size_bytes=640)
+    trt8.set_activation(made, address=4096, size_bytes=640)
 
     assert made.device_memory == 4096
-    assert trt8.scratch_bytes(engine, made) == trt8.profile_scratch_bytes(engine, 0) == 640
+    assert trt8.activation_bytes(engine, made) == trt8.profile_activation_bytes(engine, 0) == 640
 
 
-def test_11_takes_address_and_size_of_scratch_memory_for_the_shapes_that_are_set(trt11):
+def test_11_takes_address_and_size_of_activation_memory_for_the_shapes_that_are_set(trt11):
     engine = Engine11(Context11())
 
     made = trt11.create_user_managed_context(engine)
-    trt11.set_scratch(made, address=4096, size_bytes=16)
+    trt11.set_activation(made, address=4096, size_bytes=16)
 
-    assert made.scratch == (4096, 16)
-    assert trt11.scratch_bytes(engine, made) == 16
-    assert trt11.profile_scratch_bytes(engine, 1) == 200
+    assert made.activation == (4096, 16)
+    assert trt11.activation_bytes(engine, made) == 16
+    assert trt11.profile_activation_bytes(engine, 1) == 200
 
 
 def test_a_context_that_tensorrt_cannot_make_does_not_fit(trt11):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from asyncbench.backends.tensorrt.bindings.versions import Severity
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.build.log import BuildLog, tells_out_of_memory
 from asyncbench.backends.tensorrt.build.messages import BuildRequest, BuildSettings
 from asyncbench.errors import DoesNotFitError, EngineBuildError
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 REQUEST = BuildRequest(

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.backends.tensorrt.build.builder import BuildResult
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.build.memory import (
     FLOOR_BYTES,
     MAX_TRIES,
@@ -29,6 +29,7 @@ from asyncbench.backends.tensorrt.build.messages import REQUESTS, BuildRequest, 
 from asyncbench.backends.tensorrt.cache.sidecar import BuildFacts
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError, BadInputError, DoesNotFitError, EngineBuildError
 from asyncbench.memory.host.limited_group import LimitedGroup, open_limited_group
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -112,7 +113,7 @@ class Script:
 
     async def run(self, *workspaces: int | None, wanted: BuildRequest | None = None) -> BuildFacts:
         return await build_within_memory(
-            wanted or request(), workspaces, label="net fp32", build=self.build, say=self.said.append
+            wanted or request(), workspaces, label="net fp32", build=self.build, report=self.said.append
         )
 
 
@@ -195,7 +196,7 @@ async def test_cancelling_between_two_tries_starts_no_other():
 
     with trio.CancelScope() as scope:
         await build_within_memory(
-            request(), (GIB, GIB // 2), label="net", build=script.build, say=lambda _: scope.cancel()
+            request(), (GIB, GIB // 2), label="net", build=script.build, report=lambda _: scope.cancel()
         )
 
     assert scope.cancelled_caught
@@ -228,7 +229,7 @@ async def main():
     wanted = REQUESTS.validate_json(sys.argv[1])
     build = partial(build_engine, on_progress=lambda progress: None)
     try:
-        facts = await build_within_memory(wanted, json.loads(sys.argv[2]), label="net", build=build, say=say)
+        facts = await build_within_memory(wanted, json.loads(sys.argv[2]), label="net", build=build, report=say)
         tell(built=dataclasses.asdict(facts))
     except AsyncbenchError as error:
         tell(kind=type(error).__name__, error=error.message, remedy=error.remedy, facts=error.facts)

@@ -15,10 +15,11 @@ import trio
 
 from asyncbench.backends.tensorrt.bindings.variant import why_plan_is_foreign
 from asyncbench.backends.tensorrt.build.builder import BuildProgress, BuildResult, build_engine
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, EngineShape, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import EngineShape, choose_engines
 from asyncbench.backends.tensorrt.build.messages import REQUESTS, BuildRequest, BuildSettings
 from asyncbench.errors import BackendUnavailableError, BadInputError, EngineBuildError
 from asyncbench.models.graphs.model_file import write_model
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("rtx")]

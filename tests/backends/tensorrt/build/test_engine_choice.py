@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines, profile_groups
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines, profile_groups
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 BATCHES = st.lists(st.integers(1, 512), min_size=1, max_size=40).map(tuple)
 
@@ -46,7 +47,7 @@ def test_every_batch_of_the_sweep_has_exactly_one_engine_and_a_profile_in_it(bat
     for engine in engines:
         for batch in engine.batches:
             group = engine.opt_profiles[engine.profile_of(batch)]
-            assert group.smallest <= batch <= group.largest
+            assert group.min <= batch <= group.max
 
 
 @given(BATCHES, st.integers(1, 16))
@@ -54,8 +55,8 @@ def test_profiles_are_disjoint_ascending_tuned_inside_and_no_wider_than_allowed(
     groups = profile_groups(tuple(sorted(set(batches))), max_spread=max_spread)
 
     for group in groups:
-        assert group.smallest <= group.tuned <= group.largest <= max_spread * group.smallest
-    assert all(left.largest < right.smallest for left, right in itertools.pairwise(groups))
+        assert group.min <= group.opt <= group.max <= max_spread * group.min
+    assert all(left.max < right.min for left, right in itertools.pairwise(groups))
 
 
 def test_a_batch_that_the_engine_was_not_made_for_is_refused():

@@ -12,11 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.backends.tensorrt.build.builder import BuildProgress
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
-from asyncbench.backends.tensorrt.build.engine_provider import EngineSpec, SupplyProgress, supply_engines, time_left_ns
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
+from asyncbench.backends.tensorrt.build.engine_provider import (
+    EngineSpec,
+    EnginesProgress,
+    provide_engines,
+    time_left_ns,
+)
 from asyncbench.backends.tensorrt.build.messages import BuildSettings
 from asyncbench.backends.tensorrt.cache import EngineFolder, StoredEngine
 from asyncbench.errors import BackendUnavailableError
+from asyncbench.sweep.backends.tensorrt import EngineMode
 from asyncbench.sweep.cell import Precision
 
 
@@ -26,16 +32,16 @@ class Buyer:
     def __init__(self, order: EngineSpec, folder: EngineFolder) -> None:
         self.order, self.folder = order, folder
         self.said: list[str] = []
-        self.progress: list[SupplyProgress] = []
+        self.progress: list[EnginesProgress] = []
         self.read_free_bytes: Callable[[], Awaitable[int]] | None = None
 
     async def buy(self) -> tuple[StoredEngine, ...]:
         self.said.clear()
-        return await supply_engines(
+        return await provide_engines(
             self.order,
             self.folder,
             on_progress=self.progress.append,
-            say=self.said.append,
+            report=self.said.append,
             read_free_bytes=self.read_free_bytes,
         )
 

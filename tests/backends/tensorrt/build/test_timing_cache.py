@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asyncbench.backends.tensorrt.build.timing_cache import add_to_timing_cache, read_timing_cache
+from asyncbench.backends.tensorrt.build.child import add_to_timing_cache, read_timing_cache
 
 
 def test_what_a_build_learned_is_added_to_what_others_wrote_meanwhile(tmp_path: Path):

@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> EngineFolder:
     async def fill() -> None:
         for day, version in ((1, "8.5.3"), (2, "8.6.0"), (3, "8.6.0")):
             one = identity(day, version)
-            await obtain_engine(folder, one, label=f"net {day}", build=build, say=lambda _: None)
+            await obtain_engine(folder, one, label=f"net {day}", build=build, report=lambda _: None)
             os.utime(folder.sidecar_path(one.key()), ns=(day * DAY_NS, day * DAY_NS))
 
     trio.run(fill)

@@ -66,7 +66,7 @@ class Asker:
 
     async def ask(self, identity: EngineIdentity = IDENTITY, check_head=lambda _head: None) -> StoredEngine:
         return await obtain_engine(
-            self.folder, identity, label="net fp16", build=self.build, say=self.said.append, check_head=check_head
+            self.folder, identity, label="net fp16", build=self.build, report=self.said.append, check_head=check_head
         )
 
 
@@ -250,7 +250,7 @@ async def test_builds_of_different_engines_take_turns(folder):
         for recipe in range(3):
             identity = dataclasses.replace(IDENTITY, recipe=recipe)
             nursery.start_soon(
-                lambda one=identity: obtain_engine(folder, one, label="", build=build, say=lambda _: None)
+                lambda one=identity: obtain_engine(folder, one, label="", build=build, report=lambda _: None)
             )
 
     assert most == 1
@@ -266,7 +266,9 @@ async def test_a_cancelled_build_leaves_nothing_and_frees_the_lock(folder):
         await trio.sleep_forever()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: obtain_engine(folder, IDENTITY, label="", build=build_forever, say=lambda _: None))
+        nursery.start_soon(
+            lambda: obtain_engine(folder, IDENTITY, label="", build=build_forever, report=lambda _: None)
+        )
         await started.wait()
         nursery.cancel_scope.cancel()
 
@@ -280,7 +282,7 @@ async def test_a_failed_build_leaves_nothing_and_its_error_is_the_callers(folder
         raise EngineBuildError("no")
 
     with pytest.raises(EngineBuildError, match="no"):
-        await obtain_engine(folder, IDENTITY, label="", build=fail, say=lambda _: None)
+        await obtain_engine(folder, IDENTITY, label="", build=fail, report=lambda _: None)
 
     assert files(folder) == {f"{IDENTITY.key()}.lock", "builder.lock"}
 
@@ -290,7 +292,7 @@ async def test_a_builder_that_wrote_nothing_is_an_error(folder):
         return BuildFacts(build_ns=1)
 
     with pytest.raises(EngineBuildError, match="left no engine"):
-        await obtain_engine(folder, IDENTITY, label="net", build=lie, say=lambda _: None)
+        await obtain_engine(folder, IDENTITY, label="net", build=lie, report=lambda _: None)
 
 
 async def test_what_a_killed_builder_left_behind_is_removed_by_the_next(folder):
@@ -326,7 +328,7 @@ async def build(path):
 async def main():
     folder = EngineFolder(root=Path(sys.argv[1]))
     say = lambda line: print(line, flush=True)
-    engine = await obtain_engine(folder, IDENTITY, label="x", build=build, say=say)
+    engine = await obtain_engine(folder, IDENTITY, label="x", build=build, report=say)
     print("FRESH" if engine.freshly_built else "FOUND", flush=True)
 
 trio.run(main)
@@ -387,7 +389,7 @@ async def test_the_sidecar_keeps_the_tries_of_a_build(folder):
         await trio.Path(path).write_bytes(PLAN)
         return facts
 
-    await obtain_engine(folder, IDENTITY, label="net", build=build, say=lambda _: None)
+    await obtain_engine(folder, IDENTITY, label="net", build=build, report=lambda _: None)
 
     stored = decode_sidecar(folder.sidecar_path(IDENTITY.key()).read_bytes())
     assert stored.build == facts
@@ -398,7 +400,7 @@ async def test_a_sidecar_from_before_tries_were_kept_is_still_read(folder):
         await trio.Path(path).write_bytes(PLAN)
         return BuildFacts(build_ns=7)
 
-    await obtain_engine(folder, IDENTITY, label="net", build=build, say=lambda _: None)
+    await obtain_engine(folder, IDENTITY, label="net", build=build, report=lambda _: None)
     written = json.loads(folder.sidecar_path(IDENTITY.key()).read_text())
     for later in ("workspace_bytes", "peak_device_bytes", "tries"):
         del written["build"][later]

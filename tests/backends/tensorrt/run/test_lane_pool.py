@@ -35,7 +35,7 @@ class PagedDevice:
     """A device that gives memory away in pages, and on which others take some when a stream is created for a lane."""
 
     def __init__(self, *, others_bytes=()):
-        self.account = SimpleNamespace(lifted=nullcontext)
+        self.account = SimpleNamespace(unlimited=nullcontext)
         self.free_bytes = 140 * GIB
         self._others_bytes = list(others_bytes)
         self._pinned = {}
@@ -92,23 +92,25 @@ class Graph:
         self._device.free_bytes += PAGE
 
 
-def plan_of(scratch_bytes):
-    """A plan with one input, whose contexts take no memory but the scratch they are given."""
+def plan_of(activation_bytes):
+    """A plan with one input, whose contexts take no memory but the activation memory they are given."""
     exec_context = SimpleNamespace(set_tensor_address=lambda *_: None, execute_async_v3=lambda _: True)
     return SimpleNamespace(
         inputs=(SPEC,),
         outputs=(),
         engine=SimpleNamespace(num_aux_streams=0),
         shape=SimpleNamespace(profile_of=lambda _: 0),
-        bindings=SimpleNamespace(profile_scratch_bytes=lambda *_: scratch_bytes, set_scratch=lambda *_, **__: None),
+        bindings=SimpleNamespace(
+            profile_activation_bytes=lambda *_: activation_bytes, set_activation=lambda *_, **__: None
+        ),
         create_context=lambda *_: exec_context,
         set_batch=lambda *_: None,
     )
 
 
-def pool_of(device, *, lanes, scratch_bytes=5 * MIB):
+def pool_of(device, *, lanes, activation_bytes=5 * MIB):
     pool = LanePool(device, transfers=False)
-    pool.lanes(plan_of(scratch_bytes), batch=BATCH, count=lanes, inputs=INPUTS)
+    pool.lanes(plan_of(activation_bytes), batch=BATCH, count=lanes, inputs=INPUTS)
     return pool
 
 
@@ -120,7 +122,7 @@ def test_lanes_hold_what_the_device_saw_them_take_and_give_it_all_back():
     seen_bytes = 140 * GIB - device.free_bytes
     pool.close()
 
-    # 5 MiB of scratch, 3 of input, a graph.
+    # 5 MiB of activations, 3 of input, a graph.
     assert held_bytes == [12 * MIB, 24 * MIB, 36 * MIB]
     assert held_bytes[-1] == seen_bytes
     assert (pool.held_bytes(), device.free_bytes) == (0, 140 * GIB)
@@ -130,15 +132,15 @@ def test_lanes_hold_what_the_device_saw_them_take_and_give_it_all_back():
 @given(
     others_bytes=st.integers(-60 * GIB, 60 * GIB),
     built_before=st.integers(0, 3),
-    scratch_bytes=st.integers(0, GIB),
+    activation_bytes=st.integers(0, GIB),
 )
 def test_whatever_others_take_or_free_while_a_lane_is_built_only_that_lane_is_off_and_by_a_margin(
-    others_bytes, built_before, scratch_bytes
+    others_bytes, built_before, activation_bytes
 ):
-    quiet = pool_of(PagedDevice(), lanes=4, scratch_bytes=scratch_bytes)
+    quiet = pool_of(PagedDevice(), lanes=4, activation_bytes=activation_bytes)
 
     disturbed = pool_of(
-        PagedDevice(others_bytes=[*[0] * built_before, others_bytes]), lanes=4, scratch_bytes=scratch_bytes
+        PagedDevice(others_bytes=[*[0] * built_before, others_bytes]), lanes=4, activation_bytes=activation_bytes
     )
 
     held = [(quiet.held_bytes(count), disturbed.held_bytes(count)) for count in range(5)]
@@ -149,8 +151,8 @@ def test_whatever_others_take_or_free_while_a_lane_is_built_only_that_lane_is_of
 
 
 @pytest.mark.parametrize(("others_bytes", "lane_bytes"), [(-GIB, 8 * MIB), (GIB, 8 * MIB + LANE_MARGIN_BYTES)])
-def test_a_disturbed_lane_is_taken_to_hold_its_own_scratch_and_inputs_or_a_margin_more(others_bytes, lane_bytes):
-    pool = pool_of(PagedDevice(others_bytes=[others_bytes]), lanes=1, scratch_bytes=5 * MIB)
+def test_a_disturbed_lane_is_taken_to_hold_its_own_activations_and_inputs_or_a_margin_more(others_bytes, lane_bytes):
+    pool = pool_of(PagedDevice(others_bytes=[others_bytes]), lanes=1, activation_bytes=5 * MIB)
 
     assert pool.held_bytes() == lane_bytes
 

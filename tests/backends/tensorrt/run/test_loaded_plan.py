@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from asyncbench.backends.tensorrt.bindings.versions import IoTensor
-from asyncbench.backends.tensorrt.build.engine_choice import EngineMode, choose_engines
+from asyncbench.backends.tensorrt.build.engine_choice import choose_engines
 from asyncbench.backends.tensorrt.run.loaded_plan import LoadedPlan
 from asyncbench.errors import BadInputError
+from asyncbench.sweep.backends.tensorrt import EngineMode
 
 
 class FakeBindings:

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from asyncbench.backends.lane_body import EmptyBody
-from asyncbench.backends.tensorrt.run.launch_settings import LaunchSettings
+from asyncbench.backends.tensorrt.settings import LaneSettings
 from asyncbench.errors import DeviceLostError
 
 pytestmark = pytest.mark.native
@@ -35,7 +35,7 @@ async def test_an_await_of_an_inference_that_never_completes_ends_at_the_deadlin
     from asyncbench.backends.tensorrt.run.pump import open_pump_lanes
 
     stream = fake_cuda_library.held_stream()
-    settings = LaunchSettings(deadline_ns=20_000_000)
+    settings = LaneSettings(deadline_ns=20_000_000)
 
     async with open_pump_lanes(reactor, [Body(stream)], settings) as (lane,):
         with trio.fail_after(10), pytest.raises(DeviceLostError, match="lane 0"):

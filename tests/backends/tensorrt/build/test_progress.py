@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.backends.tensorrt.build.progress_tree import ProgressTree
+from asyncbench.backends.tensorrt.build.progress import ProgressTree
 
 NAMES = st.sampled_from(["build", "tune", "time", "store"])
 EVENTS = st.one_of(

@@ -1,4 +1,4 @@
-"""What the TensorRT of this machine can build for its first GPU. Blocking; asked by `asyncbench doctor` alone."""
+"""The TensorRT and the first GPU of this machine: whether they are there, and what they can do. Blocking."""
 
 from __future__ import annotations
 
@@ -6,7 +6,25 @@ from asyncbench.backends.tensorrt.bindings.find_bindings import find_bindings, s
 from asyncbench.backends.tensorrt.bindings.precision import describe_precisions, slow_precisions
 from asyncbench.backends.tensorrt.bindings.versions import Bindings
 from asyncbench.backends.tensorrt.run.cuda_device import CudaDevice
+from asyncbench.errors import AsyncbenchError
 from asyncbench.sweep.cell import Precision
+
+
+def why_unavailable() -> str | None:
+    """Return why no engine can be run on this machine, or None if one can. Blocking."""
+    try:
+        find_bindings(folders=system_folders())
+        CudaDevice(0)
+    except AsyncbenchError as error:
+        return str(error)
+    return None
+
+
+def describe_installation() -> str:
+    """Return what TensorRT and which first GPU are used. Blocking; only where `why_unavailable` gives no reason."""
+    flavour = find_bindings(folders=system_folders()).flavour
+    gpu = CudaDevice(0).facts()
+    return f"{flavour} on {gpu.name} (compute capability {gpu.compute_capability_text})"
 
 
 def describe_installed_precisions() -> str:

@@ -1,0 +1,214 @@
+"""A backend from outside the package: an installed distribution with an entry point, and options of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from asyncbench.errors import BadInputError
+from asyncbench.sweep.backend_options import check_backend_options
+from asyncbench.sweep.backends import registry
+from asyncbench.sweep.config import check_config, config_with
+from asyncbench.sweep.loading import config_schema
+
+DESCRIPTOR = """
+from pydantic import Field
+
+from asyncbench.sweep.backends.descriptor import BackendDescriptor, BackendOptions
+
+
+class AbacusOptions(BackendOptions):
+    beads: int = Field(default=1, ge=1, description="Inferences at once.")
+
+
+FACTORY = "abacus_backend:make_abacus"
+ABACUS = BackendDescriptor(name="abacus", options=AbacusOptions, factory=FACTORY, is_simulated=True)
+SCALE = BackendDescriptor(name="scale", options=AbacusOptions, factory=FACTORY)
+NOT_A_DESCRIPTOR = "a text"
+"""
+BACKEND = '''
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from asyncbench.backends.simulated.backend import SimulatedBackend
+from asyncbench.backends.simulated.spec import SimulatedSpec
+
+
+class AbacusBackend:
+    """The simulated device under another name."""
+
+    name = "abacus"
+
+    def __init__(self, beads, seed, report):
+        self._beads, self._report = beads, report
+        self._device = SimulatedBackend(SimulatedSpec(slots=beads, seed=seed))
+
+    @asynccontextmanager
+    async def open_engine(self, request):
+        self._report("counting beads")
+        async with self._device.open_engine(request) as engine:
+            engine.facts = replace(engine.facts, backend=self.name, extra={"beads": self._beads})
+            yield engine
+
+
+def make_abacus(options, *, config, report):
+    return AbacusBackend(options.beads, config.seed, report)
+'''
+ENTRY_POINT = "abacus = abacus_descriptor:ABACUS"
+BROKEN = "broken = no_such_module:BACKEND"
+
+
+def install(folder, *entry_points):
+    """Put a distribution into a folder, as an installer would leave it."""
+    folder.mkdir()
+    (folder / "abacus_descriptor.py").write_text(DESCRIPTOR)
+    (folder / "abacus_backend.py").write_text(BACKEND)
+    info = folder / "abacus-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: abacus\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(["[asyncbench.backends]", *entry_points, ""]))
+    return folder
+
+
+@pytest.fixture
+def with_abacus(tool, tmp_path):
+    """Return the tool where the distribution is installed."""
+    added = install(tmp_path / "added", ENTRY_POINT, BROKEN)
+    tool.environment["PYTHONPATH"] += os.pathsep + str(added)
+    return tool
+
+
+@pytest.fixture
+def offer(tmp_path, monkeypatch):
+    """Return a function that installs entry points for this process."""
+
+    def install_here(*entry_points):
+        monkeypatch.syspath_prepend(install(tmp_path / "added", *entry_points))
+
+    yield install_here
+    for name in ("abacus_descriptor", "abacus_backend"):
+        sys.modules.pop(name, None)
+    config_with.cache_clear()
+
+
+def test_a_sweep_runs_on_it_with_its_own_options(with_abacus):
+    config = with_abacus.write_config(backend="abacus", abacus={"beads": 3}, concurrency="1,2", batch=1)
+
+    with_abacus.run("sweep", "--config", config, "--output", "out.jsonl")
+
+    header = with_abacus.records()[0]
+    cells = with_abacus.cells()
+    assert header["config"][0]["abacus"] == {"beads": 3}
+    assert header["engines"][0]["extra"] == {"beads": 3}
+    assert [(cell["backend"], cell["concurrency"]) for cell in cells] == [("abacus", 1), ("abacus", 2)]
+    assert {cell["status"] for cell in cells} <= {"measured", "imprecise"}
+
+
+def test_its_sweep_can_be_gone_on_with(with_abacus):
+    config = with_abacus.write_config(backend="abacus", concurrency=1, batch=1)
+    arguments = ("sweep", "--config", config, "--output", "out.jsonl")
+    with_abacus.run(*arguments)
+
+    assert "nothing is left to measure" in with_abacus.run(*arguments, "--resume").stderr
+
+
+def test_one_that_cannot_be_loaded_ends_the_command_with_one_line(with_abacus):
+    done = with_abacus.run("sweep", "--backend", "broken", check_code=2)
+
+    assert done.stderr.startswith(
+        "asyncbench: backend broken: the entry point 'no_such_module:BACKEND' of abacus cannot be loaded: "
+        "ModuleNotFoundError: No module named 'no_such_module': repair or remove that package, or choose one of "
+    )
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ({"abacus": {"bead": 3}}, 'key "abacus.bead" is unknown: did you mean key "abacus.beads"?'),
+        ({"abacus": {"beads": 0}}, 'key "abacus.beads" is 0: make it greater than or equal to 1'),
+        ({"abacus": 3}, 'key "abacus" is 3: make it an object in braces'),
+        (
+            {"backend": "abakus"},
+            "key \"backend\": there is no backend 'abakus': choose auto, onnxruntime, tensorrt, simulated, abacus or ",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_remedy(offer, keys, line):
+    offer(ENTRY_POINT, BROKEN)
+
+    with pytest.raises(BadInputError) as refusal:
+        check_config({"backend": "abacus"} | keys, source="sweep.json")
+
+    assert str(refusal.value).startswith(f"sweep.json: {line}")
+
+
+def test_its_options_in_a_file_for_several_machines_are_told_of(offer):
+    offer("scale = abacus_descriptor:SCALE")
+    config = check_config({"backend": "onnxruntime", "scale": {"beads": 3}}, source="")
+
+    said = check_backend_options(config, backend="onnxruntime", flags=())
+
+    assert said == "keys of the configuration file without effect on onnxruntime: scale.beads"
+
+
+def test_a_broken_package_costs_nobody_elses_sweep(offer):
+    offer(BROKEN)
+
+    assert check_config({"backend": "simulated", "simulated": {}}, source="").runs_simulated
+
+
+def test_the_description_is_read_without_the_backend_itself(offer):
+    offer(ENTRY_POINT)
+
+    config = check_config({"backend": "abacus"}, source="")
+
+    assert config.runs_simulated
+    assert "abacus_descriptor" in sys.modules
+    assert "abacus_backend" not in sys.modules
+
+
+def test_its_options_are_in_the_schema(offer):
+    offer(ENTRY_POINT)
+
+    schema = config_schema()
+
+    keys = schema["$defs"]["SweepConfig"]["properties"]
+    assert "abacus" in keys["backend"]["enum"]
+    assert "#/$defs/AbacusOptions" in json.dumps(keys["abacus"])
+
+
+def test_auto_never_takes_it(offer):
+    offer(ENTRY_POINT)
+
+    assert "abacus" in registry.added_names()
+    assert "abacus" not in {one.name for one in registry.AUTOMATIC}
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "said"),
+    [
+        ("abacus = abacus_descriptor:NOT_A_DESCRIPTOR", "is no BackendDescriptor but str"),
+        ("counter = abacus_descriptor:ABACUS", "describes a backend with another name, 'abacus'"),
+        ("abacus = abacus_descriptor:NOTHING", "cannot be loaded: AttributeError"),
+        ("batch = abacus_descriptor:ABACUS", "describes a backend with another name"),
+    ],
+)
+def test_an_entry_point_that_is_no_backend_is_named(offer, entry_point, said):
+    offer(entry_point)
+    name, _, value = entry_point.partition(" = ")
+
+    with pytest.raises(BadInputError) as refusal:
+        check_config({"backend": name}, source="")
+
+    assert f"backend {name}: the entry point '{value}' of abacus {said}" in refusal.value.message
+
+
+def test_a_backend_of_ours_is_never_replaced(offer):
+    offer("simulated = abacus_descriptor:ABACUS")
+
+    assert registry.find_backend("simulated") is registry.SIMULATED
+    assert registry.added_names() == ()
