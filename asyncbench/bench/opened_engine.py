@@ -104,8 +104,8 @@ def describe_engine(
         load_ns=facts.load_ns,
         inputs=tuple(_describe_tensor(spec) for spec in facts.inputs),
         outputs=tuple(_describe_tensor(spec) for spec in facts.outputs),
-        images=tuple(path.name for path in subject.pictures.used),
-        images_found=subject.pictures.found,
+        images=tuple(path.name for path in subject.images.used),
+        images_found=subject.images.found,
         subset_hash=subset_hash,
         extra=dict(facts.extra),
     )

@@ -129,7 +129,7 @@ def _report(pin: Pin, folder: WeightsFolder) -> None:
     if pin.complaint:
         _say(f"this file cannot be run as it is: {pin.complaint}")
         return
-    # With its name given, pictures are prepared as for the built-in network: only right for the same architecture.
+    # With its name given, images are prepared as for the built-in network: only right for the same architecture.
     name = f"{pin.model} " if pin.network == pin.model else ""
     _say(f"run it with: asyncbench sweep {name}--model {path}")
 

@@ -24,7 +24,7 @@ class ModelInfo:
     """A network that we know.
 
     Attributes:
-        input_size: Side of its square picture in pixels.
+        input_size: Side of its square image in pixels.
         classes: What it tells apart, the background included where it has one.
         output_shapes: Of its outputs, without the batch axis.
         multiply_accumulates: Of one item, in convolutions and matrix products.

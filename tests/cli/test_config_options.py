@@ -33,7 +33,7 @@ TYPED = {
     "warmup": "none",
     "driver": "await",
     "input": "zeros",
-    "images": "pictures",
+    "images": "images",
     "seed": "7",
     "intra_op_threads": "2",
     "engine": "static",

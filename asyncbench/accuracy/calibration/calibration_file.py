@@ -83,7 +83,7 @@ def table_of(
             f"{source} has only tensors that TensorRT knows: {listed(unnamed)}",
             remedy="calibrate the ONNX file: asyncbench calibrate",
         )
-    lost = ["which pictures it was calibrated on, and what was done to them: a cache does not say"]
+    lost = ["which images it was calibrated on, and what was done to them: a cache does not say"]
     if model_sha256 is None:
         lost.append("of which model it is: name it with --model, or only its tensors tell")
     if unnamed:

@@ -135,7 +135,7 @@ def format_cache(cache: LegacyCache) -> bytes:
     if not cache.scales:
         raise BadInputError(
             "a calibration cache needs a tensor whose range is above 0, and there is none",
-            remedy="calibrate on pictures that are not empty: asyncbench calibrate",
+            remedy="calibrate on images that are not empty: asyncbench calibrate",
         )
     head = _OLD_HEAD if cache.version_number is None else f"{_HEAD_BEGINS}{cache.version_number}-{cache.algorithm}"
     lines = [head, *(f"{_checked_name(name)}: {_hex_of(scale)}" for name, scale in cache.scales.items())]

@@ -1,4 +1,4 @@
-"""The portable calibration table: a JSON file that says of which network and pictures its ranges are."""
+"""The portable calibration table: a JSON file that says of which network and images its ranges are."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageHash:
-    """One picture: its name for people, and the SHA-256 of its file, by which it is known."""
+    """One image: its name for people, and the SHA-256 of its file, by which it is known."""
 
     name: str
     sha256: Sha256Text
@@ -70,8 +70,8 @@ class CalibrationTable:
     Attributes:
         model_sha256: As in `ModelFacts`; None in a table from a legacy cache, which does not say: its tensors are
             held against the graph.
-        recipe: What was done to the pictures, in words; None where it is not known.
-        images: The pictures that were seen; none where it is not known.
+        recipe: What was done to the images, in words; None where it is not known.
+        images: The images that were seen; none where it is not known.
         versions: Of the libraries that took part.
         ranges: The largest absolute value that int8 shall hold, by tensor, in the order of the graph. 0 for a tensor
             that was never anything else.
@@ -91,7 +91,7 @@ _VERSION_ADAPTER: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object]
 
 
 def hash_images(paths: Iterable[Path]) -> tuple[ImageHash, ...]:
-    """Return name and hash of each picture. Blocking: reads the files.
+    """Return name and hash of each image. Blocking: reads the files.
 
     Raises:
         BadInputError: One cannot be read.
@@ -178,13 +178,13 @@ def check_table(table: CalibrationTable, *, source: str, model_sha256: str, fore
 def refuse_overlap(
     calibration: Collection[ImageHash], test: Collection[ImageHash], *, forced: bool = False
 ) -> tuple[ImageHash, ...]:
-    """Refuse to measure accuracy on pictures whose bytes were calibrated on, under whatever name: it would flatter.
+    """Refuse to measure accuracy on images whose bytes were calibrated on, under whatever name: it would flatter.
 
     Returns:
-        The test pictures in both, empty unless `forced`: they belong into the record.
+        The test images in both, empty unless `forced`: they belong into the record.
 
     Raises:
-        BadInputError: There are such pictures; the error names them.
+        BadInputError: There are such images; the error names them.
     """
     calibrated = {image.sha256 for image in calibration}
     shared = tuple(image for image in test if image.sha256 in calibrated)

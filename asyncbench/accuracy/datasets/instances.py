@@ -17,7 +17,7 @@ from asyncbench.errors import BadInputError
 from asyncbench.models.image_names import match_names, shown_name
 
 NOT_LISTED = "the instances do not list it"
-NO_IMAGE = "its picture is not listed"
+NO_IMAGE = "its image is not listed"
 # 90 numbers, of which 80 are used; an empty place is one that COCO left out.
 _NAMES = """\
 person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,,stop sign,parking meter,
@@ -32,7 +32,7 @@ _NUMBERS = {name: number for number, name in COCO_CATEGORIES.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Listed:
-    """What the file says of a picture, as `Item` has it."""
+    """What the file says of an image, as `Item` has it."""
 
     image_id: int
     marked_sha256: str
@@ -54,21 +54,21 @@ class _Document:
     annotations: list[tuple[int, int, int]]
 
 
-def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
-    """Return the pictures that `truth` lists, sorted by name, and what was left out on either side.
+def match_instances(images: Mapping[str, Path], truth: Path) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
+    """Return the images that `truth` lists, sorted by name, and what was left out on either side.
 
-    A picture without a box stays: a detection in it is a false one.
+    An image without a box stays: a detection in it is a false one.
 
     Raises:
-        BadInputError: `truth` cannot be read, has another form, lists a picture twice, or has categories that
+        BadInputError: `truth` cannot be read, has another form, lists an image twice, or has categories that
             it does not list or that are not COCO's.
     """
     listed, orphans = _read(truth)
-    match = match_names(listed, pictures, source=truth)
+    match = match_names(listed, images, source=truth)
     items = tuple(
         Item(
             name=name,
-            path=pictures[name],
+            path=images[name],
             image_id=listed[marked_name].image_id,
             marked_sha256=listed[marked_name].marked_sha256,
             marked_name=marked_name,
@@ -77,7 +77,7 @@ def match_instances(pictures: Mapping[str, Path], truth: Path) -> tuple[tuple[It
         for name, marked_name in sorted(match.listed.items())
     )
     return items, (
-        *without_counterpart(match, pictures, listed, unlisted=NOT_LISTED),
+        *without_counterpart(match, images, listed, unlisted=NOT_LISTED),
         *(LeftOut(name=name, reason=NO_IMAGE) for name in orphans),
     )
 
@@ -142,7 +142,7 @@ def _refuse_repeated(truth: Path, names: list[str]) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             raise BadInputError(
-                f"{truth} lists {shown_name(name)} {count} times", remedy="keep one entry of each picture"
+                f"{truth} lists {shown_name(name)} {count} times", remedy="keep one entry of each image"
             )
 
 

@@ -22,7 +22,7 @@ _LOWEST = ((0.1, 1.0), (0.2, 2.0), (0.2, 0.5))
 def build_ssdmobilenet(*, seed: int) -> onnx.ModelProto:
     """Return the network: `input` (N, 3, 300, 300) to `boxes` (N, 1917, 4), decoded, and `scores` (N, 1917, 90).
 
-    A box is ymin, xmin, ymax, xmax as shares of the picture; column k of `scores` is COCO's category k + 1. What is
+    A box is ymin, xmin, ymax, xmax as shares of the image; column k of `scores` is COCO's category k + 1. What is
     left to the caller is non-maximum suppression.
     """
     graph = GraphWriter(name="ssd_mobilenet_v1_coco_300", seed=seed)
@@ -93,7 +93,7 @@ def anchors_per_place(level: int) -> int:
 
 
 def make_anchors(map_sizes: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return `(anchors, 4)` float32: centre y, centre x, height, width, as shares of the picture.
+    """Return `(anchors, 4)` float32: centre y, centre x, height, width, as shares of the image.
 
     Args:
         map_sizes: Side of each feature map, finest first.

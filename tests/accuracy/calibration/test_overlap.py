@@ -1,4 +1,4 @@
-"""Pictures that were calibrated on are kept out of the test, or counted there."""
+"""Images that were calibrated on are kept out of the test, or counted there."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="syst
 
 
 class Check:
-    """Stands for QualityCheck, whose pictures and network do not matter here: it fails, or needs that many lanes."""
+    """Stands for QualityCheck, whose images and network do not matter here: it fails, or needs that many lanes."""
 
     def __init__(self, *, max_lanes=LANES, error=None, forever=False):
         self.tried = []
