@@ -32,7 +32,7 @@ def log():
 
 
 def plenty():
-    return HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
+    return HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
 
 
 class BrokenLanes:

@@ -98,9 +98,7 @@ class Engine:
 @pytest.fixture
 def controller(supply):
     def read_host():
-        return HostReading(
-            available_bytes=AVAILABLE_BYTES, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0
-        )
+        return HostReading(available_bytes=AVAILABLE_BYTES, limit_bytes=None, limited_by="system")
 
     policy = MemoryPolicy(reserve_bytes=0)
     return AdmissionController(Engine(), policy, batches=(1, 2, 100), read_host=read_host, inputs=supply)

@@ -21,7 +21,7 @@ from asyncbench.memory.host.probe import HostReading
 from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 from asyncbench.tensors import AnyArray, TensorSpec
 
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
+PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
 STALL_LIMIT_NS = 1_000 * NS_PER_S
 
 

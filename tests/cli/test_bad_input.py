@@ -137,7 +137,7 @@ def test_missing_external_data_is_named(tool):
     assert "weights.bin" in refused(tool, "--model", "external.onnx", "--input", "random")
 
 
-def test_pictures_that_were_asked_for_are_refused_of_a_network_that_takes_none_with_the_remedy(tool):
+def test_images_that_were_asked_for_are_refused_of_a_network_that_takes_none_with_the_remedy(tool):
     write_model(tool.folder / "vector.onnx")
 
     assert "--input random" in refused(tool, "--model", "vector.onnx", "--input", "images", "--batch", "1")

@@ -34,7 +34,7 @@ TYPED = {
     "load": "closed",
     "driver": "await",
     "input": "zeros",
-    "images": "pictures",
+    "images": "images",
     "seed": "7",
     "intra_op_threads": "2",
     "engine": "static",

@@ -37,11 +37,11 @@ POLICY = CellPolicy(
     warmup_ns=None,
     stall_limit_ns=3 * NS_PER_S,
 )
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
+PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
 
 
 class Check:
-    """Stands for QualityCheck, whose pictures and network do not matter here: it fails, or needs that many lanes."""
+    """Stands for QualityCheck, whose images and network do not matter here: it fails, or needs that many lanes."""
 
     def __init__(self, *, max_lanes=LANES, error=None, forever=False):
         self.tried = []

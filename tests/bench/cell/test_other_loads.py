@@ -42,7 +42,7 @@ REQUEST = EngineRequest(
 )
 SPEC = {"service": {"kind": "constant", "median": f"{SERVICE_MS}ms"}, "slots": 64, "memory": "1GiB"}
 INPUTS = {"input": np.ones((1, 3, 224, 224), dtype=np.float32)}
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
+PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
 
 
 @pytest.fixture

@@ -44,9 +44,7 @@ def gpu(free_bytes, **more):
 
 
 def host(available_bytes=GIB, limit_bytes=None):
-    return HostReading(
-        available_bytes=available_bytes, limit_bytes=limit_bytes, limited_by="system", pressure_avg10=None, oom_kills=0
-    )
+    return HostReading(available_bytes=available_bytes, limit_bytes=limit_bytes, limited_by="system")
 
 
 def controller_of(engine, *, reading=None, **policy):

@@ -49,7 +49,7 @@ REQUEST = EngineRequest(
     max_concurrency=8,
 )
 INPUTS = {"input": np.ones((1, 3, 224, 224), dtype=np.float32)}
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0)
+PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
 
 
 class ScriptedController:
