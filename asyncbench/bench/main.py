@@ -11,6 +11,7 @@ import trio
 
 from asyncbench.bench.compose import make_backend, make_reference
 from asyncbench.bench.server import BenchServer
+from asyncbench.conditions.probes import installed_probes
 from asyncbench.error_translation import own_error_of
 from asyncbench.errors import ExitCode
 from asyncbench.memory.host.oom import prefer_to_be_killed
@@ -57,6 +58,7 @@ async def _serve(events_fd: int, host_memory: HostMemory) -> None:
             model_folder=cache_folder() / "models",
             events=events,
             read_host=host_memory.read,
+            find_probes=installed_probes,
         )
         await bench.serve(requests)
 

@@ -24,7 +24,7 @@ class OpenedEngine:
     request: OpenEngine
     engine: Engine
     policy: CellPolicy
-    desk: AdmissionController
+    controller: AdmissionController
     inputs: InputSupply
     outputs: OutputCheck
     quality: Quality | None
@@ -40,7 +40,7 @@ class OpenedEngine:
             cell=cell,
             engine=self.engine.facts,
             policy=self.policy,
-            forecast=self.desk.forecast(batch=cell.batch, lanes=cell.concurrency),
+            forecast=self.controller.forecast(batch=cell.batch, lanes=cell.concurrency),
             started_at=utc_now_text(),
             model_hash=self.subject.model_hash,
             graph_precision=self.subject.graph.precision,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from asyncbench.bench.cell.cell_policy import CellPolicy
+from asyncbench.bench.load.registry import choose_load
 from asyncbench.bench.memory.admission_controller import MemoryPolicy
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.sweep.config import OnPressure, SweepConfig
 
 
 def policy_of(config: SweepConfig) -> CellPolicy:
-    """Return how the cells of a sweep are to be measured."""
+    """Return how the cells of a sweep are to be measured. Blocking: see `choose_load`.
+
+    Raises:
+        BadInputError: There is no such load, or it does not take these options.
+    """
     return CellPolicy(
         driver=config.driver,
         input_kind=config.input,
@@ -23,6 +28,7 @@ def policy_of(config: SweepConfig) -> CellPolicy:
         ),
         warmup_ns=config.warmup_ns,
         stall_limit_ns=config.cell_timeout_ns,
+        load=choose_load(config.load, seed=config.seed),
     )
 
 

@@ -17,7 +17,7 @@ from asyncbench.backends.base import Backend, EngineRequest, Report
 from asyncbench.bench.accuracy.accuracy_cell import Quality, add_quality, asks_for_quality
 from asyncbench.bench.cell.admitted_cell import AdmittedCell, measure_admitted
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measured_record
-from asyncbench.bench.cell.cell_runner import CellRunner, Progress
+from asyncbench.bench.cell.cell_runner import CellRunner, Progress, WatchCell
 from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
 from asyncbench.bench.cell.reference_outputs import ask_foreign
 from asyncbench.bench.input_supply import InputSupply
@@ -28,6 +28,7 @@ from asyncbench.bench.opened_engine import OpenedEngine, describe_device, descri
 from asyncbench.bench.policies import memory_policy_of, policy_of
 from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
+from asyncbench.conditions.probes import FindProbes, Probes, built_in_probes, open_probes
 from asyncbench.conditions.versions import library_versions
 from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
 from asyncbench.errors import AsyncbenchError, BadInputError
@@ -75,6 +76,7 @@ class BenchServer:
         model_folder: Where the package's own graphs are written.
         events: The pipe to the supervisor.
         read_host: Reads the host's memory.
+        find_probes: Finds what watches the machine while a cell runs.
     """
 
     def __init__(
@@ -85,12 +87,15 @@ class BenchServer:
         model_folder: Path,
         events: trio.abc.SendStream,
         read_host: ReadHost,
+        find_probes: FindProbes = built_in_probes,
     ) -> None:
         self._make_backend = make_backend
         self._make_reference = make_reference
         self._model_folder = model_folder
         self._events = events
         self._read_host = read_host
+        self._find_probes = find_probes
+        self._notices: list[str] = []
         self._stop_requested = trio.Event()
         self._progress: CellProgress | EngineNotice | None = None
         self._tell_now = trio.Event()
@@ -103,9 +108,13 @@ class BenchServer:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
             nursery.start_soon(self._tell_progress)
-            async with AsyncExitStack() as engine_stack, receive:
+            async with (
+                open_probes(self._find_probes, self._notices.append) as probes,
+                AsyncExitStack() as engine_stack,
+                receive,
+            ):
                 async for request in receive:
-                    await self._answer(request, engine_stack)
+                    await self._answer(request, engine_stack, probes)
             nursery.cancel_scope.cancel()
 
     async def _read(
@@ -121,7 +130,7 @@ class BenchServer:
         self._stop_requested.set()
         scope.deadline = trio.current_time() + ORPHAN_LIMIT_S
 
-    async def _answer(self, request: Request, engine_stack: AsyncExitStack) -> None:
+    async def _answer(self, request: Request, engine_stack: AsyncExitStack, probes: Probes) -> None:
         try:
             if isinstance(request, OpenEngine):
                 self._opened = None
@@ -130,7 +139,7 @@ class BenchServer:
                 gc.collect()
                 await self._answer_with(await self._open(request, engine_stack))
             elif isinstance(request, RunCell):
-                await self._run_cell(request)
+                await self._run_cell(request, probes)
             elif isinstance(request, InspectNetwork):
                 await self._answer_with(await trio.to_thread.run_sync(_inspect_network, Path(request.model_file)))
             elif isinstance(request, ForecastCells):
@@ -144,6 +153,7 @@ class BenchServer:
 
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
+        policy = await trio.to_thread.run_sync(policy_of, config)
         backend = self._make_backend(config, self._note)
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._tell(EngineNotice(text=unused, lasting=True))
@@ -160,8 +170,8 @@ class BenchServer:
         self._opened = OpenedEngine(
             request=request,
             engine=engine,
-            policy=policy_of(config),
-            desk=AdmissionController(
+            policy=policy,
+            controller=AdmissionController(
                 engine,
                 memory_policy_of(config),
                 batches=config.batch,
@@ -213,14 +223,17 @@ class BenchServer:
 
         return find_subject(config, model_folder=self._model_folder)
 
-    async def _run_cell(self, request: RunCell) -> None:
+    async def _run_cell(self, request: RunCell, probes: Probes) -> None:
         opened = self._need_opened()
         frame = opened.frame(request)
         max_lanes = min(frame.cell.concurrency, request.max_lanes or frame.cell.concurrency)
         ended = None
         if opened.request.config.mode is not Mode.ACCURACY:
-            make_runner = partial(self._make_runner, opened, frame)
-            ended = await _measure(measure_admitted(opened.desk, frame.cell, make_runner, max_lanes=max_lanes), frame)
+            await probes.open(opened.engine.facts.device)
+            make_runner = partial(self._make_runner, opened, frame, probes.watch)
+            ended = await _measure(
+                measure_admitted(opened.controller, frame.cell, make_runner, max_lanes=max_lanes), frame
+            )
         if asks_for_quality(opened.request.config, frame.cell) and opened.quality and not (ended and ended.unfit):
             ended = await self._add_quality(opened, frame, opened.quality, ended, max_lanes=max_lanes)
         if ended is None:
@@ -243,7 +256,7 @@ class BenchServer:
             frame,
             opened.engine,
             quality,
-            opened.desk,
+            opened.controller,
             timed=timed,
             max_lanes=max_lanes,
             stop_requested=self._stop_requested,
@@ -255,7 +268,7 @@ class BenchServer:
             raise AsyncbenchError("a cell was asked for before its engine was open")
         return self._opened
 
-    def _make_runner(self, opened: OpenedEngine, frame: RecordBase, lanes: int) -> CellRunner:
+    def _make_runner(self, opened: OpenedEngine, frame: RecordBase, watch: WatchCell, lanes: int) -> CellRunner:
         progress = self._note_progress(frame.index, lanes)
         progress("opening lanes", 0, 0)
         self._tell_now.set()  # if memory kills this process, the next one must know how many lanes were too many
@@ -264,11 +277,12 @@ class BenchServer:
             frame.cell,
             opened.policy,
             lanes=lanes,
-            desk=opened.desk,
+            controller=opened.controller,
             inputs=opened.inputs,
             outputs=opened.outputs,
             stop_requested=self._stop_requested,
             progress=progress,
+            watch=watch,
         )
 
     def _note(self, text: str) -> None:
@@ -292,6 +306,8 @@ class BenchServer:
 
     async def _answer_with(self, answer: Answer) -> None:
         self._progress = None  # what would be said after the answer is about what is over
+        while self._notices:
+            await self._tell(EngineNotice(text=self._notices.pop(0), lasting=True))
         await self._tell(answer)
 
     async def _tell(self, event: Event) -> None:

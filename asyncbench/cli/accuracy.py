@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from asyncbench.cli.config_options import with_config_options
-from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.run_sweep import run_sweep
 from asyncbench.cli.settle import settle_defaults
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.cli.sweep import make_plan
+from asyncbench.models.model_argument import HELP, model_keys
 from asyncbench.sweep.config import Mode
 from asyncbench.sweep.loading import read_flags
 from asyncbench.sweep.options import config_option

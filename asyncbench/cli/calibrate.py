@@ -9,9 +9,9 @@ import typer
 from rich.progress import Progress
 
 from asyncbench.cli.config_options import with_config_options
-from asyncbench.cli.model_argument import HELP, model_keys
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import ExitCode
+from asyncbench.models.model_argument import HELP, model_keys
 from asyncbench.places import cache_folder
 from asyncbench.sweep.config import check_config
 from asyncbench.sweep.options import config_option

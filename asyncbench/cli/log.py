@@ -1,4 +1,4 @@
-"""Where structlog's events go: a file of JSON lines, stderr, both or nowhere. None of it may end a measurement."""
+"""Log of a command: a file of JSON lines, stderr, both or nothing. None of it may end a measurement."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class _Outlets:
 
 
 @contextmanager
-def logging_to(path: Path | None, *, verbose: bool, sweep_id: str) -> Iterator[None]:
-    """Send events to `path` and, if verbose, to stderr, each with the sweep's id. What cannot be written is left out.
+def logging_to(path: Path | None, *, verbose: bool) -> Iterator[None]:
+    """Send events to `path` and, if verbose, to stderr. What cannot be written is left out.
 
     Raises:
         OutputError: The file cannot be opened.
@@ -52,5 +52,4 @@ def logging_to(path: Path | None, *, verbose: bool, sweep_id: str) -> Iterator[N
             logger_factory=structlog.ReturnLoggerFactory(),
         )
         stack.callback(structlog.reset_defaults)
-        with structlog.contextvars.bound_contextvars(sweep_id=sweep_id):
-            yield
+        yield

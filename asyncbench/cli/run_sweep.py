@@ -1,47 +1,31 @@
-"""Running a sweep: where the records go, who shows them, what a signal does."""
+"""A sweep on the command line: where the records go, who shows them, what a signal does."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import trio
-from pydantic import JsonValue
 from rich.console import Console
 
-from asyncbench import __version__
+from asyncbench.api import open_configs
 from asyncbench.cli.log import logging_to
-from asyncbench.cli.show.live import LiveListener
-from asyncbench.cli.show.plain import PlainListener
+from asyncbench.cli.show.live import LiveView
+from asyncbench.cli.show.plain import PlainLines
 from asyncbench.cli.show.terminal import shows_live
 from asyncbench.cli.stop_signals import open_stop_signals
-from asyncbench.clock import utc_now_text
-from asyncbench.conditions.host import host_facts
-from asyncbench.conditions.versions import library_versions
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.event_log import get_logger
-from asyncbench.memory.host.probe import HostMemory
-from asyncbench.places import BENCH_COMMAND
-from asyncbench.results.new_path import refuse_unusable
-from asyncbench.results.reader import ResultsRead, final_cells, read_results
-from asyncbench.results.record import CellRecord, HeaderRecord
-from asyncbench.results.results_file import ResultsFile
-from asyncbench.results.same_sweep import check_same_sweep
-from asyncbench.results.status import Status
-from asyncbench.results.stdout import open_stdout, open_stream
-from asyncbench.results.writer import RecordSink, ResultsWriter
+from asyncbench.results.record import CellRecord
 from asyncbench.supervisor.engine_group import EngineGroup
-from asyncbench.supervisor.supervisor import Supervisor
-from asyncbench.supervisor.sweep_run import SweepRun
-from asyncbench.supervisor.trailer import exit_code_of
-from asyncbench.sweep.config import OnPressure, SweepConfig
-from asyncbench.units import counted
+from asyncbench.supervisor.events import Notice
+from asyncbench.supervisor.output import STDOUT, Output, open_output, refuse_output
+from asyncbench.supervisor.running_sweep import RunningSweep, done_cells, is_finished
+from asyncbench.sweep.config import SweepConfig
 
 _STOPPING = "stopping: waiting for the inferences in flight (press Ctrl-C again to end at once)"
 _ENDING_NOW = "ending at once"
@@ -66,140 +50,95 @@ class Invocation:
     verbose: bool
     output_is_named: bool = True
 
+    @property
+    def output_name(self) -> Path | str:
+        """The output as `open_output` takes it."""
+        return STDOUT if self.output is None else self.output
+
+    @property
+    def typed_keys(self) -> frozenset[str]:
+        """The keys of the configurations that the command line gave."""
+        return frozenset().union(*(group.flags for group in self.groups))
+
 
 def run_sweep(plan: Invocation, console: Console) -> int:
     """Run a sweep to its end and return the exit code."""
+    if plan.output is not None and plan.log is not None and plan.log.resolve() == plan.output.resolve():
+        raise BadInputError(f"--log {plan.log}: that is where the records go", remedy="give --log another file")
     with ExitStack() as stack:
-        sink, read = _open_sink(plan)
-        stack.enter_context(closing(sink))
-        sweep_id = read.header.sweep_id if read else uuid4().hex
-        stack.enter_context(logging_to(plan.log, verbose=plan.verbose, sweep_id=sweep_id))
-        done = _done(read, plan.groups) if read else {}
-        if read and read.trailer and len(done) == sum(len(group.cells) for group in plan.groups):
-            console.print(f"{plan.output}: nothing is left to measure", highlight=False, markup=False, soft_wrap=True)
-            # Not the trailer's: whoever interrupted that run had its last cell measured all the same.
-            return exit_code_of(list(done.values()), interrupted=False)
-        listener = _listener(plan, console, done, stack)
-        if read:
-            listener.notice(_resume_text(plan, read, len(done)))
-        run = SweepRun(
-            sweep_id=sweep_id,
-            groups=plan.groups,
-            bench_command=BENCH_COMMAND,
-            header=_header(plan, sweep_id, resumed=read is not None),
-            read_oom=stack.enter_context(closing(HostMemory())).read_oom,
-            latency_limit=plan.configs[0].asked_latency,
-            done=done,
+        output = stack.enter_context(
+            open_output(
+                plan.output_name,
+                configs=plan.configs,
+                resume=plan.resume,
+                or_next_free=not plan.output_is_named,
+            )
         )
+        stack.enter_context(logging_to(plan.log, verbose=plan.verbose))
+        done = done_cells(output.resumed, plan.groups)
+        view = _view(plan, console, done, stack, is_over=is_finished(output.resumed, plan.groups))
         with own_error_alone():
-            code = trio.run(_supervise, run, ResultsWriter(sink, notice=listener.notice), listener)
-    if isinstance(sink, ResultsFile) and sink.path.exists():
-        console.print(_records_text(sink, code), highlight=False, markup=False, soft_wrap=True)
+            code = trio.run(_run_until_signal, plan, output, view)
+        path, loss = output.path, output.loss
+    if path is not None and not is_finished(output.resumed, plan.groups) and path.exists():
+        text = _records_text(path, loss, code)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     return code
 
 
-def _records_text(results: ResultsFile, code: ExitCode) -> str:
-    if results.loss is not None:
-        return f"records: {results.path}; {results.loss}"
-    more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
-    return f"records: {results.path}{more}"
-
-
-def refuse_output(plan: Invocation) -> None:
+def refuse_outputs_of(plan: Invocation) -> None:
     """Refuse a results file that the sweep would refuse, and make none: for a dry run.
 
     Raises:
         BadInputError: It cannot be made, or is no file to go on with.
     """
-    if plan.output is None:
-        return
-    if plan.resume:
-        check_same_sweep(read_results(plan.output, allow_torn=True).header, _config_facts(plan.configs))
-    elif (stream := open_stream(plan.output)) is not None:
-        stream.close()
-    else:
-        refuse_unusable(plan.output, or_next_free=not plan.output_is_named)
+    refuse_output(plan.output_name, configs=plan.configs, resume=plan.resume, or_next_free=not plan.output_is_named)
 
 
-async def _supervise(run: SweepRun, sink: ResultsWriter, listener: PlainListener | LiveListener) -> ExitCode:
-    stop_requested, abort_requested = trio.Event(), trio.Event()
-    supervisor = Supervisor(
-        run, sink=sink, listener=listener, stop_requested=stop_requested, abort_requested=abort_requested
+def _records_text(path: Path, loss: str | None, code: ExitCode) -> str:
+    if loss is not None:
+        return f"records: {path}; {loss}"
+    more = "; the same command with --output and --resume goes on" if code == ExitCode.INTERRUPTED else ""
+    return f"records: {path}{more}"
+
+
+async def _run_until_signal(plan: Invocation, output: Output, view: PlainLines | LiveView) -> ExitCode:
+    sweep = open_configs(
+        plan.configs,
+        typed_keys=plan.typed_keys,
+        output=output,
+        resume=plan.resume,
+        subscribers=[view],
+        are_settled=True,
     )
     with open_stop_signals() as signals:
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery, sweep as running:
 
             async def stop_on_signals() -> None:
+                is_stopping = False
                 async for number in signals:
-                    _log.info("signal", signal=signal.Signals(number).name)
-                    listener.notice(_ENDING_NOW if stop_requested.is_set() else _STOPPING)
-                    (abort_requested if stop_requested.is_set() else stop_requested).set()
+                    _log.info("signal", signal=signal.Signals(number).name, sweep_id=running.sweep_id)
+                    view(Notice(text=_ENDING_NOW if is_stopping else _STOPPING))
+                    (running.abort if is_stopping else running.stop)()
+                    is_stopping = True
 
             nursery.start_soon(stop_on_signals)
-            code = await supervisor.run()
+            await _wait_end(running)
             nursery.cancel_scope.cancel()
-    return code
+    return running.exit_code or ExitCode.OK
 
 
-def _done(read: ResultsRead, groups: Sequence[EngineGroup]) -> dict[int, CellRecord]:
-    """Return the cells that need not be repeated.
-
-    Under `--on-pressure fail` a cell that did not fit has ended its sweep: whoever goes on has made room for it.
-    """
-    fails = {index for group in groups if group.config.on_pressure is OnPressure.FAIL for index, _ in group.cells}
-    records = {index: read.cells[index] for index in final_cells(read)}
-    return {
-        index: record
-        for index, record in records.items()
-        if record.status is not Status.DOES_NOT_FIT or index not in fails
-    }
+async def _wait_end(running: RunningSweep) -> None:
+    async for _ in running:
+        pass
 
 
-def _open_sink(plan: Invocation) -> tuple[RecordSink, ResultsRead | None]:
-    if plan.output is None:
-        return open_stdout(), None
-    if plan.log is not None and plan.log.resolve() == plan.output.resolve():
-        raise BadInputError(f"--log {plan.log}: that is where the records go", remedy="give --log another file")
-    if plan.resume:
-        return ResultsFile.resume(plan.output, configs=_config_facts(plan.configs))
-    if (stream := open_stream(plan.output)) is not None:
-        return stream, None
-    return ResultsFile.create(plan.output, or_next_free=not plan.output_is_named), None
-
-
-def _listener(
-    plan: Invocation, console: Console, done: dict[int, CellRecord], stack: ExitStack
-) -> PlainListener | LiveListener:
+def _view(
+    plan: Invocation, console: Console, done: dict[int, CellRecord], stack: ExitStack, *, is_over: bool
+) -> PlainLines | LiveView:
     cells = {index: cell for group in plan.groups for index, cell in group.cells}
-    if shows_live(console) and not plan.verbose:
-        live = LiveListener(console, cells=cells, done=done)
+    if shows_live(console) and not plan.verbose and not is_over:
+        live = LiveView(console, cells=cells, done=done)
         stack.enter_context(live.shown())
         return live
-    return PlainListener(cells=cells, done=done, write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 # for people
-
-
-def _resume_text(plan: Invocation, read: ResultsRead, done: int) -> str:
-    torn = f"; its last line was cut off and is dropped ({counted(read.torn_bytes, 'byte')})" if read.torn_bytes else ""
-    return f"going on with {plan.output}: {counted(done, 'cell')} measured before{torn}"
-
-
-def _header(plan: Invocation, sweep_id: str, *, resumed: bool) -> HeaderRecord:
-    return HeaderRecord(
-        sweep_id=sweep_id,
-        created_at=utc_now_text(),
-        asyncbench_version=__version__,
-        command=sys.argv,
-        config=_config_facts(plan.configs),
-        cells=sum(len(group.cells) for group in plan.groups),
-        versions=library_versions(),
-        host=dict(host_facts()),
-        devices=[],
-        engines=[],
-        runner_cost_ns={},
-        seed=plan.configs[0].seed,
-        resumed=resumed,
-    )
-
-
-def _config_facts(configs: Sequence[SweepConfig]) -> list[dict[str, JsonValue]]:
-    return [config.model_dump(mode="json") for config in configs]
+    return PlainLines(cells=cells, done=done, write=lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 # for people

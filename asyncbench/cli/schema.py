@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from asyncbench.results.schema import record_schema
+from asyncbench.results.record import record_schema
 from asyncbench.sweep.loading import config_schema
 from asyncbench.text_enum import TextEnum
 
 
 class SchemaName(TextEnum):
-    """What a schema exists for."""
+    """Document that has a published schema."""
 
     CONFIG = "config"
     RECORD = "record"

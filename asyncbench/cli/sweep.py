@@ -11,16 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from asyncbench.cli.config_options import with_config_options
-from asyncbench.cli.model_argument import HELP, model_keys_of_each
-from asyncbench.cli.named_files import check_named_files
 from asyncbench.cli.run_dry import run_dry
-from asyncbench.cli.run_sweep import Invocation, refuse_output, run_sweep
+from asyncbench.cli.run_sweep import Invocation, refuse_outputs_of, run_sweep
 from asyncbench.cli.settle import settle_defaults
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.clock import utc_file_text
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import read_user_text
+from asyncbench.models.model_argument import HELP, model_keys_of_each
 from asyncbench.supervisor.engine_group import engine_groups
+from asyncbench.supervisor.named_files import check_named_files
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.sweep.loading import load_config, merge_config, read_flags
 from asyncbench.sweep.options import config_options
@@ -56,7 +56,7 @@ def sweep(
     configs = settle_defaults(read_configs(config, *each, notice=notice), console)
     plan = make_plan(configs, flags, output=output, resume=resume, log=log, verbose=verbose)
     if dry_run:
-        refuse_output(plan)
+        refuse_outputs_of(plan)
         return run_dry(plan.groups, console, log=log, verbose=verbose)
     return run_sweep(plan, console)
 

@@ -1,1 +1,1 @@
-"""What the stamps of a cell mean: histogram, percentiles with intervals, stop rule, Little's law, verdict. Pure."""
+"""Statistics of the stamps of a cell: histogram, percentiles with intervals, stop rule, Little's law, verdict. Pure."""

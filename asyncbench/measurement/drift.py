@@ -1,4 +1,4 @@
-"""Whether the speed moved while it was measured."""
+"""Drift of the service time over a window."""
 
 from __future__ import annotations
 

@@ -51,24 +51,24 @@ class FirstCompletions:
         """How many have come in, of those that count."""
         return min(self.ran, self._limit)
 
-    def record(self, done: Completions, stream: int, *, disturbed: bool) -> None:
+    def record(self, done: Completions, source: int, *, disturbed: bool) -> None:
         """Take inferences of one lane or worker, in their order; they are copied."""
         if not len(done):
             return
         self.ran += len(done)
         self.held.append(HeldCompletions(done.copy(), disturbed))
-        self._last_completed_at_ns[stream] = int(done.completed_at_ns[-1])
+        self._last_completed_at_ns[source] = int(done.completed_at_ns[-1])
 
     def settle(self, now_ns: int, *, busy: Collection[int]) -> list[HeldCompletions]:
         """Return what counts for certain and was not returned before.
 
         Args:
-            now_ns: An instant before the streams were looked at.
-            busy: Streams with an inference in flight: what they complete next comes after their last completion.
+            now_ns: An instant before the sources were looked at.
+            busy: Sources with an inference in flight: what they complete next comes after their last completion.
         """
         if self.full:
             return []  # which of them count is known when all lanes have drained
-        known_until_ns = min([now_ns, *(self._last_completed_at_ns.get(stream, 0) for stream in busy)])
+        known_until_ns = min([now_ns, *(self._last_completed_at_ns.get(source, 0) for source in busy)])
         counts = [int(np.searchsorted(each.done.completed_at_ns, known_until_ns, side="right")) for each in self.held]
         return self._release(counts)
 

@@ -112,19 +112,6 @@ class Histogram:
         """The exact sum divided by the count."""
         return self._total_ns / self._count if self._count else 0.0
 
-    @property
-    def size_bytes(self) -> int:
-        """What the counters take, whatever is counted."""
-        return self._counts.nbytes
-
-    def value_at_rank(self, rank: int) -> tuple[int, int]:
-        """Return the lowest and the highest duration that the `rank`-th shortest may have been, rank 1 to count.
-
-        Raises:
-            ValueError: There is no such rank.
-        """
-        return _range_of(self._locate(rank)[0])
-
     def position_at_rank(self, rank: float) -> float:
         """Return the duration at a rank between 1 and count, fractions between two ranks by linear interpolation.
 

@@ -1,4 +1,4 @@
-"""How long workers waited for a lane, where there are more workers than lanes and they take turns."""
+"""Waits for a lane, where a closed loop has more workers than lanes and they take turns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NEVER_NS = np.iinfo(np.int64).max
 
 
 class QueueWaitEstimator:
-    """Works out waits from stamps alone, so that nothing has to be done per inference.
+    """Waits and responses, worked out from stamps alone, so that nothing has to be done per inference.
 
     Workers queue first come, first served, and want their next inference the moment their last one completed. So the
     n-th inference that is issued belongs to whoever queued n-th: with w workers, the first w inferences to those who
@@ -25,16 +25,16 @@ class QueueWaitEstimator:
 
     Args:
         workers: Inferences that are wanted at once, > 0.
-        streams: What issues one inference after the other: lanes, or workers that await.
         limit: How many count, in the order of completion; None for all of the window.
     """
 
-    def __init__(self, *, workers: int, streams: int, limit: int | None = None) -> None:
+    def __init__(self, *, workers: int, limit: int | None = None) -> None:
         self.wait = Histogram()
         self.response = Histogram()
         self._workers = workers
         self._limit = limit
-        self._last_issued_at_ns = [0] * streams
+        self._last_issued_at_ns: dict[int, int] = {}
+        self._started_at_ns = 0
         self._issued_at_ns: list[Int64Array] = []
         self._completed_at_ns: list[Int64Array] = []
         self._wanted_at_ns: Int64Array = np.empty(0, dtype=np.int64)
@@ -44,7 +44,8 @@ class QueueWaitEstimator:
     def start(self, at_ns: int) -> None:
         """All workers queue now; nothing may be in flight."""
         self._wanted_at_ns = np.full(self._workers, at_ns, dtype=np.int64)
-        self._last_issued_at_ns = [at_ns] * len(self._last_issued_at_ns)
+        self._last_issued_at_ns.clear()
+        self._started_at_ns = at_ns
 
     def open(self, opened_at_ns: int) -> None:
         """Count what completes after this."""
@@ -54,23 +55,23 @@ class QueueWaitEstimator:
         """Count nothing that completes later."""
         self._closed_at_ns = closed_at_ns
 
-    def record(self, done: Completions, stream: int) -> None:
-        """Take the inferences of one stream, in their order."""
+    def record(self, done: Completions, source: int) -> None:
+        """Take inferences of one source, in their order: of a lane, or of a worker that awaits."""
         if len(done):
             self._issued_at_ns.append(done.issued_at_ns.copy())
             self._completed_at_ns.append(done.completed_at_ns.copy())
-            self._last_issued_at_ns[stream] = int(done.issued_at_ns[-1])
+            self._last_issued_at_ns[source] = int(done.issued_at_ns[-1])
 
     def settle(self, now_ns: int, *, busy: Collection[int]) -> None:
         """Match what is known for certain: every inference that was issued up to a time that no news can precede.
 
         Args:
-            now_ns: An instant before the streams were looked at.
-            busy: Streams with an inference in flight: what they issued after their last completion is not known.
+            now_ns: An instant before the sources were looked at.
+            busy: Sources with an inference in flight: what they issued after their last completion is not known.
         """
         if not self._issued_at_ns:
             return
-        known_until_ns = min([now_ns, *(self._last_issued_at_ns[stream] for stream in busy)])
+        known_until_ns = min([now_ns, *(self._last_issued_at_ns.get(source, self._started_at_ns) for source in busy)])
         issued, completed = np.concatenate(self._issued_at_ns), np.concatenate(self._completed_at_ns)
         # Of inferences that begin at one instant stamps do not tell whose is which: the first to end is wanted first,
         # so that it does not depend on who was looked at first.

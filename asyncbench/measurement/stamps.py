@@ -32,12 +32,15 @@ class Completions:
     Attributes:
         issued_at_ns: `(n,)` int64.
         completed_at_ns: `(n,)` int64.
+        intended_at_ns: `(n,)` int64, when a load wanted them to start, whether or not a lane was free; None for a load
+            that has no schedule. It costs nothing there.
         enqueue_ns: `(n,)` int64, host time inside the launch calls; None where the lane does not stamp it.
         gpu_ns: `(n,)` int64, device time by event pairs; None unless it was asked for.
     """
 
     issued_at_ns: Int64Array
     completed_at_ns: Int64Array
+    intended_at_ns: Int64Array | None = None
     enqueue_ns: Int64Array | None = None
     gpu_ns: Int64Array | None = None
 
@@ -55,6 +58,7 @@ class Completions:
         return Completions(
             issued_at_ns=self.issued_at_ns[which],
             completed_at_ns=self.completed_at_ns[which],
+            intended_at_ns=None if self.intended_at_ns is None else self.intended_at_ns[which],
             enqueue_ns=None if self.enqueue_ns is None else self.enqueue_ns[which],
             gpu_ns=None if self.gpu_ns is None else self.gpu_ns[which],
         )
@@ -64,6 +68,7 @@ class Completions:
         return Completions(
             issued_at_ns=self.issued_at_ns.copy(),
             completed_at_ns=self.completed_at_ns.copy(),
+            intended_at_ns=None if self.intended_at_ns is None else self.intended_at_ns.copy(),
             enqueue_ns=None if self.enqueue_ns is None else self.enqueue_ns.copy(),
             gpu_ns=None if self.gpu_ns is None else self.gpu_ns.copy(),
         )

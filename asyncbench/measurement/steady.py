@@ -1,4 +1,4 @@
-"""When a warm-up has warmed up."""
+"""Steady-state detection for warm-up."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SteadyDetector:
 
     @property
     def is_steady(self) -> bool:
-        """Whether the last three blocks agree."""
+        """True while the last three blocks agree."""
         if len(self._medians_ns) < _BLOCKS:
             return False
         return max(self._medians_ns) <= min(self._medians_ns) * (1 + self._agreement_ratio)

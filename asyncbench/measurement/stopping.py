@@ -1,4 +1,4 @@
-"""When a window has seen enough, or can see no more that helps."""
+"""Stop rule: a window ends when it is precise enough, or when more time would not help."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _P99 = 0.99
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRule:
-    """How long to measure: until precise, within limits, or as long as was asked.
+    """Length of a window: until precise, within limits, or as long as was asked.
 
     Attributes:
         median_ratio: Half of the 95 % interval of the median, relative to it, that is precise enough.
@@ -34,12 +34,12 @@ class StopRule:
 
     @property
     def fixed(self) -> bool:
-        """Whether the length was asked for, rather than the precision."""
+        """True where the length was asked for, rather than the precision."""
         return self.duration_ns is not None or self.iterations is not None
 
 
 class StopReason(TextEnum):
-    """Why a window ended."""
+    """Reason for the end of a window."""
 
     PRECISE = "precise"
     TIME_LIMIT = "time_limit"
@@ -96,7 +96,7 @@ def _decide_by_precision(rule: StopRule, histogram: Histogram, window_ns: int) -
 
 
 def _nothing_to_gain(count: int, time_factor: float) -> bool:
-    """Whether the rest of the time would buy nothing but narrower intervals: no percentile more, and not p99.
+    """Return whether the rest of the time would buy nothing but narrower intervals: no percentile more, and not p99.
 
     Args:
         time_factor: The longest window over the present one.

@@ -59,6 +59,7 @@ def judge(
     withheld: bool,
     steady: bool,
     awaited: bool = False,
+    closed_loop: bool = True,
 ) -> Verdict:
     """Return what a window is worth: interrupted before invalid before imprecise before measured.
 
@@ -74,6 +75,7 @@ def judge(
         withheld: Whether some of them were withheld for a time: then fewer in flight are no surprise.
         steady: Whether the warm-up ended steady, rather than at its limit.
         awaited: Whether each inference was awaited: then what that costs between two of them is what is measured.
+        closed_loop: Whether the lanes were to be busy all the time: else they idle because the load wants it.
     """
     findings: list[_Finding] = []
     if interrupted:
@@ -92,9 +94,9 @@ def judge(
         findings += throttled
         findings += _drift_findings(drift_ratio)
         findings += _few_findings(window, lanes, fixed=rule.fixed)
-        # Why lanes idled is said already where they were withheld, or the whole process was held back.
+        # Why lanes idled is known where they were withheld, the whole process was held back, or the load wanted it.
         held_back = withheld or stood_still or any(status is Status.IMPRECISE for status, *_ in throttled)
-        findings += () if held_back else _load_findings(window, lanes, awaited=awaited)
+        findings += _load_findings(window, lanes, awaited=awaited) if closed_loop and not held_back else ()
     if not steady:
         text = "the service time was not known to be steady when the window opened"
         findings.append((Status.MEASURED, ReasonCode.NOT_STEADY, text))

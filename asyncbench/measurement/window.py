@@ -1,4 +1,4 @@
-"""One window of a closed loop: what completed in it, and how much was in flight."""
+"""Window of a measurement: what completed in it, and how much was in flight."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_IN_FLIGHT_PER_LANE = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowResult:
-    """What a window amounts to. Where n is 0 all figures are 0, and there is no residual.
+    """Figures of a window. Where n is 0 all figures are 0, and there is no residual.
 
     Attributes:
         n: Inferences that completed after the opening, up to the end.
@@ -58,6 +58,8 @@ class WindowMeter:
         self.enqueue_histogram: Histogram | None = None
         self.gpu_histogram: Histogram | None = None
         self.undisturbed_histogram: Histogram | None = None
+        self.wait_histogram: Histogram | None = None
+        self.response_histogram: Histogram | None = None
         self._disturbed = False
         self._gaps = GapMeter()
         self._opened_at_ns: int | None = None
@@ -130,12 +132,21 @@ class WindowMeter:
             self.undisturbed_histogram.record(service)
         self.enqueue_histogram = _recorded(self.enqueue_histogram, completions.enqueue_ns, counted)
         self.gpu_histogram = _recorded(self.gpu_histogram, completions.gpu_ns, counted)
+        if completions.intended_at_ns is not None:
+            self._count_waits(completions.intended_at_ns[counted], issued, service)
         self._gaps.record(completed)
         self._service_ns += int(service.sum())
         self._inside_ns += int((completed - np.maximum(issued, opened_at_ns)).sum())
         early = issued < opened_at_ns
         self._before_opening += float(((opened_at_ns - issued[early]) / service[early]).sum())
         self._ended_at_ns = max(self._ended_at_ns, int(completed[-1]))
+
+    def _count_waits(self, intended: Int64Array, issued: Int64Array, service: Int64Array) -> None:
+        wait = np.maximum(issued - intended, 0)  # instants of a schedule may be rounded
+        self.wait_histogram = self.wait_histogram or Histogram()
+        self.wait_histogram.record(wait)
+        self.response_histogram = self.response_histogram or Histogram()
+        self.response_histogram.record(wait + service)
 
     def result(self) -> WindowResult:
         """Return what was counted so far."""

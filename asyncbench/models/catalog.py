@@ -1,4 +1,4 @@
-"""What is known of the packaged networks. Names and facts only: neither onnx nor cv2 is imported from here."""
+"""Catalogue of the packaged networks. Names and facts only: neither onnx nor cv2 is imported from here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asyncbench.text_enum import TextEnum
 
 
 class Task(TextEnum):
-    """What a network is for, and so what its outputs mean."""
+    """Purpose of a network, and so the meaning of its outputs."""
 
     CLASSIFICATION = "classification"
     DETECTION = "detection"

@@ -9,7 +9,6 @@ import numpy as np
 
 from asyncbench.errors import BadInputError
 from asyncbench.models.image_folder import find_images, sample_image_folder
-from asyncbench.models.preparation import prepare, read_image
 from asyncbench.models.recipe import Layout, Recipe
 from asyncbench.sweep.cell import InputKind
 from asyncbench.tensors import AnyArray, TensorSpec
@@ -72,7 +71,7 @@ def check_inputs(
             remedy=f"take the file of that network, name no network, or {_FEED_NOISE}",
         )
     for path in image_paths:
-        prepare(read_image(path), recipe)
+        _prepared(path, recipe)
 
 
 def generic_recipe(spec: TensorSpec) -> Recipe:
@@ -117,8 +116,15 @@ def _images(spec: TensorSpec, recipe: Recipe, *, batch: int, paths: Sequence[Pat
     items = np.empty((batch, *spec.item_shape), dtype=spec.dtype)
     for index in range(batch):
         first = index % len(paths)
-        items[index] = items[first] if first < index else prepare(read_image(paths[first]), recipe)
+        items[index] = items[first] if first < index else _prepared(paths[first], recipe)
     return items
+
+
+def _prepared(path: Path, recipe: Recipe) -> AnyArray:
+    # Not above: it takes the decoders, and a sweep that is fed with noise needs none.
+    from asyncbench.models.preparation import prepare, read_image  # noqa: PLC0415
+
+    return prepare(read_image(path), recipe)
 
 
 def _noise(spec: TensorSpec, *, batch: int, seed: tuple[int, int]) -> AnyArray:

@@ -1,4 +1,4 @@
-"""Result files: the types of their lines, who writes them, who reads them, and what stands out in them.
+"""Results files: the types of their lines, writing, reading, and the summary of a sweep.
 
 Start at `record`; docs/records.md is the same for users.
 """

@@ -1,4 +1,4 @@
-"""How right an engine's answers are: the block of a record that stands beside its speed."""
+"""Accuracy block of a record: how right the answers of the engine are that was timed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_SKIPPED_NAMED = 20  # enough to find them by; a folder of 50,000 wrong files
 
 
 class MetricName(TextEnum):
-    """What is measured. All are shares, 0 to 1."""
+    """Metrics of quality. All are shares, 0 to 1."""
 
     TOP1 = "top1"
     TOP5 = "top5"
@@ -30,7 +30,7 @@ class Interval(RecordModel):
 
 
 class PublishedFigure(RecordModel):
-    """What the publisher of the weights says, for the whole validation set."""
+    """Figure that the publisher of the weights reports, for the whole validation set."""
 
     low: float
     high: float
@@ -46,7 +46,7 @@ class Metric(RecordModel):
     interval: Interval | None
     """Of subsets of this size: average precision falls as pictures are added. Null where there are too few items."""
     method: Text
-    """How the intervals were made."""
+    """Method of the intervals."""
     n: NonNegativeInt
     """Items that count."""
     reference_value: float | None = None
@@ -66,7 +66,7 @@ class SkippedItem(RecordModel):
 
 
 class OutputDrift(RecordModel):
-    """How far one output is from the reference's, element by element, on the same items."""
+    """Distance of one output from the reference's, element by element, on the same items."""
 
     output: Text
     max_abs_difference: NonNegativeFloat | None
@@ -84,7 +84,7 @@ class Accuracy(RecordModel):
 
     dataset: Text
     subset: Text
-    """How it was chosen, such as `first 5 per class`."""
+    """Choice of the items, such as `first 5 per class`."""
     subset_hash: str
     """SHA-256 of the chosen items and their labels: equal ones give comparable figures."""
     n: NonNegativeInt
@@ -98,7 +98,7 @@ class Accuracy(RecordModel):
     Null where it does not say what it has seen.
     """
     reference: Text | None = None
-    """What the drops are against, such as `onnxruntime 1.20.1 in fp32`."""
+    """The engine that the drops are against, such as `onnxruntime 1.20.1 in fp32`."""
     metrics: dict[MetricName, Metric]
     drift: list[OutputDrift] | None = None
     """Null where nothing was compared."""

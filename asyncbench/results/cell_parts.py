@@ -1,4 +1,4 @@
-"""The parts of a cell's record that have a shape of their own."""
+"""Blocks of a cell's record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from asyncbench.results.fields import RecordModel, ShortText, Text
 
 
 class Reason(RecordModel):
-    """Why the status of a cell is what it is, or what else a reader must know."""
+    """Reason for the status of a cell, or a remark that a reader needs."""
 
     code: str
     """A word for programs, such as `drift`; docs/records.md lists them."""
@@ -17,7 +17,7 @@ class Reason(RecordModel):
 
 
 class Warmup(RecordModel):
-    """What ran before the window opened."""
+    """Warm-up: the inferences before the window opened."""
 
     n: NonNegativeInt
     """Inferences."""
@@ -37,7 +37,7 @@ class StoodStill(RecordModel):
 
 
 class CpuThrottling(RecordModel):
-    """What a CPU quota of the control group withheld in the window."""
+    """Processor time that a CPU quota of the control group withheld in the window."""
 
     quota_cpus: NonNegativeFloat
     """Processors' worth of time that the group may use."""
@@ -50,7 +50,7 @@ class CpuThrottling(RecordModel):
 
 
 class LaneChange(RecordModel):
-    """Lanes were taken away, or one was given back."""
+    """Change of the lanes that run: some were taken away, or one was given back."""
 
     at_ns: int
     """From the opening of the window; negative before it."""
@@ -59,7 +59,7 @@ class LaneChange(RecordModel):
     limited_by: str
     """The memory that was short, or has room again: `device`, `host` or `pool`."""
     free_bytes: NonNegativeInt
-    """What was free of it, before the change."""
+    """Free bytes of it, before the change."""
 
     def since(self, opened_at_ns: int) -> LaneChange:
         """Return a change whose time was the clock's with its time from the opening of the window."""
@@ -69,14 +69,14 @@ class LaneChange(RecordModel):
 
 
 class Memory(RecordModel):
-    """What the cell was expected to take, what it took, and what it was allowed. Null where unknown."""
+    """Memory that the cell was expected to take, that it took, and that it was allowed. Null where unknown."""
 
     predicted_device_bytes: NonNegativeInt | None = None
     predicted_host_bytes: NonNegativeInt | None = None
     used_device_bytes: NonNegativeInt | None = None
-    """What the free device memory fell by when the lanes were built."""
+    """Fall of the free device memory when the lanes were built."""
     used_host_bytes: NonNegativeInt | None = None
-    """What the resident size of the bench process rose by at most."""
+    """Largest rise of the resident size of the bench process."""
     device_error_bytes: int | None = None
     """Predicted minus used: positive where the prediction was too careful."""
     host_error_bytes: int | None = None
@@ -92,14 +92,14 @@ class Memory(RecordModel):
     backpressure_ns: NonNegativeInt | None = None
     """Time during which the credits of at least one lane were withheld, because memory was short."""
     lane_changes: list[LaneChange] = Field(default_factory=list)
-    """When lanes were taken away and given back: the first 63, and the last."""
+    """Changes of the lanes that ran: the first 63, and the last."""
 
 
 class OutputsChecked(RecordModel):
-    """How the outputs of the lanes compare with a reference."""
+    """Comparison of the lanes' outputs with a reference."""
 
     reference: Text
-    """What they were compared with."""
+    """The reference, in words."""
     lanes: NonNegativeInt
     """Lanes whose outputs were compared."""
     max_abs_difference: NonNegativeFloat | None

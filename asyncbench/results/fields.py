@@ -1,4 +1,4 @@
-"""The kinds of value that a record is made of, and the base of everything that is written."""
+"""Base class of everything that is written, and the kinds of value in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells stay below a latency limit, which do not, and which cannot be told. Pure.
+"""Cells by a latency limit: those that stay below, those that do not, and those that cannot be told. Pure.
 
 Only the percentile that was asked for counts, and of its 95 % interval the end that speaks against the answer: a cell
 stays below where the whole interval does, and above where the whole interval is. The latency is `response` where it
@@ -21,7 +21,7 @@ _DOUBT = 0.025  # as much as the 95 % interval leaves on either side
 
 
 class Standing(TextEnum):
-    """How a cell stands to a limit."""
+    """Standing of a cell to a limit."""
 
     BELOW = "below"
     ABOVE = "above"
@@ -81,7 +81,7 @@ def latency_of(cell: CellRecord) -> LatencyBlock | None:
 
 
 def _surely_above(block: LatencyBlock, limit: LatencyLimit) -> bool:
-    """Whether the percentile lies above the limit; a lower one that does, or every inference, shows it too."""
+    """Return whether the percentile lies above the limit; a lower one that does, or every inference, shows it too."""
     up_to = [value for name, value in block.percentiles.items() if percent(name) <= percent(limit.percentile)]
     all_longer = block.min_ns > limit.limit_ns and (1 - limit.ratio) ** block.n <= _DOUBT
     return all_longer or any(value.low_ns > limit.limit_ns for value in up_to)

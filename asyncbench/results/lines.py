@@ -1,4 +1,4 @@
-"""One record to one line and back."""
+"""Encoding of one record as one line, and decoding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_LINE_BYTES: Final = 2**20
 
 
 class _Envelope(BaseModel):
-    """What every version of the format has: enough to refuse another version by name."""
+    """Keys that every version of the format has: enough to refuse another version by name."""
 
     model_config = ConfigDict(strict=True)
 

@@ -1,4 +1,4 @@
-"""The name of a new results file, taken at once: whoever starts a second later sees that it is taken."""
+"""New results files, made and locked at once: whoever starts a second later sees that the name is taken."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def in_the_way(path: Path) -> BadInputError:
 
 
 def is_same_file(fd: int, path: Path) -> bool:
-    """Whether a path leads to the file that is open."""
+    """Return whether a path leads to the file that is open."""
     try:
         return os.path.samestat(os.fstat(fd), path.stat())
     except OSError:

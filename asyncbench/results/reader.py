@@ -1,4 +1,4 @@
-"""Read a results file line by line. A torn last line is legal: whoever wrote it was killed, or its disk was full."""
+"""Reading of a results file, line by line. A torn last line is legal: a writer was killed, or its disk was full."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GIVE_OURS = "give a file that `asyncbench sweep` wrote"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsRead:
-    """What a results file holds.
+    """Content of a results file.
 
     Attributes:
         header: The first one; a resumed sweep has more, of the same sweep.

@@ -1,4 +1,4 @@
-"""The lines of a results file: one header, one cell record per cell, one trailer. docs/records.md is for users."""
+"""Lines of a results file: one header, one cell record per cell, one trailer. docs/records.md is for users."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Record(RecordModel):
 
 
 class HeaderRecord(_Record):
-    """What was asked, and of which machine. First line of a file, and again wherever `--resume` went on."""
+    """The sweep as it was asked for, and the machine. First line of a file, and again wherever `--resume` went on."""
 
     kind: Literal["header"] = "header"
     created_at: UtcText
@@ -60,7 +60,7 @@ class HeaderRecord(_Record):
 
 
 class CellRecord(_Record):
-    """What came of one cell. Of several records with one `index` the last one holds."""
+    """Result of one cell. Of several records with one `index` the last one holds."""
 
     kind: Literal["cell"] = "cell"
     index: NonNegativeInt
@@ -80,8 +80,10 @@ class CellRecord(_Record):
     """Inferences in flight that were asked for."""
     depth: PositiveInt = 1
     """Inferences queued on each lane."""
-    load: Literal["closed"] = "closed"
-    """Closed: the next inference starts when the last one is done."""
+    load: Text = "closed"
+    """What started the inferences, by name. Closed: the next one starts when the last one is done."""
+    load_statistics: Facts = Field(default_factory=dict)
+    """What the load has to say of itself in this cell; its own keys."""
     attempt: PositiveInt = 1
     started_at: UtcText | None = None
     n: NonNegativeInt = 0
@@ -96,7 +98,7 @@ class CellRecord(_Record):
     littles_law_residual: float | None = None
     """Relative gap between the mean in flight and rate x mean service; 0 is perfect."""
     drift_ratio: float | None = None
-    """How much the speed moved from the start of the window to its end."""
+    """Relative change of the service time from the start of the window to its end."""
     longest_gap_ns: NonNegativeInt | None = None
     """The longest time in the window in which nothing completed on any lane; a lower bound below 1/2,048 of it."""
     stalls: StoodStill | None = None
@@ -107,18 +109,20 @@ class CellRecord(_Record):
     memory: Memory = Memory()
     gpu: Facts | None = None
     """Clocks, power, temperature, throttle reasons."""
+    conditions: dict[Text, Facts] = Field(default_factory=dict)
+    """What else the probes saw while the cell ran, by the name of the probe."""
     cpu_s_per_item: NonNegativeFloat | None = None
     """CPU-seconds of the bench process per item."""
     joules_per_item: NonNegativeFloat | None = None
     runner_ns_per_inference: NonNegativeFloat | None = None
-    """What the runner took between a completion and the next issue."""
+    """Time of the runner between a completion and the next issue."""
     graph: bool | None = None
     """Whether a CUDA graph was replayed."""
     graph_reason: Text | None = None
     """Why not."""
     driver: Driver | None = None
     completion: str | None = None
-    """How completions are noticed, such as `spin` or `block`."""
+    """Way in which completions are noticed, such as `spin` or `block`."""
     input: InputKind | None = None
     outputs_checked: OutputsChecked | None = None
     accuracy: Accuracy | None = None
@@ -175,7 +179,7 @@ class BestUnderLimit(BestCell):
 
 
 class LatencyLimitCounts(RecordModel):
-    """A latency limit that was asked for, and how many cells stand how to it. Cells without a figure do not count."""
+    """Cells by their standing to a latency limit that was asked for. Those without a figure do not count."""
 
     percentile: str
     latency_limit_ns: NonNegativeInt
@@ -187,7 +191,7 @@ class LatencyLimitCounts(RecordModel):
 
 
 class TrailerRecord(_Record):
-    """How the sweep ended. A file without one was cut short: `--resume` goes on."""
+    """End of the sweep, and its summary. A file without one was cut short: `--resume` goes on."""
 
     kind: Literal["trailer"] = "trailer"
     ended_at: UtcText
@@ -211,3 +215,12 @@ class TrailerRecord(_Record):
 Record = HeaderRecord | CellRecord | TrailerRecord
 
 record_adapter: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="kind")])
+
+
+def record_schema() -> dict[str, JsonValue]:
+    """Return the JSON schema of one line of a results file, as it is written: no key is ever left out."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A line of an asyncbench results file, schema version {SCHEMA_VERSION}",
+        **record_adapter.json_schema(mode="serialization"),
+    }

@@ -1,4 +1,4 @@
-"""What becomes of a results file that is deleted, moved, cut off or replaced while it is written."""
+"""Rescue of a results file that is deleted, moved, cut off or replaced while it is written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """What has happened to a file.
+    """Loss of a file.
 
     Attributes:
         text: Goes after the name of the file, such as "was deleted".

@@ -1,4 +1,4 @@
-"""Whether a results file is of the sweep that the command line asks for now."""
+"""Check that a results file is of the sweep that is asked for now."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from asyncbench.text_enum import TextEnum
 
 
 class Status(TextEnum):
-    """What became of a cell."""
+    """Outcome of a cell."""
 
     MEASURED = "measured"
     IMPRECISE = "imprecise"
@@ -18,7 +18,7 @@ class Status(TextEnum):
 
 
 class ReasonCode(TextEnum):
-    """Why, in a word for programs. A file of another version may have others."""
+    """Code of a reason, for programs. A file of another version may have others."""
 
     # Of a measured cell: the verdict.
     INTERRUPTED = "interrupted"

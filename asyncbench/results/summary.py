@@ -1,4 +1,4 @@
-"""What stands out in a sweep: the fastest cell, the fastest below a latency limit, the knee. Pure.
+"""Summary of a sweep: the fastest cell, the fastest below a latency limit, the knee. Pure.
 
 Only cells with a figure count: measured and imprecise ones. Give the cells of one model, or compare unlike things.
 """

@@ -1,4 +1,4 @@
-"""Write records from Trio without blocking it."""
+"""Writing of records from Trio, without blocking it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from asyncbench.results.record import Record
 
 
 class RecordSink(Protocol):
-    """Where records go: a file or stdout. Calls may block."""
+    """Destination of records: a file or stdout. Calls may block."""
 
     def append(self, record: Record) -> str | None:
         """Write one record, whole or not at all; return what people must be told of it, if anything.

@@ -1,4 +1,4 @@
-"""The lock that a results file is written under, and who holds it."""
+"""Lock that a results file is written under, and the process that holds it."""
 
 from __future__ import annotations
 

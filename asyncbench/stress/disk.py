@@ -58,7 +58,9 @@ async def _meet_file_limit(stage: Stage, limit_bytes: int, step: str) -> None:
     file = SweepFile.make(stage.folder, step.replace(" ", "-"))
     prefix = [part.format(limit=limit_bytes) for part in _FILE_LIMIT]
     # Without a log, which would meet the limit too.
-    async with open_child([*prefix, *sweep_command(file.path, *file.arguments)], errors=file.errors) as child:
+    command = [*prefix, *sweep_command(file.path, *file.arguments)]
+    # Python keeps what such a limit cuts off of a module's bytecode, and takes it for whole the next time.
+    async with open_child(command, errors=file.errors, PYTHONDONTWRITEBYTECODE="1") as child:
         ended = await child.wait(_LIMIT_S)
     full = await trio.to_thread.run_sync(read_state, file.path)
     _check_stop(stage, step, code=ended.code, said=ended.said, full=full)

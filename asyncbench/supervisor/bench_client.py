@@ -23,11 +23,12 @@ from asyncbench.memory.host.refusal_words import speaks_of_memory
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import (
     EVENTS,
-    Answer,
+    AnswerT,
     CellProgress,
     EngineNotice,
     Event,
     Progress,
+    Refused,
     Request,
     to_line,
 )
@@ -77,11 +78,16 @@ class BenchClient:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             _log.debug("bench.send_failed", pid=self.pid)
 
-    async def ask(self, request: Request, *, on_progress: Callable[[Progress], None]) -> Answer:
+    async def ask(
+        self, request: Request, expected: type[AnswerT], *, on_progress: Callable[[Progress], None]
+    ) -> AnswerT | Refused:
         """Send a request and return its answer; what is said on the way is handed to `on_progress`.
 
+        Args:
+            expected: The answer to this request, where it is not refused.
+
         Raises:
-            BenchProcessDiedError: The process ended, or said something that is no answer.
+            BenchProcessDiedError: The process ended, or said something that is no answer to this.
         """
         self._oom_before = self._read_oom()
         await self.send(request)
@@ -90,8 +96,12 @@ class BenchClient:
                 event = self._parse(line)
                 if isinstance(event, CellProgress | EngineNotice):
                     on_progress(event)
-                else:
+                elif isinstance(event, expected | Refused):
                     return event
+                else:
+                    self._process.kill()
+                    answered = f"the bench process answered {type(request).__name__} with {type(event).__name__}"
+                    raise BenchProcessDiedError(f"{answered} and was killed", remedy="please report it")
         except InternalError as error:
             self._process.kill()
             raise BenchProcessDiedError(

@@ -19,6 +19,7 @@ def lost_record(
     sweep_id: str,
     device: str,
     backend: str,
+    load: str,
     interrupted: bool,
 ) -> CellRecord:
     """Return the record of a cell that ended with `error`, whose facts it keeps.
@@ -26,6 +27,7 @@ def lost_record(
     Args:
         device: What the engine runs on, if one was open, otherwise what was asked for.
         backend: As `device`.
+        load: The name of the load that was asked for.
         interrupted: Whether the sweep was told to end.
     """
     return CellRecord(
@@ -40,6 +42,7 @@ def lost_record(
         precision=cell.precision,
         batch=cell.batch,
         concurrency=cell.concurrency,
+        load=load,
         facts=dict(error.facts),
     )
 

@@ -10,7 +10,7 @@ from asyncbench.clock import NS_PER_S
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.supervisor.bench_client import BenchClient
-from asyncbench.wire.messages import Answer, Progress, Request
+from asyncbench.wire.messages import AnswerT, Progress, Refused, Request
 
 # Silence is counted in steps that this process was awake for. One that was stopped together with the bench process
 # would else wake up to a deadline that has passed, and kill what was silent for the same reason.
@@ -18,8 +18,13 @@ _STEPS = 10
 
 
 async def ask_with_watchdog(
-    bench: BenchClient, request: Request, *, limit_ns: int, on_progress: Callable[[Progress], None]
-) -> Answer:
+    bench: BenchClient,
+    request: Request,
+    expected: type[AnswerT],
+    *,
+    limit_ns: int,
+    on_progress: Callable[[Progress], None],
+) -> AnswerT | Refused:
     """Ask, and kill the process when neither progress nor an answer has come for `limit_ns`.
 
     Raises:
@@ -27,7 +32,7 @@ async def ask_with_watchdog(
     """
     limit_s = limit_ns / NS_PER_S
     silent_steps = 0
-    answers: list[Answer] = []
+    answers: list[AnswerT | Refused] = []
 
     def wind_up(progress: Progress) -> None:
         nonlocal silent_steps
@@ -45,7 +50,7 @@ async def ask_with_watchdog(
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(kill_when_silent)
-            answers.append(await bench.ask(request, on_progress=wind_up))
+            answers.append(await bench.ask(request, expected, on_progress=wind_up))
             nursery.cancel_scope.cancel()
     if answers:
         return answers[0]

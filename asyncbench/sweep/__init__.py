@@ -1,1 +1,1 @@
-"""What is to be measured: axes, cells, the grid, and the configuration that names them. Pure: no files, no GPU."""
+"""The sweep as it is asked for: axes, cells, and the configuration that names them. Pure: no files, no GPU."""

@@ -21,14 +21,14 @@ class Precision(TextEnum):
 
 
 class Driver(TextEnum):
-    """How the loop around an inference is closed: by the lane itself while credits last, or by Trio each time."""
+    """Starter of the next inference of a lane: the lane itself while credits last, or Trio each time."""
 
     PUMP = "pump"
     AWAIT = "await"
 
 
 class InputKind(TextEnum):
-    """What the network is fed with. It changes the time: zeros are faster than pictures."""
+    """Kind of input of the network. It changes the time: zeros are faster than pictures."""
 
     IMAGES = "images"
     RANDOM = "random"

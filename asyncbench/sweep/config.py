@@ -57,6 +57,7 @@ from asyncbench.sweep.fields import (
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
 from asyncbench.sweep.latency_limit import LatencyLimit
+from asyncbench.sweep.load import CLOSED, LoadConfig
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.text_enum import TextEnum
 
@@ -75,7 +76,7 @@ BackendName = Annotated[
 
 
 class Mode(TextEnum):
-    """What is asked of each cell."""
+    """Purpose of a sweep, for all of its cells."""
 
     THROUGHPUT = "throughput"
     LATENCY = "latency"
@@ -83,7 +84,7 @@ class Mode(TextEnum):
 
 
 class OnPressure(TextEnum):
-    """What becomes of a cell whose lanes do not all fit into memory."""
+    """Treatment of a cell whose lanes do not all fit into memory."""
 
     BACKPRESSURE = "backpressure"
     SKIP = "skip"
@@ -91,7 +92,7 @@ class OnPressure(TextEnum):
 
 
 class StopConfig(BaseModel):
-    """When a cell has been measured for long enough, unless `duration` or `iterations` say so."""
+    """Stop rule: how exact the figures of a cell must be, and how long that may take at least and at most."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -185,6 +186,10 @@ class SweepConfig(BaseModel):
         default=Driver.PUMP,
         strict=False,
         description="pump: lanes start the next inference by themselves; await: Trio does, each time.",
+    )
+    load: Annotated[LoadConfig, Flag()] = Field(
+        default=LoadConfig(kind=CLOSED),
+        description="What starts an inference, and when: closed, or the name of a load that another package offers.",
     )
     input: Annotated[InputKind, Flag()] = Field(
         default=InputKind.IMAGES,
@@ -282,7 +287,7 @@ class SweepConfig(BaseModel):
 
     @property
     def model_named(self) -> bool:
-        """Whether the network was named, so that a file given beside it holds that network's weights."""
+        """True where the network was named, so that a file given beside it holds that network's weights."""
         return self.model_file is None or "model" in self.model_fields_set
 
     @property
@@ -312,7 +317,7 @@ class SweepConfig(BaseModel):
 
     @property
     def memory_reserve_bytes(self) -> int | None:
-        """What stays free; None for the default."""
+        """Memory that stays free; None for the default."""
         return None if self.memory_reserve is None else self.memory_reserve.bytes
 
     @property
@@ -322,7 +327,7 @@ class SweepConfig(BaseModel):
 
     @property
     def cell_timeout_ns(self) -> int:
-        """How long the bench process may be silent."""
+        """The time that the bench process may be silent."""
         return self.cell_timeout.ns
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from operator import index
 from pathlib import PurePath
-from typing import Annotated, SupportsIndex, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticKnownError
@@ -133,11 +133,16 @@ def _axis_values(value: object) -> tuple[int, ...]:
     if isinstance(value, str):
         return read_axis(value)
     items = value if isinstance(value, list | tuple | range) else [value]
-    # A number of NumPy is one, too; true is an int for Python alone.
-    numbers = [index(item) for item in items if isinstance(item, SupportsIndex) and not isinstance(item, bool)]
-    if len(numbers) < len(items):
-        raise BadInputError(f"{shown(value)} is not an axis", remedy=_AXIS_REMEDY)
-    return check_axis(numbers)
+    try:
+        return check_axis([_whole_number(item) for item in items])
+    except TypeError as error:
+        raise BadInputError(f"{shown(value)} is not an axis", remedy=_AXIS_REMEDY) from error
+
+
+def _whole_number(item: Any) -> int:  # noqa: ANN401 # whatever Python can count with, such as numbers of NumPy
+    if isinstance(item, bool):  # an int for Python alone
+        raise TypeError
+    return index(item)
 
 
 def _timedelta_text(value: object) -> object:

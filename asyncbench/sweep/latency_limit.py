@@ -14,7 +14,7 @@ DEFAULT_PERCENTILE = "p99"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyLimit:
-    """What a user calls fast enough.
+    """The most that a percentile of the latency may be, as a user asks for it.
 
     Attributes:
         percentile: One of `LIMIT_PERCENTILES`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePath
 from typing import get_args
@@ -14,9 +15,10 @@ from asyncbench.sweep.backends.registry import AUTO_BACKEND, BUILT_IN, added_nam
 from asyncbench.sweep.config import SweepConfig, check_config, config_with
 from asyncbench.sweep.fields import Location
 from asyncbench.sweep.json_text import LARGEST_NUMBER, parse_json
+from asyncbench.sweep.load import merge_load
 from asyncbench.sweep.moved_keys import MOVED_KEYS, in_sections, moved_keys, moved_text
 from asyncbench.sweep.options import flag_name
-from asyncbench.sweep.problems import shown
+from asyncbench.sweep.problems import argument_name, shown
 from asyncbench.sweep.tasks import Task, convert_task, is_task
 
 CONFIG_SCHEMA_VERSION = 2
@@ -24,12 +26,11 @@ ONLY_THE_LOADER = (
     "keys that contradict each other, such as duration and iterations, or stop.min above stop.max",
     "ranges that run backwards, such as 8..1, and axes or grids with too many values",
     "durations and sizes beyond 64 bits, and those below 1ns or 1B",
-    "numbers beyond 64 bits inside converted_from",
+    "numbers beyond 64 bits inside load and converted_from",
     "keys that stand both at the top and in the section of a backend",
     "whole numbers that are written as 1.0",
-    "what only a backend, a data set or a disk knows: devices, subsets, files",
+    "what only a backend, a load, a data set or a disk knows: loads, devices, subsets, files",
 )
-
 
 _PATH_KEYS = tuple(key for key, field in SweepConfig.model_fields.items() if Location in get_args(field.annotation))
 _WHOLE_KEYS = {"converted_from"}  # objects that say one thing together
@@ -129,12 +130,26 @@ def load_header(values: Mapping[str, object]) -> SweepConfig:
     return check_config(in_sections(values, source=""), source="")
 
 
+def read_arguments(values: Mapping[str, object]) -> SweepConfig:
+    """Return what the arguments of a call say, in Python's own values.
+
+    Beside what a file can hold, paths, enums, `timedelta`, `range`, tuples and whole numbers of NumPy are taken.
+
+    Raises:
+        BadInputError: An unknown argument, a wrong type or value, or arguments that contradict each other.
+    """
+    config = check_config(values, source="", name_of=argument_name)
+    # A record must be able to hold it: what comes from a file has passed this before.
+    parse_json(json.dumps(config.model_dump()), source="the sweep")
+    return config
+
+
 def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
     """Return the layers on top of each other: a key given by a later layer wins; sections key by key.
 
     What a later layer changes also outdates what depended on it: `iterations` over `duration`, another model over
     the weights of the first, another kind of input over a folder of images, another backend over simulated settings,
-    another data set over the labels and the part of the first.
+    another data set over the labels and the part of the first. A load that is named again keeps its options.
 
     Raises:
         BadInputError: Layers that are fine by themselves contradict each other; `source` starts the message.
@@ -180,8 +195,13 @@ def _over(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str,
     """Return both, the upper one's where both have a key; objects, such as `stop`, key by key."""
     both = dict(lower)
     for key, value in upper.items():
-        before = {} if key in _WHOLE_KEYS else lower.get(key)
-        both[key] = _over(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+        before = lower.get(key)
+        if key == "load":
+            both[key] = merge_load(before, value)
+        elif key not in _WHOLE_KEYS and isinstance(before, dict) and isinstance(value, dict):
+            both[key] = _over(before, value)
+        else:
+            both[key] = value
     return both
 
 

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, as one line for people: what, where, and the remedy."""
+"""Validation errors of pydantic as one line for people: what, where, and the remedy."""
 
 from __future__ import annotations
 
@@ -39,13 +39,20 @@ def as_custom_error(error: BadInputError) -> PydanticCustomError:
 
 def quoted_key(path: Path) -> str:
     """Return the name of a key of a file: `key "stop.min"`, `key "precision[0]"`."""
-    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return f"key {shown(steps.removeprefix('.'))}"
+    return f"key {shown(argument_name(path))}"
+
+
+def argument_name(path: Path) -> str:
+    """Return the name of an argument of a call, and where in it: `batch`, `stop.min`, `precision[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def shown(value: object) -> str:
     """Return a value as JSON writes it, on one line and not too long."""
-    text = json.dumps(value, default=repr)
+    try:
+        text = json.dumps(value, default=repr)
+    except (TypeError, ValueError):  # keys that JSON cannot have, or a value inside itself
+        text = " ".join(repr(value).split())
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, field_serializer
 
@@ -33,9 +33,9 @@ class OpenEngine(Message):
     precision: Precision
     device: str
     may_build: bool = True
-    """Whether an engine that is not in the cache may be built."""
+    """True where an engine that is not in the cache may be built."""
     flags: frozenset[str] = frozenset()
-    """The keys of `config` that the command line gave; of a section as `tensorrt.depth`."""
+    """Keys of `config` that the command line gave; of a section as `tensorrt.depth`."""
 
     @field_serializer("config")
     def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:
@@ -119,7 +119,7 @@ class EngineDescription(Message):
 
 
 class EngineOpened(Message):
-    """The engine is ready; what goes into the header about it."""
+    """An engine is ready: what goes into the header about it."""
 
     event: Literal["opened"] = "opened"
     device: DeviceDescription
@@ -144,7 +144,7 @@ class NetworkInspected(Message):
 
 
 class Refused(Message):
-    """A request cannot be met. The process is as it was before."""
+    """Refusal of a request that cannot be met. The process is as it was before."""
 
     event: Literal["refused"] = "refused"
     error: str
@@ -195,7 +195,7 @@ class EngineNotice(Message):
 
 
 class CellProgress(Message):
-    """A cell is under way."""
+    """Progress of a cell."""
 
     event: Literal["progress"] = "progress"
     index: int
@@ -206,7 +206,7 @@ class CellProgress(Message):
 
 
 class CellEnded(Message):
-    """A cell has its record.
+    """Record of a cell that has ended.
 
     Attributes:
         unfit: The process cannot go on (a lane hangs, the device is lost): replace it.
@@ -222,6 +222,8 @@ Progress: TypeAlias = CellProgress | EngineNotice
 """Said on the way to an answer."""
 Answer: TypeAlias = NetworkInspected | EngineOpened | Forecasts | CellEnded | Refused
 Event: TypeAlias = Progress | Answer
+AnswerT = TypeVar("AnswerT", NetworkInspected, EngineOpened, Forecasts, CellEnded)
+"""An answer that is no refusal."""
 
 REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="do")])
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -96,7 +96,7 @@ class Engine:
 
 
 @pytest.fixture
-def desk(supply):
+def controller(supply):
     def read_host():
         return HostReading(
             available_bytes=AVAILABLE_BYTES, limit_bytes=None, limited_by="system", pressure_avg10=None, oom_kills=0
@@ -106,26 +106,26 @@ def desk(supply):
     return AdmissionController(Engine(), policy, batches=(1, 2, 100), read_host=read_host, inputs=supply)
 
 
-async def test_a_forecast_has_the_inputs_of_its_batch_once_for_all_lanes(desk):
-    assert desk.forecast(batch=2, lanes=3).host_bytes == 2 * ITEM_BYTES + 30
-    assert desk.forecast(batch=1, lanes=1).host_bytes == ITEM_BYTES + 10
+async def test_a_forecast_has_the_inputs_of_its_batch_once_for_all_lanes(controller):
+    assert controller.forecast(batch=2, lanes=3).host_bytes == 2 * ITEM_BYTES + 30
+    assert controller.forecast(batch=1, lanes=1).host_bytes == ITEM_BYTES + 10
 
 
-async def test_what_is_held_for_the_last_cell_is_there_for_the_next(desk, supply):
-    before = await desk.available()
+async def test_what_is_held_for_the_last_cell_is_there_for_the_next(controller, supply):
+    before = await controller.available()
     await supply.of(2)
 
-    after = await desk.available()
+    after = await controller.available()
 
     assert before.host_bytes == AVAILABLE_BYTES
     assert after.host_bytes == AVAILABLE_BYTES + 2 * ITEM_BYTES
 
 
-async def test_inputs_are_no_part_of_what_is_learned_of_lanes(desk):
-    desk.learn(batch=2, lanes=3, used=MemoryForecast(device_bytes=0, host_bytes=2 * ITEM_BYTES + 30))
+async def test_inputs_are_no_part_of_what_is_learned_of_lanes(controller):
+    controller.learn(batch=2, lanes=3, used=MemoryForecast(device_bytes=0, host_bytes=2 * ITEM_BYTES + 30))
 
-    assert desk.forecast(batch=2, lanes=3).host_bytes == 2 * ITEM_BYTES + 30
+    assert controller.forecast(batch=2, lanes=3).host_bytes == 2 * ITEM_BYTES + 30
 
 
-async def test_one_lane_more_takes_no_inputs_more(desk):
-    assert [desk.lane_need(batch=2, lanes=lanes).host_bytes for lanes in (1, 2)] == [10, 10]
+async def test_one_lane_more_takes_no_inputs_more(controller):
+    assert [controller.lane_need(batch=2, lanes=lanes).host_bytes for lanes in (1, 2)] == [10, 10]

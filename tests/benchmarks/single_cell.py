@@ -60,7 +60,7 @@ async def measure_cell(
             stall_limit_ns=STALL_LIMIT_NS,
         ),
         lanes=concurrency,
-        desk=AdmissionController(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
+        controller=AdmissionController(engine, MemoryPolicy(), batches=(1,), read_host=lambda: PLENTY),
         inputs=inputs,
         outputs=OutputCheck(lambda _: None),
         stop_requested=trio.Event(),

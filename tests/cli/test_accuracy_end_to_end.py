@@ -17,7 +17,7 @@ CONVERT = Path(__file__).parents[2] / "utility" / "convert-calibration"
 OTHERS = SHARED / "images" / "coco"
 CPU = ("--backend", "onnxruntime")
 
-needs_weights = pytest.mark.skipif(not MOBILENET.exists(), reason="../shared/models is not beside the repository")
+needs_weights = pytest.mark.skipif(not MOBILENET.exists(), reason="../shared is not beside the repository")
 
 
 @pytest.fixture

@@ -164,12 +164,14 @@ def test_a_flag_that_the_backend_does_not_know_is_refused(tool, flags, named):
 
 
 def test_a_key_that_the_backend_does_not_know_is_one_line_and_the_sweep_runs(tool):
-    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", tensorrt={"depth": 4})
+    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", depth=4)
 
     swept = tool.run("sweep", "--config", config, "--output", "out.jsonl")
     dry = tool.run("sweep", "--config", config, "--dry-run")
 
     line = "keys of the configuration file without effect on simulated: tensorrt.depth"
+    moved = f'{config}: depth is now tensorrt.depth: write "tensorrt": {{"depth": ...}}'
+    assert swept.stderr.splitlines().count(moved) == 1
     assert swept.stderr.splitlines().count(line) == 1
     assert dry.stderr.splitlines().count(line) == 1
     assert len(tool.cells()) == 2
@@ -230,10 +232,11 @@ def test_a_full_disk_ends_the_sweep_with_whole_lines_and_one_line_on_stderr(tool
     limited = tool.command("sweep", "--config", config, "--output", "out.jsonl")
 
     # A limit on the size of files acts on every write like a disk that is full; 8 KiB hold the header and some cells.
+    # Python must write no bytecode meanwhile: it keeps what was cut off, and takes it for whole the next time.
     done = subprocess.run(
         ["prlimit", "--fsize=8192", *limited],
         cwd=tool.folder,
-        env=tool.environment,
+        env=tool.environment | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -10,7 +10,7 @@ IMAGES = SHARED / "images" / "imagenet"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not MODEL.exists(), reason="../shared/models is not beside the repository"),
+    pytest.mark.skipif(not MODEL.exists(), reason="../shared is not beside the repository"),
 ]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from asyncbench.cli.show.dry_run import dry_run_lines
-from asyncbench.cli.show.plain import PlainListener
+from asyncbench.cli.show.plain import PlainLines
 from asyncbench.cli.show.text import engine_text
 from asyncbench.errors import ExitCode
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.status import Status
 from asyncbench.supervisor.engine_group import engine_groups
+from asyncbench.supervisor.events import EngineOpening, RecordWritten
 from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig, check_config
@@ -61,16 +62,16 @@ def shown(configs, *, change=lambda _: {}, **header_changes):
     """Return the lines of a whole sweep."""
     lines = []
     cells = {index: cell for group in engine_groups(configs) for index, cell in group.cells}
-    listener = PlainListener(cells=cells, done={}, write=lines.append)
-    listener.engine_opening(cells[0])
-    listener.sweep_started(header_of(configs, **header_changes))
+    show = PlainLines(cells=cells, done={}, write=lines.append)
+    show(EngineOpening(cell=cells[0]))
+    show(RecordWritten(record=header_of(configs, **header_changes)))
     records = []
     for index, cell in cells.items():
         record = record_of(index, cell)
         records.append(record.model_copy(update=change(record)))
-        listener.cell_ended(records[-1])
+        show(RecordWritten(record=records[-1]))
     trailer = make_trailer(records, sweep_id="s", exit_code=ExitCode.OK, duration_ns=1_000_000_000, latency_limit=None)
-    listener.sweep_ended(trailer)
+    show(RecordWritten(record=trailer))
     return lines
 
 

@@ -149,7 +149,7 @@ def test_streams_with_names_take_records_as_stdout_does(tool):
 
 
 @slow
-@pytest.mark.parametrize("arguments", [["--help"], ["schema", "record"], ["doctor"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["schema", "record"]])
 def test_an_answer_that_stdout_does_not_take_is_one_line_and_a_reader_that_has_seen_enough_is_none(tool, arguments):
     full = run_in_shell(tool, ">/dev/full", *arguments)
     closed = run_in_shell(tool, ">&-", *arguments)
@@ -188,13 +188,13 @@ def test_a_log_that_would_hang_or_spoil_the_records_is_refused_at_once(tool):
 @slow
 def test_two_sweeps_of_one_second_get_a_file_each(tool):
     config = tool.write_config(concurrency=1, batch=1)
-    sweeps = [tool.start("sweep", "--config", config) for _ in range(3)]
+    sweeps = [tool.start("sweep", "--config", config) for _ in range(2)]
 
     said = [sweep.communicate(timeout=120)[1] for sweep in sweeps]
 
-    assert [sweep.returncode for sweep in sweeps] == [0, 0, 0], said
+    assert [sweep.returncode for sweep in sweeps] == [0, 0], said
     files = list((tool.folder / "results").iterdir())
-    assert len(files) == 3
+    assert len(files) == 2
     for path in files:
         assert [json.loads(line)["kind"] for line in path.read_text().splitlines()] == ["header", "cell", "trailer"]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +14,15 @@ from onnx import TensorProto, helper
 pytestmark = pytest.mark.slow
 
 GRID = {"concurrency": "1..2", "batch": "1,2"}
+
+
+@pytest.fixture(scope="module")
+def swept(make_tool, tmp_path_factory):
+    """A sweep that nothing happens to, for the tests that only look at it: what it left, and what it said."""
+    tool = make_tool(tmp_path_factory.mktemp("swept"))
+    config = tool.write_config(**GRID, latency_limit="p50=1s")
+    done = tool.run("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
+    return tool, done.stderr
 
 
 def wait_for_cells(path, count):
@@ -30,8 +40,8 @@ def wait_for_text(path, text, *, count=1, limit_s=30):
     pytest.fail(f"{path} has not {count} times {text!r} within {limit_s} s")
 
 
-def test_every_cell_of_the_grid_gets_a_record_between_header_and_trailer(tool):
-    tool.run("sweep", "--config", tool.write_config(**GRID), "--output", "out.jsonl")
+def test_every_cell_of_the_grid_gets_a_record_between_header_and_trailer(swept):
+    tool, _ = swept
 
     records = tool.records()
     assert [record["kind"] for record in records] == ["header", "cell", "cell", "cell", "cell", "trailer"]
@@ -49,13 +59,15 @@ def test_the_cells_are_measured_in_the_order_that_the_axes_are_written_in(tool):
     assert order == [(0, 4, 3), (1, 4, 1), (2, 4, 2), (3, 1, 3), (4, 1, 1), (5, 1, 2)]
 
 
-def test_a_cell_says_what_was_measured(tool):
-    tool.run("sweep", "--config", tool.write_config(concurrency=2, batch=1), "--output", "out.jsonl")
+def test_a_cell_says_what_was_measured(swept):
+    tool, _ = swept
 
-    (cell,) = tool.cells()
+    cell = tool.cells()[1]
+
+    assert (cell["batch"], cell["concurrency"]) == (1, 2)
     assert cell["status"] in {"measured", "imprecise"}
     assert cell["throughput_items_s"] == pytest.approx(cell["n"] / cell["window_ns"] * 1e9)
-    assert cell["achieved_concurrency"] == pytest.approx(2, rel=0.05)
+    assert cell["achieved_concurrency"] == pytest.approx(2, rel=0.25)  # and not 1, however busy the machine is
     assert cell["latency"]["service"]["percentiles"]["p50"]["low_ns"] > 0
     assert cell["outputs_checked"]["lanes"] == 2
 
@@ -277,10 +289,8 @@ def wait_until_gone(pid, limit_s=20):
     pytest.fail(f"process {pid} is still there after {limit_s} s")
 
 
-def test_the_log_carries_the_sweeps_id_and_the_bench_processes_events(tool):
-    tool.run(
-        "sweep", "--config", tool.write_config(concurrency=1, batch=1), "--output", "out.jsonl", "--log", "log.jsonl"
-    )
+def test_the_log_carries_the_sweeps_id_and_the_bench_processes_events(swept):
+    tool, _ = swept
 
     events = [json.loads(line) for line in (tool.folder / "log.jsonl").read_text().splitlines()]
     assert {event["sweep_id"] for event in events} == {tool.records()[0]["sweep_id"]}
@@ -294,19 +304,25 @@ def test_a_dry_run_measures_and_writes_nothing(tool):
     assert not (tool.folder / "out.jsonl").exists()
 
 
-def test_the_summary_names_best_limited_best_and_knee(tool):
-    done = tool.run("sweep", "--config", tool.write_config(**GRID, latency_limit="p50=1s"), "--output", "out.jsonl")
+def test_the_summary_names_best_limited_best_and_knee(swept):
+    _, said = swept
 
-    assert "best throughput:" in done.stderr
-    assert "best with p50 <= 1.00 s" in done.stderr
-    assert "knee" in done.stderr
-    assert "runner cost:" in done.stderr
+    assert "best throughput:" in said
+    assert "best with p50 <= 1.00 s" in said
+    assert "knee" in said
+    assert "runner cost:" in said
 
 
 def test_two_devices_are_measured_one_after_the_other(tool):
-    tool.run("sweep", "--config", tool.write_config(**GRID, device=["sim:0", "sim:1"]), "--output", "out.jsonl")
+    tool.run(
+        "sweep",
+        "--config",
+        tool.write_config(concurrency="1,2", batch=1, device=["sim:0", "sim:1"]),
+        "--output",
+        "out.jsonl",
+    )
 
-    assert [cell["device"] for cell in tool.cells()] == ["sim:0"] * 4 + ["sim:1"] * 4
+    assert [cell["device"] for cell in tool.cells()] == ["sim:0"] * 2 + ["sim:1"] * 2
 
 
 def test_the_supervisor_imports_no_inference_library(tool):
@@ -336,25 +352,24 @@ def test_a_signal_while_the_engine_opens_ends_at_once_and_leaves_no_file(tool):
     assert not (tool.folder / "out.jsonl").exists()
 
 
-def test_resuming_a_file_with_every_cell_measures_nothing(tool):
-    config = tool.write_config(concurrency="1,2", batch=1)
-    tool.run("sweep", "--config", config, "--output", "out.jsonl")
+def test_resuming_a_file_with_every_cell_measures_nothing(swept, tool):
+    earlier, _ = swept
+    shutil.copy(earlier.folder / "out.jsonl", tool.folder)
     before = (tool.folder / "out.jsonl").read_bytes()
 
-    done = tool.run("sweep", "--config", config, "--output", "out.jsonl", "--resume")
+    done = tool.run("sweep", "--config", earlier.folder / "sweep.json", "--output", "out.jsonl", "--resume")
 
     assert "nothing is left" in done.stderr
     assert (tool.folder / "out.jsonl").read_bytes() == before
 
 
-def test_going_on_with_a_file_that_is_complete_says_what_its_cells_say_and_not_that_it_was_interrupted(tool):
-    arguments = ("sweep", "--config", tool.write_config(**GRID), "--output", "out.jsonl")
-    tool.run(*arguments)
-    *lines, trailer = (tool.folder / "out.jsonl").read_text().splitlines()
+def test_going_on_with_a_file_that_is_complete_says_what_its_cells_say_and_not_that_it_was_interrupted(swept, tool):
+    earlier, _ = swept
+    *lines, trailer = (earlier.folder / "out.jsonl").read_text().splitlines()
     late = json.dumps(json.loads(trailer) | {"exit_code": 130})
     (tool.folder / "out.jsonl").write_text("\n".join([*lines, late]) + "\n")
 
-    again = tool.run(*arguments, "--resume")
+    again = tool.run("sweep", "--config", earlier.folder / "sweep.json", "--output", "out.jsonl", "--resume")
 
     assert "nothing is left to measure" in again.stderr
 

@@ -62,7 +62,7 @@ def simulate(services_ns, *, workers, lanes):
 
 @st.composite
 def runs(draw):
-    """Return the turns of a run, its workers and how many streams there are, and whose turns each of these has."""
+    """Return the turns of a run, its workers and how many sources there are, and whose turns each of these has."""
     lanes = draw(st.integers(1, 4))
     workers = draw(st.integers(lanes, 9))
     services_ns = draw(st.lists(st.integers(1, 300), min_size=1, max_size=60))
@@ -70,38 +70,38 @@ def runs(draw):
     return run_of(services_ns, workers=workers, lanes=lanes, by_lane=by_lane)
 
 
-def meter_of(workers, streams):
-    meter = QueueWaitEstimator(workers=workers, streams=len(streams))
+def meter_of(workers):
+    meter = QueueWaitEstimator(workers=workers)
     meter.start(STARTED_AT_NS)
     return meter
 
 
-def record(meter, stream, turns):
+def record(meter, source, turns):
     done = Completions(
         issued_at_ns=np.array([turn.issued_at_ns for turn in turns], dtype=np.int64),
         completed_at_ns=np.array([turn.completed_at_ns for turn in turns], dtype=np.int64),
     )
-    meter.record(done, stream)
+    meter.record(done, source)
 
 
-def settled_at_the_end(workers, streams, *, opened_at_ns=0):
-    meter = meter_of(workers, streams)
+def settled_at_the_end(workers, sources, *, opened_at_ns=0):
+    meter = meter_of(workers)
     meter.open(opened_at_ns)
-    for stream, turns in enumerate(streams):
-        record(meter, stream, turns)
+    for source, turns in enumerate(sources):
+        record(meter, source, turns)
     meter.settle(2**62, busy=())
     return meter
 
 
 def seen(histogram):
     """Return all that a histogram can tell: it tells values below 2048 exactly."""
-    ranks = [histogram.value_at_rank(rank) for rank in range(1, histogram.count + 1)]
+    ranks = [histogram.position_at_rank(rank) for rank in range(1, histogram.count + 1)]
     return histogram.count, histogram.total_ns, histogram.min_ns, histogram.max_ns, ranks
 
 
 def assert_counted(meter, turns):
     """Check waits, and responses as far as they do not depend on whose turn each is."""
-    expected = QueueWaitEstimator(workers=1, streams=1)
+    expected = QueueWaitEstimator(workers=1)
     expected.wait.record(np.array([turn.wait_ns for turn in turns], dtype=np.int64))
     expected.response.record(np.array([turn.response_ns for turn in turns], dtype=np.int64))
     assert seen(meter.wait) == seen(expected.wait)
@@ -116,10 +116,10 @@ def are_told_apart(turns):
 def run_of(services_ns, *, workers, lanes, by_lane):
     """Return what `runs` does, of one run."""
     turns = simulate(services_ns, workers=workers, lanes=lanes)
-    streams = [[] for _ in range(lanes if by_lane else workers)]
+    sources = [[] for _ in range(lanes if by_lane else workers)]
     for turn in turns:
-        streams[turn.lane if by_lane else turn.worker].append(turn)
-    return workers, turns, streams
+        sources[turn.lane if by_lane else turn.worker].append(turn)
+    return workers, turns, sources
 
 
 # At 1001 ns two lanes begin at once: for a worker that waited since 1000 ns, and for one that wants it just then.
@@ -129,41 +129,41 @@ ONE_THAT_WAITED_AND_ONE_THAT_DID_NOT = run_of([1, 1, 1, 2, 1], workers=4, lanes=
 @given(runs())
 @example(ONE_THAT_WAITED_AND_ONE_THAT_DID_NOT)
 def test_waits_are_those_of_workers_that_queue_first_come_first_served(run):
-    workers, turns, streams = run
+    workers, turns, sources = run
 
-    meter = settled_at_the_end(workers, streams)
+    meter = settled_at_the_end(workers, sources)
 
     assert_counted(meter, turns)
 
 
 @given(runs())
 def test_responses_are_those_of_the_workers_where_stamps_tell_whose_turn_each_is(run):
-    workers, turns, streams = run
+    workers, turns, sources = run
     assume(are_told_apart(turns))
 
-    meter = settled_at_the_end(workers, streams)
+    meter = settled_at_the_end(workers, sources)
 
-    expected = QueueWaitEstimator(workers=1, streams=1).response
+    expected = QueueWaitEstimator(workers=1).response
     expected.record(np.array([turn.response_ns for turn in turns], dtype=np.int64))
     assert seen(meter.response) == seen(expected)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_responses_do_not_depend_on_which_lane_was_looked_at_first(order):
-    workers, _, streams = ONE_THAT_WAITED_AND_ONE_THAT_DID_NOT
-    meter = meter_of(workers, streams)
+    workers, _, sources = ONE_THAT_WAITED_AND_ONE_THAT_DID_NOT
+    meter = meter_of(workers)
     meter.open(0)
 
-    for stream in order:
-        record(meter, stream, streams[stream])
+    for source in order:
+        record(meter, source, sources[source])
     meter.settle(2_000, busy=())
 
-    assert seen(meter.response) == seen(settled_at_the_end(workers, streams).response)
+    assert seen(meter.response) == seen(settled_at_the_end(workers, sources).response)
 
 
 def test_of_turns_that_begin_at_one_instant_the_first_to_end_counts_as_the_first_that_was_wanted():
     # Two turns that begin at 1001 ns, of workers that queue since 1000 and 1001: either could be the longer one.
-    meter = QueueWaitEstimator(workers=2, streams=2)
+    meter = QueueWaitEstimator(workers=2)
     meter.start(1_000)
     meter.open(0)
     record(meter, 0, [stamped(1_000, 1_001), stamped(1_001, 1_009)])
@@ -172,64 +172,64 @@ def test_of_turns_that_begin_at_one_instant_the_first_to_end_counts_as_the_first
     meter.settle(2_000, busy=())
 
     assert (meter.wait.count, meter.wait.total_ns) == (3, 0 + 1 + 0)
-    assert [meter.response.value_at_rank(rank) for rank in (1, 2, 3)] == [(1, 1), (3, 3), (8, 8)]
+    assert [meter.response.position_at_rank(rank) for rank in (1, 2, 3)] == [1, 3, 8]
 
 
 @given(runs(), st.data())
 def test_settling_at_any_instants_with_any_part_known_is_as_good_as_settling_once(run, data):
-    workers, turns, streams = run
+    workers, turns, sources = run
     last_ns = max(turn.completed_at_ns for turn in turns)
-    meter = meter_of(workers, streams)
+    meter = meter_of(workers)
     meter.open(0)
-    recorded = [0] * len(streams)
+    recorded = [0] * len(sources)
 
     for now_ns in sorted(data.draw(st.lists(st.integers(STARTED_AT_NS, last_ns + 10), max_size=12))):
         busy = [
-            stream
-            for stream in range(len(streams))
-            if look(meter, streams[stream], recorded, stream=stream, now_ns=now_ns, data=data)
+            source
+            for source in range(len(sources))
+            if look(meter, sources[source], recorded, source=source, now_ns=now_ns, data=data)
         ]
         meter.settle(now_ns, busy=busy)
-    for stream, its_turns in enumerate(streams):
-        record(meter, stream, its_turns[recorded[stream] :])
+    for source, its_turns in enumerate(sources):
+        record(meter, source, its_turns[recorded[source] :])
     meter.settle(last_ns + 10, busy=())
 
-    at_once = settled_at_the_end(workers, streams)
+    at_once = settled_at_the_end(workers, sources)
     assert seen(meter.wait) == seen(at_once.wait)
     assert seen(meter.response) == seen(at_once.response)
 
 
-def look(meter, turns, recorded, *, stream, now_ns, data):
-    """Record what a stream has completed when it is looked at, some time after `now_ns`; say whether it is busy.
+def look(meter, turns, recorded, *, source, now_ns, data):
+    """Record what a source has completed when it is looked at, some time after `now_ns`; say whether it is busy.
 
-    A stream that is called busy may also keep some back.
+    A source that is called busy may also keep some back.
     """
     looked_at_ns = now_ns + data.draw(st.integers(0, 100))
-    known = max(recorded[stream], sum(turn.completed_at_ns <= looked_at_ns for turn in turns))
+    known = max(recorded[source], sum(turn.completed_at_ns <= looked_at_ns for turn in turns))
     is_busy = known < len(turns) and turns[known].issued_at_ns <= looked_at_ns
     if is_busy or data.draw(st.booleans()):
         is_busy = True
-        known = data.draw(st.integers(recorded[stream], known))
-    record(meter, stream, turns[recorded[stream] : known])
-    recorded[stream] = known
+        known = data.draw(st.integers(recorded[source], known))
+    record(meter, source, turns[recorded[source] : known])
+    recorded[source] = known
     return is_busy
 
 
 @given(runs(), st.data())
 def test_a_window_counts_what_completes_after_its_opening_up_to_its_closing(run, data):
-    workers, turns, streams = run
+    workers, turns, sources = run
     ends_ns = sorted(turn.completed_at_ns for turn in turns)
     opened_at_ns = data.draw(st.sampled_from(ends_ns))
     closed_at_ns = data.draw(st.sampled_from([end for end in ends_ns if end >= opened_at_ns]))
-    meter = meter_of(workers, streams)
-    recorded = [0] * len(streams)
+    meter = meter_of(workers)
+    recorded = [0] * len(sources)
 
     def see_until(now_ns):
-        for stream, its_turns in enumerate(streams):
+        for source, its_turns in enumerate(sources):
             known = sum(turn.completed_at_ns <= now_ns for turn in its_turns)
-            record(meter, stream, its_turns[recorded[stream] : known])
-            recorded[stream] = known
-        busy = [stream for stream, its_turns in enumerate(streams) if recorded[stream] < len(its_turns)]
+            record(meter, source, its_turns[recorded[source] : known])
+            recorded[source] = known
+        busy = [source for source, its_turns in enumerate(sources) if recorded[source] < len(its_turns)]
         meter.settle(now_ns, busy=busy)
 
     see_until(opened_at_ns)
@@ -247,10 +247,10 @@ def test_a_window_counts_what_completes_after_its_opening_up_to_its_closing(run,
 
 @given(runs())
 def test_littles_law_holds_for_workers_each_of_whom_always_waits_or_is_served(run):
-    workers, turns, streams = run
+    workers, turns, sources = run
     last_ns = {turn.worker: turn.completed_at_ns - STARTED_AT_NS for turn in turns}
 
-    meter = settled_at_the_end(workers, streams)
+    meter = settled_at_the_end(workers, sources)
 
     # Rate times mean response is the number of workers: the responses of a worker leave no gap up to its last one.
     assert meter.response.total_ns == sum(last_ns.values())
@@ -271,7 +271,7 @@ def stamped(issued_at_ns, completed_at_ns):
 
 
 def test_a_new_start_forgets_who_queued_before_it():
-    meter = QueueWaitEstimator(workers=3, streams=1)
+    meter = QueueWaitEstimator(workers=3)
     meter.start(0)
     record(meter, 0, [Turn(worker=0, lane=0, wanted_at_ns=0, issued_at_ns=0, completed_at_ns=50)])
     meter.settle(60, busy=())
@@ -290,7 +290,7 @@ def test_a_new_start_forgets_who_queued_before_it():
 
 
 def test_a_lane_that_issues_ahead_of_its_workers_makes_nobody_wait_and_no_response_shorter_than_its_service():
-    meter = QueueWaitEstimator(workers=1, streams=1)
+    meter = QueueWaitEstimator(workers=1)
     meter.start(0)
     meter.open(0)
     ahead = [(0, 100), (10, 200), (100, 300)]
@@ -308,7 +308,7 @@ def test_a_lane_that_issues_ahead_of_its_workers_makes_nobody_wait_and_no_respon
 
 @pytest.mark.parametrize("busy", [(), (0,)])
 def test_settling_before_anything_completed_counts_nothing(busy):
-    meter = QueueWaitEstimator(workers=2, streams=1)
+    meter = QueueWaitEstimator(workers=2)
     meter.start(0)
     meter.open(0)
 

@@ -213,6 +213,13 @@ def test_where_every_inference_was_awaited_what_that_costs_is_measured_and_told(
     )
 
 
+@pytest.mark.parametrize("in_flight", [0.01, 0.8, 3.61])
+def test_lanes_that_an_open_load_leaves_idle_are_no_finding(in_flight):
+    verdict = judged(window=window(in_flight=in_flight), closed_loop=False)
+
+    assert (verdict.status, verdict.reasons) == (Status.MEASURED, ())
+
+
 @pytest.mark.parametrize(("in_flight", "code"), [(3.61, "low_concurrency"), (3.59, "runner_bound")])
 def test_up_to_a_tenth_of_idleness_is_a_remark(in_flight, code):
     verdict = judged(window=window(in_flight=in_flight))

@@ -14,11 +14,12 @@ def int64(values):
     return np.array(values, dtype=np.int64)
 
 
-def completions(*pairs, enqueue_ns=None, gpu_ns=None):
+def completions(*pairs, intended_at_ns=None, enqueue_ns=None, gpu_ns=None):
     """Return inferences of one lane from (issued, completed)."""
     return Completions(
         issued_at_ns=int64([issued for issued, _ in pairs]),
         completed_at_ns=int64([completed for _, completed in pairs]),
+        intended_at_ns=None if intended_at_ns is None else int64(intended_at_ns),
         enqueue_ns=None if enqueue_ns is None else int64(enqueue_ns),
         gpu_ns=None if gpu_ns is None else int64(gpu_ns),
     )
@@ -219,3 +220,33 @@ def test_little_tells_by_how_much_the_law_fails():
     residual = little_residual(mean_in_flight=4.0, inferences_per_s=2_000, mean_service_ns=3_000_000)
 
     assert residual == pytest.approx(0.5)
+
+
+def test_waits_and_responses_count_from_the_intended_instants_of_what_lies_in_the_window():
+    meter = WindowMeter(1)
+    meter.open(10)
+
+    meter.record(completions((0, 10), (10, 30), (30, 60), intended_at_ns=[0, 8, 9]))
+    meter.close(60)
+    meter.record(completions((60, 100), intended_at_ns=[10]))
+
+    assert (meter.wait_histogram.count, meter.wait_histogram.total_ns) == (2, 2 + 21)
+    assert (meter.response_histogram.count, meter.response_histogram.total_ns) == (2, 22 + 51)
+
+
+def test_an_inference_that_was_issued_just_before_its_intended_instant_has_not_waited():
+    meter = WindowMeter(1)
+    meter.open(0)
+
+    meter.record(completions((10, 30), intended_at_ns=[11]))
+
+    assert (meter.wait_histogram.total_ns, meter.response_histogram.total_ns) == (0, 20)
+
+
+def test_a_load_without_a_schedule_has_neither():
+    meter = WindowMeter(1)
+    meter.open(0)
+
+    meter.record(completions((0, 10)))
+
+    assert (meter.wait_histogram, meter.response_histogram) == (None, None)

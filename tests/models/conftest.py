@@ -16,7 +16,7 @@ Shape = Sequence["int | str | None"]
 def shared_folder():
     folder = Path(__file__).parents[2].parent / "shared"
     if not (folder / "models").is_dir():
-        pytest.skip("the published weights and test pictures are not beside the repository")
+        pytest.skip("../shared is not beside the repository")
     return folder
 
 

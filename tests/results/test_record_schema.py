@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from asyncbench.results.schema import record_schema
+from asyncbench.results.record import record_schema
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "record.schema.json"
 
@@ -21,7 +21,7 @@ def test_the_published_schema_is_that_of_the_types():
     published = PUBLISHED.read_text()
 
     assert published == json.dumps(record_schema(), indent=2) + "\n", (
-        "write it anew: python -c 'import json; from asyncbench.results.schema import record_schema; "
+        "write it anew: python -c 'import json; from asyncbench.results.record import record_schema; "
         "print(json.dumps(record_schema(), indent=2))' > docs/record.schema.json"
     )
 

@@ -12,10 +12,10 @@ from asyncbench.errors import BenchProcessDiedError, ExitCode
 from asyncbench.memory.host.probe import OomCount
 from asyncbench.supervisor.bench_client import open_bench
 from asyncbench.sweep.cell import Cell, Precision
-from asyncbench.wire.messages import RunCell, StopCell
+from asyncbench.wire.messages import CellEnded, EngineOpened, RunCell, StopCell
 
-# Answers a request as soon as it has read as many lines as are sent.
 CELL = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=1)
+# Answers a request as soon as it has read as many lines as are sent.
 ECHO = """
 import sys
 lines = [sys.stdin.readline() for _ in range(int(sys.argv[1]))]
@@ -34,7 +34,7 @@ async def test_a_stop_may_be_sent_while_a_request_is():
     said = []
 
     async def ask(bench):
-        said.append(await bench.ask(RunCell(index=0, cell=CELL), on_progress=said.append))
+        said.append(await bench.ask(RunCell(index=0, cell=CELL), CellEnded, on_progress=said.append))
 
     async with open_bench(command, no_oom) as bench, trio.open_nursery() as nursery:
         nursery.start_soon(ask, bench)
@@ -42,6 +42,14 @@ async def test_a_stop_may_be_sent_while_a_request_is():
             nursery.start_soon(bench.send, StopCell())
 
     assert [answer.message for answer in said] == ["2 lines"]
+
+
+async def test_an_answer_to_another_request_ends_the_process():
+    answer = '{"event": "inspected", "fixed_batch": null, "fixed_by": null, "no_pictures": null}'
+
+    async with open_bench([sys.executable, "-c", f"print({answer!r}, flush=True); input()"], no_oom) as bench:
+        with pytest.raises(BenchProcessDiedError, match="answered StopCell with NetworkInspected and was killed"):
+            await bench.ask(StopCell(), EngineOpened, on_progress=print)
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def address_space_limit():
 async def death_of(program):
     async with open_bench([sys.executable, "-c", program], no_oom) as bench:
         with pytest.raises(BenchProcessDiedError) as died:
-            await bench.ask(StopCell(), on_progress=print)
+            await bench.ask(StopCell(), CellEnded, on_progress=print)
     return died.value
 
 

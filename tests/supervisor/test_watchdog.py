@@ -10,7 +10,7 @@ from asyncbench.clock import NS_PER_S
 from asyncbench.errors import BenchProcessDiedError
 from asyncbench.supervisor.watchdog import ask_with_watchdog
 from asyncbench.sweep.cell import Cell, Precision
-from asyncbench.wire.messages import CellProgress, Refused, RunCell
+from asyncbench.wire.messages import CellEnded, CellProgress, Refused, RunCell
 
 CELL = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=1)
 ANSWER = Refused(error="BadInputError", message="", remedy="")
@@ -25,7 +25,7 @@ class Bench:
         self.error = error
         self.killed = False
 
-    async def ask(self, _request, *, on_progress):
+    async def ask(self, _request, _expected, *, on_progress):
         for seconds in self.said_after_s:
             await trio.sleep(seconds)
             on_progress(PROGRESS)
@@ -39,7 +39,8 @@ class Bench:
 
 async def ask(bench, limit_s=60):
     request = RunCell(index=0, cell=CELL)
-    return await ask_with_watchdog(bench, request, limit_ns=limit_s * NS_PER_S, on_progress=lambda _: None)
+    limit_ns = limit_s * NS_PER_S
+    return await ask_with_watchdog(bench, request, CellEnded, limit_ns=limit_ns, on_progress=lambda _: None)
 
 
 async def test_a_process_that_says_something_now_and_then_may_take_as_long_as_it_likes(autojump_clock):

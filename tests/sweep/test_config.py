@@ -24,6 +24,7 @@ def test_nothing_given_is_the_sweep_of_the_readme():
     assert config.backend == "auto"
     assert config.device == ("auto",)
     assert config.driver is Driver.PUMP
+    assert (config.load.kind, config.load.options) == ("closed", {})
     assert config.input is InputKind.IMAGES
     assert (config.seed, config.onnxruntime.intra_op_threads) == (0, 1)
     assert (config.duration_ns, config.iterations, config.asked_latency) == (None, None, None)
@@ -48,6 +49,21 @@ def test_times_are_read_once_and_kept_as_they_were_written():
         120_000_000_000,
     )
     assert config.model_dump(exclude_unset=True)["duration"] == str(config.duration) == "1.5s"
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "options", "dumped"),
+    [
+        ("poisson", "poisson", {}, "poisson"),
+        ({"kind": "poisson"}, "poisson", {}, "poisson"),
+        ({"kind": "trace", "file": "a.csv", "loops": [1, 2]}, "trace", {"file": "a.csv", "loops": [1, 2]}, None),
+    ],
+)
+def test_a_load_is_a_name_or_an_object_of_its_kind_and_its_own_options(written, kind, options, dumped):
+    config = check_config({"load": written}, source="sweep.json")
+
+    assert (config.load.kind, config.load.options) == (kind, options)
+    assert config.model_dump(mode="json", exclude_unset=True) == {"load": dumped or written}
 
 
 @pytest.mark.parametrize(("text", "warmup_ns"), [("auto", None), ("none", 0), ("0s", 0), ("250ms", 250_000_000)])
@@ -150,6 +166,13 @@ def test_devices_multiply_the_cells():
         ({"duration": "1s", "iterations": 9}, "duration and iterations are both given: keep one of them"),
         ({"images": "there", "input": "zeros"}, "images are given, but input is zeros: set input to images"),
         ({"simulated": {}}, "settings of the simulated backend are given, but backend is auto: set backend"),
+        ({"load": 5}, 'key "load": 5 is no load: write its name in quotes, or an object in braces'),
+        ({"load": None}, 'key "load": null is no load'),
+        ({"load": ""}, 'key "load": "" is no name of a load: write letters, digits and any of _ . -'),
+        ({"load": "at random"}, 'key "load": "at random" is no name of a load'),
+        ({"load": {"kind": "a/b"}}, 'key "load.kind": "a/b" is no name of a load'),
+        ({"load": {"rate": "9/s"}}, 'key "load.kind" is missing: add it'),
+        ({"load": {"kind": 5}}, 'key "load.kind" is 5: make it a text in quotes'),
         ({"mode": "fast"}, 'key "mode" is "fast": make it "throughput", "latency" or "accuracy"'),
         (
             {"mode": "latency", "batch": 4},

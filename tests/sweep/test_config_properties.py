@@ -40,6 +40,10 @@ PRECISIONS = st.sampled_from([str(precision) for precision in Precision])
 JSON_VALUES = st.recursive(st.none() | st.booleans() | SMALL | NAMES, st.lists, max_leaves=4)
 JSON_OBJECTS = st.dictionaries(NAMES, JSON_VALUES, max_size=3)
 
+OPTIONS = st.dictionaries(NAMES.filter(lambda name: name != "kind"), JSON_VALUES, max_size=2)
+KINDS = st.sampled_from(["closed", "poisson", "of.somebody_else-2"])
+LOADS = KINDS | st.builds(lambda kind, options: {"kind": kind, **options}, KINDS, OPTIONS)
+
 
 def some_of(**keys):
     return st.fixed_dictionaries({}, optional=keys)
@@ -59,6 +63,7 @@ RUN = some_of(
     latency_limit=DURATIONS | st.builds("{}={}".format, st.sampled_from(LIMIT_PERCENTILES), DURATIONS) | st.none(),
     cell_timeout=DURATIONS,
     driver=st.sampled_from(["pump", "await"]),
+    load=LOADS,
     seed=st.integers(min_value=0, max_value=2**63 - 1),
     converted_from=JSON_OBJECTS,
 )
@@ -209,6 +214,8 @@ def refusal_of(document):
 @example(key="batch", value=[])
 @example(key="seed", value=2**63)
 @example(key="iterations", value=-1)
+@example(key="load", value={"kind": "closed", "rate": 2**63})
+@example(key="load", value={"kind": "at random"})
 def test_what_the_schema_accepts_is_loaded_but_for_what_no_schema_can_say(key, value):
     refusal = refusal_of({key: value})
 
@@ -279,6 +286,10 @@ def test_the_schema_accepts_every_axis_that_the_loader_accepts(validator, text):
         {"backend": "simulated", "simulated": {"slots": 0}},
         {"backend": "simulated", "simulated": {"faults": [{"at": 1}]}},
         {"backend": "simulated", "simulated": {"service": {"median": "1"}}},
+        {"load": ""},
+        {"load": "at random"},
+        {"load": {"rate": 1}},
+        {"load": {"kind": None}},
         [],
         [{"target": "tensorrt", "workload": "resnet50", "params": {"batch_size": 5}}],
         [{"target": "openvino_ubuntu", "workload": "resnet50", "params": {}}],
@@ -321,13 +332,16 @@ def test_what_the_upper_layer_says_is_always_done(lower, upper):
     merged = merge_config(below, above, source="the sweep")
 
     by_key = {"stop", *above.section_names()}
-    for name in above.model_fields_set - by_key:
+    for name in above.model_fields_set - by_key - {"load"}:
         assert getattr(merged, name) == getattr(above, name)
     for name in above.model_fields_set & by_key:
         section = getattr(above, name)
         assert [getattr(getattr(merged, name), key) for key in section.model_fields_set - {"service"}] == [
             getattr(section, key) for key in section.model_fields_set - {"service"}
         ]
+    if "load" in above.model_fields_set:
+        assert merged.load.kind == above.load.kind
+        assert not above.load.options or merged.load == above.load
 
 
 @given(values=SWEEPS)

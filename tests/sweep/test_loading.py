@@ -140,6 +140,22 @@ def test_the_stop_rule_is_merged_key_by_key():
 
 
 @pytest.mark.parametrize(
+    ("upper", "merged"),
+    [
+        ("poisson", {"kind": "poisson", "rate": 5}),
+        ("trace", "trace"),
+        ({"kind": "poisson", "burst": 2}, {"kind": "poisson", "burst": 2}),
+    ],
+)
+def test_a_load_keeps_its_options_where_it_is_only_named_again(upper, merged):
+    lower = {"load": {"kind": "poisson", "rate": 5}}
+
+    config = merge_config(*layers(lower, {"load": upper}), source="the sweep")
+
+    assert config.model_dump()["load"] == merged
+
+
+@pytest.mark.parametrize(
     ("lower", "upper", "outdated"),
     [
         ({"duration": "1s"}, {"iterations": 9}, "duration"),

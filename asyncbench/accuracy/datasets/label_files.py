@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import scipy.io
-
 from asyncbench.accuracy.datasets.matching import collect_once
 from asyncbench.accuracy.datasets.truth_file import read_truth
 from asyncbench.errors import BadInputError
@@ -118,8 +116,11 @@ def _sorted_synset_labels(meta: Path, truth: Path, *, class_count: int) -> dict[
             f"{truth} numbers classes in the devkit's order, and networks in that of the sorted synsets",
             remedy=f"put the devkit's {SYNSETS_FILE} beside it, or name a list of `name label` lines (val.txt)",
         )
+    # Not above: it takes longer to import than all else here, and lists of other forms do not need it.
+    from scipy.io import loadmat  # noqa: PLC0415
+
     try:
-        synsets = scipy.io.loadmat(meta, squeeze_me=True)["synsets"]
+        synsets = loadmat(meta, squeeze_me=True)["synsets"]
         numbered = [(int(one["ILSVRC2012_ID"]), str(one["WNID"])) for one in synsets]
     except Exception as error:
         raise BadInputError(f"{meta} is not the devkit's list of synsets ({error!r})", remedy=remedy) from error

@@ -51,7 +51,7 @@ async def add_quality(
     frame: RecordBase,
     engine: Engine,
     quality: Quality,
-    desk: AdmissionController,
+    controller: AdmissionController,
     *,
     timed: CellEnded | None,
     max_lanes: int,
@@ -71,7 +71,7 @@ async def add_quality(
         return await _until_stopped(engine, quality, batch=batch, lanes=lanes, stop_requested=stop_requested, note=note)
 
     try:
-        ran = await run_admitted(desk, frame.cell, measure, max_lanes=max_lanes)
+        ran = await run_admitted(controller, frame.cell, measure, max_lanes=max_lanes)
     except Exception as raised:  # noqa: BLE001 # see bench_process: it costs this cell alone
         error = own_error_of(raised)
         _log.warning(

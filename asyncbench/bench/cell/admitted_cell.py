@@ -40,7 +40,7 @@ AdmittedCell: TypeAlias = Admitted[CellMeasurement]
 
 
 async def measure_admitted(
-    desk: AdmissionController, cell: Cell, make_runner: Callable[[int], CellRunner], *, max_lanes: int
+    controller: AdmissionController, cell: Cell, make_runner: Callable[[int], CellRunner], *, max_lanes: int
 ) -> AdmittedCell:
     """Measure a cell on as many lanes as fit, `max_lanes` at most; what it took is learned from.
 
@@ -51,13 +51,13 @@ async def measure_admitted(
         DoesNotFitError: It cannot run on any number of lanes.
         LaneError: See `CellRunner.run`.
     """
-    ran = await run_admitted(desk, cell, lambda lanes: make_runner(lanes).run(), max_lanes=max_lanes)
-    desk.learn(batch=cell.batch, lanes=ran.admission.lanes, used=_used(ran.seen))
+    ran = await run_admitted(controller, cell, lambda lanes: make_runner(lanes).run(), max_lanes=max_lanes)
+    controller.learn(batch=cell.batch, lanes=ran.admission.lanes, used=_used(ran.seen))
     return ran
 
 
 async def run_admitted(
-    desk: AdmissionController, cell: Cell, run: Callable[[int], Awaitable[_Seen]], *, max_lanes: int
+    controller: AdmissionController, cell: Cell, run: Callable[[int], Awaitable[_Seen]], *, max_lanes: int
 ) -> Admitted[_Seen]:
     """Run something on as many lanes of a cell as fit, `max_lanes` at most.
 
@@ -70,18 +70,18 @@ async def run_admitted(
     refused: list[str] = []
     lanes = max_lanes
     while True:
-        admission = await _admit(desk, cell, lanes, refused)
+        admission = await _admit(controller, cell, lanes, refused)
         error = None
         try:
-            async with desk.budget.reserve(admission.need):
+            async with controller.budget.reserve(admission.need):
                 seen = await run(admission.lanes)
         except Exception as raised:  # noqa: BLE001 # raised again unless memory was refused
             error = _refusal(raised)
         if error is None:
             return Admitted(admission=admission, seen=seen, refused=tuple(refused))
-        await desk.learn_refusal(error, batch=cell.batch, lanes=admission.lanes)
+        await controller.learn_refusal(error, batch=cell.batch, lanes=admission.lanes)
         lanes = _fewer(admission.lanes)
-        if not lanes or not desk.shares_lanes:
+        if not lanes or not controller.shares_lanes:
             _add_refusals(error, refused)
             raise error
         _log.info("cell.refused", cell=str(cell), lanes=admission.lanes, message=error.message)
@@ -101,9 +101,9 @@ def _refusal(raised: Exception) -> DoesNotFitError:
     raise error from raised
 
 
-async def _admit(desk: AdmissionController, cell: Cell, lanes: int, refused: Sequence[str]) -> Admission:
+async def _admit(controller: AdmissionController, cell: Cell, lanes: int, refused: Sequence[str]) -> Admission:
     try:
-        return await desk.admit(batch=cell.batch, concurrency=lanes)
+        return await controller.admit(batch=cell.batch, concurrency=lanes)
     except DoesNotFitError as error:
         _add_refusals(error, refused)
         raise

@@ -28,7 +28,7 @@ def memory_block(ran: AdmittedCell) -> Memory:
         used_host_bytes=seen.used_host_bytes,
         device_error_bytes=_difference(need.device_bytes, seen.used_device_bytes),
         host_error_bytes=_difference(need.host_bytes, seen.used_host_bytes),
-        host_peak_bytes=seen.host_peak_bytes,
+        host_peak_bytes=seen.conditions.host_peak_bytes,
         budget_bytes=available.device_bytes,
         host_budget_bytes=available.host_bytes,
         resident_lanes=ran.admission.lanes,

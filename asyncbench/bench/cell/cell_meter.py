@@ -1,4 +1,4 @@
-"""One cell's measurement as it goes on: warm-up, then the window; fed by the workers, read by the cell runner."""
+"""One cell's measurement as it goes on: warm-up, then the window; fed by the load, read by the cell runner."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ class CellMeter:
         lanes: Lanes that are driven at once, > 0.
         concurrency: Workers that take turns on them, at least as many.
         iterations: Inferences that count, the first that complete in the window; None for all that do.
+        closed_loop: Whether workers want their next inference when the last one is done; else the load says when.
     """
 
-    def __init__(self, *, lanes: int, concurrency: int, iterations: int | None = None) -> None:
-        shares = concurrency > lanes
+    def __init__(
+        self, *, lanes: int, concurrency: int, iterations: int | None = None, closed_loop: bool = True
+    ) -> None:
+        shares = closed_loop and concurrency > lanes
         self.window = WindowMeter(lanes, by_work=iterations is not None)
-        self.turns = QueueWaitEstimator(workers=concurrency, streams=concurrency, limit=iterations) if shares else None
+        self.queue_waits = QueueWaitEstimator(workers=concurrency, limit=iterations) if shares else None
         self.drift = DriftMeter()
         self.warmup_count = 0
         self._first = None if iterations is None else FirstCompletions(iterations)
@@ -74,8 +77,8 @@ class CellMeter:
 
     def start(self, now_ns: int) -> None:
         """Begin a loop: nothing is in flight."""
-        if self.turns is not None:
-            self.turns.start(now_ns)
+        if self.queue_waits is not None:
+            self.queue_waits.start(now_ns)
 
     def settle(self, now_ns: int, *, busy: Collection[int]) -> None:
         """Work out what is certain by now; see `FirstCompletions.settle` and `QueueWaitEstimator.settle`."""
@@ -86,8 +89,8 @@ class CellMeter:
                 return  # what comes last is told at the end, when everything is known
             self._count(self._first.settle(now_ns, busy=busy))
         is_opening = self._opened and self._opened_at_ns is None
-        if self.turns is not None and not is_opening:
-            self.turns.settle(now_ns, busy=busy)
+        if self.queue_waits is not None and not is_opening:
+            self.queue_waits.settle(now_ns, busy=busy)
 
     def set_disturbed(self, *, disturbed: bool) -> None:
         """Say whether what is recorded from now on runs on fewer lanes than the cell has."""
@@ -95,10 +98,10 @@ class CellMeter:
         if self._first is None:
             self.window.set_disturbed(disturbed=disturbed)
 
-    def record(self, done: Completions, stream: int) -> None:
-        """Count inferences of one worker."""
-        if self.turns is not None:
-            self.turns.record(done, stream)
+    def record(self, done: Completions, source: int) -> None:
+        """Count inferences of one source of the load, such as a worker."""
+        if self.queue_waits is not None:
+            self.queue_waits.record(done, source)
         if not self._opened:
             last = int(done.completed_at_ns[-1])
             self._last_completed_at_ns = max(last, self._last_completed_at_ns or last)
@@ -110,9 +113,9 @@ class CellMeter:
         else:
             self._ran += len(done) if self._closed_at_ns is None else 0
             if self._calm_at_ns is None:
-                self._first.record(self._inside(done), stream, disturbed=self._disturbed)
+                self._first.record(self._inside(done), source, disturbed=self._disturbed)
             else:
-                self._while_opening.append((done.copy(), stream, self._disturbed))
+                self._while_opening.append((done.copy(), source, self._disturbed))
 
     def open_window(self, now_ns: int) -> None:
         """Start the window at the last completion, so that no part of an inference is counted as time alone.
@@ -131,8 +134,8 @@ class CellMeter:
         if self._first is not None:
             return  # it ends at the last of those that count, and which that is only the end of the loop tells
         self.window.close(now_ns)
-        if self.turns is not None:
-            self.turns.close(now_ns)
+        if self.queue_waits is not None:
+            self.queue_waits.close(now_ns)
 
     def finish(self, now_ns: int) -> None:
         """The loop has ended and everything was recorded."""
@@ -140,8 +143,8 @@ class CellMeter:
             if self._calm_at_ns is not None:
                 self._open_late(self._first, min(self._calm_at_ns, self._closed_at_ns))
             self._count_last(self._first, self._closed_at_ns)
-        if self.turns is not None:
-            self.turns.settle(now_ns, busy=())
+        if self.queue_waits is not None:
+            self.queue_waits.settle(now_ns, busy=())
 
     def _count_last(self, first: FirstCompletions, closed_at_ns: int) -> None:
         counted, others = first.finish(closed_at_ns)
@@ -150,8 +153,8 @@ class CellMeter:
         self.window.close(ended_at_ns)
         for each in others:
             self.window.record_crossing(each.done)
-        if self.turns is not None:
-            self.turns.close(ended_at_ns)
+        if self.queue_waits is not None:
+            self.queue_waits.close(ended_at_ns)
 
     def _count(self, completions: Sequence[HeldCompletions]) -> None:
         if completions and self._opened_at_ns is None and self._first is not None:
@@ -180,14 +183,14 @@ class CellMeter:
         last_ns = max(self._last_completed_at_ns or 0, int(ends.max(initial=0)))
         self._open_at(int(later.min()) if len(later) else last_ns)
         self._calm_at_ns = None
-        for done, stream, disturbed in self._while_opening:
-            first.record(self._inside(done), stream, disturbed=disturbed)
+        for done, source, disturbed in self._while_opening:
+            first.record(self._inside(done), source, disturbed=disturbed)
         self._while_opening.clear()
 
     def _open_at(self, opened_at_ns: int) -> None:
         self._opened_at_ns = opened_at_ns
-        if self.turns is not None:
-            self.turns.open(opened_at_ns)
+        if self.queue_waits is not None:
+            self.queue_waits.open(opened_at_ns)
         self.window.open(opened_at_ns)
         self.drift.open(opened_at_ns)
 

@@ -1,9 +1,11 @@
-"""How a cell is to be measured."""
+"""Policy of a cell: how it is to be measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from asyncbench.bench.load.generator import ChosenLoad
+from asyncbench.bench.load.registry import CLOSED_LOAD
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.sweep.cell import Driver, InputKind
 
@@ -22,3 +24,4 @@ class CellPolicy:
     rule: StopRule
     warmup_ns: int | None
     stall_limit_ns: int
+    load: ChosenLoad = CLOSED_LOAD

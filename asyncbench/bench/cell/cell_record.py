@@ -78,6 +78,8 @@ class RecordBase:
             batch=self.cell.batch,
             concurrency=self.cell.concurrency,
             depth=lanes.depth,
+            load=self.policy.load.name,
+            load_statistics=dict(seen.load_statistics) if seen else {},
             attempt=self.attempt,
             started_at=self.started_at,
             n=window.n if window else 0,
@@ -90,11 +92,14 @@ class RecordBase:
             drift_ratio=seen.meter.drift.drift_ratio() if seen and window else None,
             longest_gap_ns=window.longest_gap_ns if window else None,
             stalls=_stalls(seen.stalls) if seen and window else None,
-            cpu_throttling=_throttling(seen.throttling) if seen and window else None,
+            cpu_throttling=_throttling(seen.conditions.throttling) if seen and window else None,
             warmup=_warmup(seen) if seen else None,
             memory=memory,
+            gpu=seen.conditions.gpu if seen else None,
+            conditions=seen.conditions.details if seen else {},
             cpu_s_per_item=_cpu_s_per_item(seen, batch=self.cell.batch) if seen and window else None,
-            runner_ns_per_inference=_runner_ns(seen) if seen else None,
+            joules_per_item=_joules_per_item(seen, batch=self.cell.batch) if seen and window else None,
+            runner_ns_per_inference=_runner_ns(seen, closed_loop=self.policy.load.is_closed_loop) if seen else None,
             graph=lanes.graph,
             graph_reason=lanes.graph_reason,
             driver=self.policy.driver,
@@ -158,11 +163,12 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
         progress=achieved(histogram),
         drift_ratio=seen.meter.drift.drift_ratio(),
         stalls=seen.stalls,
-        throttling=seen.throttling,
+        throttling=seen.conditions.throttling,
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
         awaited=frame.policy.driver is Driver.AWAIT,
+        closed_loop=frame.policy.load.is_closed_loop,
     )
 
 
@@ -170,19 +176,25 @@ def _warmup(seen: CellMeasurement) -> Warmup:
     return Warmup(n=seen.meter.warmup_count, duration_ns=seen.warmup_ns, steady=seen.steady)
 
 
-def _cpu_s_per_item(seen: CellMeasurement, *, batch: int) -> float:
-    return max(0, seen.cpu_ns) / NS_PER_S / (seen.meter.ran_by_closing * batch)
+def _cpu_s_per_item(seen: CellMeasurement, *, batch: int) -> float | None:
+    cpu_ns = seen.conditions.cpu_ns
+    return None if cpu_ns is None else cpu_ns / NS_PER_S / (seen.meter.ran_by_closing * batch)
+
+
+def _joules_per_item(seen: CellMeasurement, *, batch: int) -> float | None:
+    joules = seen.conditions.joules
+    return None if joules is None else joules / (seen.meter.ran_by_closing * batch)
 
 
 def _latency(meter: CellMeter) -> Latency:
-    window, turns = meter.window, meter.turns
+    window, queue_waits = meter.window, meter.queue_waits
     return Latency(
         service=_block(window.histogram),
         service_undisturbed=_block(window.undisturbed_histogram),
         enqueue=_block(window.enqueue_histogram),
         gpu=_block(window.gpu_histogram),
-        wait=_block(turns.wait if turns else None),
-        response=_block(turns.response if turns else None),
+        wait=_block(queue_waits.wait if queue_waits else window.wait_histogram),
+        response=_block(queue_waits.response if queue_waits else window.response_histogram),
     )
 
 
@@ -190,12 +202,12 @@ def _block(histogram: Histogram | None) -> LatencyBlock | None:
     return summarize(histogram) if histogram is not None and histogram.count else None
 
 
-def _runner_ns(seen: CellMeasurement) -> float | None:
+def _runner_ns(seen: CellMeasurement, *, closed_loop: bool) -> float | None:
     """Return the time a lane stood idle per inference: what the runner took between completion and the next issue.
 
-    None where lanes stood idle for want of memory, too.
+    None where lanes stood idle for want of memory, too, or because the load wanted it.
     """
-    if seen.window is None or not seen.window.n or seen.withheld_ns:
+    if seen.window is None or not seen.window.n or seen.withheld_ns or not closed_loop:
         return None
     idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
     return idle_lanes * seen.window.window_ns / seen.window.n

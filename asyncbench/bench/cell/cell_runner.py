@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import trio
+from pydantic import JsonValue
 
 from asyncbench.backends.base import Engine, Lane, LaneFacts
 from asyncbench.bench.cell.cell_meter import CellMeter
 from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.output_check import OutputCheck, OutputComparison
-from asyncbench.bench.cell.process_watch import ProcessWatch
 from asyncbench.bench.input_supply import InputSupply
-from asyncbench.bench.load.closed_loop import ClosedLoop
+from asyncbench.bench.load.generator import LoadGenerator
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.bench.memory.governor import Governor
 from asyncbench.clock import NS_PER_S, now_ns
-from asyncbench.conditions.own_process import peak_resident_bytes, reset_peak_resident, resident_bytes
+from asyncbench.conditions.heartbeat import Heartbeat
+from asyncbench.conditions.probe import Conditions, Span
+from asyncbench.conditions.probes import CellWatches, watch_nothing
 from asyncbench.errors import DeviceLostError
 from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.stopping import StopReason, decide
 from asyncbench.measurement.window import WindowResult
-from asyncbench.memory.host.cpu_quota import Throttling
 from asyncbench.results.cell_parts import LaneChange
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import format_duration
@@ -33,6 +35,7 @@ TICK_S = 0.05
 STEADY_LIMIT_NS = NS_PER_S // 2
 
 Progress = Callable[[str, int, int], None]
+WatchCell = Callable[[], AbstractAsyncContextManager[CellWatches]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +45,15 @@ class CellMeasurement:
     Attributes:
         used_device_bytes: What the lanes took of the device; None where there is none.
         used_host_bytes: What the resident size rose by at most, and inputs that the cell before had left; None where
-            /proc does not tell.
+            no probe tells.
         lane_changes: What the governor did; where the window never opened, from the beginning of the warm-up.
         withheld_ns: For how long it withheld at least one lane.
         starved: Whether all lanes were withheld until the cell was given up.
+        load_statistics: What the load has to say of itself.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
-        cpu_ns: Processor time of this process from the opening to the closing of the window.
         stalls: When this process stood still in the window.
-        throttling: What a CPU quota withheld in it; None where there is no quota.
+        conditions: What the probes saw.
     """
 
     resident_lanes: int
@@ -62,16 +65,15 @@ class CellMeasurement:
     warmup_ns: int
     steady: bool
     switch_ns: int
-    cpu_ns: int
     stalls: Stalls
-    throttling: Throttling | None
-    host_peak_bytes: int | None
+    conditions: Conditions
     used_device_bytes: int | None
     used_host_bytes: int | None
     lane_changes: Sequence[LaneChange]
     withheld_ns: int
     starved: bool
     outputs: OutputComparison | None
+    load_statistics: Mapping[str, JsonValue]
 
 
 class CellRunner:
@@ -83,6 +85,7 @@ class CellRunner:
         outputs: The reference outputs, shared by all cells of an engine.
         stop_requested: Set when the user wants the sweep to end; the cell then drains and returns what it has.
         progress: Called about four times a second with phase, inferences so far, and nanoseconds in the phase.
+        watch: Has the probes watch the cell.
     """
 
     def __init__(
@@ -92,11 +95,12 @@ class CellRunner:
         policy: CellPolicy,
         *,
         lanes: int,
-        desk: AdmissionController,
+        controller: AdmissionController,
         inputs: InputSupply,
         outputs: OutputCheck,
         stop_requested: trio.Event,
         progress: Progress,
+        watch: WatchCell = watch_nothing,
     ) -> None:
         self._engine = engine
         self._cell = cell
@@ -105,15 +109,22 @@ class CellRunner:
         self._outputs = outputs
         self._stop_requested = stop_requested
         self._progress = progress
-        self._desk = desk
+        self._watch = watch
+        self._controller = controller
         self._lane_count = lanes
-        self._meter = CellMeter(lanes=lanes, concurrency=cell.concurrency, iterations=policy.rule.iterations)
+        self._meter = CellMeter(
+            lanes=lanes,
+            concurrency=cell.concurrency,
+            iterations=policy.rule.iterations,
+            closed_loop=policy.load.is_closed_loop,
+        )
+        self._load_statistics: Mapping[str, JsonValue] = {}
         self._governor: Governor | None = None
         self._stop_reason: StopReason | None = None
         self._started_at_ns = 0
         self._opened_at_ns = 0
         self._steady = False
-        self._process = ProcessWatch(engine.now_ns, beats_every_ns=round(TICK_S * NS_PER_S))
+        self._heartbeat = Heartbeat(engine.now_ns, every_ns=round(TICK_S * NS_PER_S))
         self._stalled_since_ns = 0
         self._seen_count = -1
         self._all_withheld = False
@@ -128,20 +139,22 @@ class CellRunner:
         """
         called_at_ns = now_ns()
         self._inputs.release_others(self._cell.batch)
-        reset_peak_resident()
-        resident_before_bytes = resident_bytes()
         held_bytes = self._inputs.held_bytes
-        inputs = await self._inputs.of(self._cell.batch)
-        async with self._engine.open_lanes(batch=self._cell.batch, count=self._lane_count, inputs=inputs) as lanes:
-            await self._outputs.learn(self._cell.batch, lanes[0])
-            memory = await self._engine.read_memory()
-            switch_ns = now_ns() - called_at_ns
-            governor = self._governor = self._new_governor(lanes)
-            with self._process.watching():
-                await self._warm_up_and_measure(lanes, governor)
-            comparison = self._outputs.compare(self._cell.batch, governor.active) if self._compares(governor) else None
-        peak_bytes = peak_resident_bytes()
-        window = self._meter.window.result() if self._meter.histogram.count else None
+        async with self._watch() as watches:
+            inputs = await self._inputs.of(self._cell.batch)
+            async with self._engine.open_lanes(batch=self._cell.batch, count=self._lane_count, inputs=inputs) as lanes:
+                await self._outputs.learn(self._cell.batch, lanes[0])
+                if not self._policy.load.is_closed_loop:
+                    await _run_each_once(lanes)
+                memory = await self._engine.read_memory()
+                switch_ns = now_ns() - called_at_ns
+                governor = self._governor = self._new_governor(lanes)
+                await self._warm_up_and_measure(lanes, governor, watches)
+                has_outputs = self._compares(governor)
+                comparison = self._outputs.compare(self._cell.batch, governor.active) if has_outputs else None
+            window = self._meter.window.result() if self._meter.histogram.count else None
+            span = None if window is None else Span(opened_at_ns=window.opened_at_ns, ended_at_ns=window.ended_at_ns)
+            conditions = watches.conditions(span)
         return CellMeasurement(
             resident_lanes=len(lanes),
             lane_facts=self._engine.lane_facts,
@@ -152,26 +165,30 @@ class CellRunner:
             warmup_ns=max(0, self._opened_at_ns - self._started_at_ns),
             steady=self._steady,
             switch_ns=switch_ns,
-            cpu_ns=self._process.cpu_ns,
-            stalls=self._process.stalls_in(window),
-            throttling=self._process.throttling,
-            host_peak_bytes=peak_bytes,
+            stalls=self._stalls_in(span),
+            conditions=conditions,
             used_device_bytes=None if memory.free_bytes is None else memory.open_bytes,
-            used_host_bytes=_rise(resident_before_bytes, peak_bytes, held_bytes=held_bytes),
+            used_host_bytes=_used(conditions.host_rise_bytes, held_bytes=held_bytes),
             lane_changes=[change.since(self._opened_at_ns or self._started_at_ns) for change in governor.changes],
             withheld_ns=governor.withheld_ns(),
             starved=self._starved,
             outputs=comparison,
+            load_statistics=self._load_statistics,
         )
+
+    def _stalls_in(self, span: Span | None) -> Stalls:
+        if span is None:
+            return Stalls()
+        return self._heartbeat.stalls(opened_at_ns=span.opened_at_ns, ended_at_ns=span.ended_at_ns)
 
     def _compares(self, governor: Governor) -> bool:
         return bool(governor.active) and bool(self._meter.histogram.count or self._meter.warmup_count)
 
     def _new_governor(self, lanes: Sequence[Lane]) -> Governor:
         return Governor(
-            self._desk,
+            self._controller,
             lanes,
-            lane_need=self._desk.lane_need(batch=self._cell.batch, lanes=self._lane_count),
+            lane_need=self._controller.lane_need(batch=self._cell.batch, lanes=self._lane_count),
             now_ns=self._engine.now_ns,
             on_change=self._lanes_changed,
         )
@@ -179,13 +196,13 @@ class CellRunner:
     def _lanes_changed(self, all_run: bool) -> None:  # noqa: FBT001 # a callback with one thing to say
         self._meter.set_disturbed(disturbed=not all_run)
 
-    async def _warm_up_and_measure(self, lanes: Sequence[Lane], governor: Governor) -> None:
+    async def _warm_up_and_measure(self, lanes: Sequence[Lane], governor: Governor, watches: CellWatches) -> None:
         self._started_at_ns = self._engine.now_ns()
         self._stalled_since_ns = self._started_at_ns
         loop = self._loop(lanes, governor)
-        await self._run(loop, governor, lambda: self._warm_up_then_measure(loop))
+        await self._run(loop, governor, lambda: self._warm_up_then_measure(loop, watches))
 
-    async def _run(self, loop: ClosedLoop, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
+    async def _run(self, loop: LoadGenerator, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
         """Run the loop with the governor beside its body."""
 
         async def governed() -> None:
@@ -195,34 +212,40 @@ class CellRunner:
                 nursery.cancel_scope.cancel()
 
         self._meter.start(self._engine.now_ns())
-        self._process.heartbeat.start()
+        self._heartbeat.start()
         await loop.run(governed)
         self._meter.finish(self._engine.now_ns())
+        self._load_statistics = loop.statistics()
 
-    def _loop(self, lanes: Sequence[Lane], governor: Governor) -> ClosedLoop:
-        return ClosedLoop(
+    def _loop(self, lanes: Sequence[Lane], governor: Governor) -> LoadGenerator:
+        return self._policy.load.make(
             lanes,
             concurrency=self._cell.concurrency,
             driver=self._policy.driver,
             record=self._meter.record,
             withheld=governor.withheld,
+            now_ns=self._engine.now_ns,
         )
 
-    async def _warm_up_then_measure(self, loop: ClosedLoop) -> None:
+    async def _warm_up_then_measure(self, loop: LoadGenerator, watches: CellWatches) -> None:
         await self._warm_up(loop)
         if not self._is_over():
-            self._open_window()
+            self._opened_at_ns = self._engine.now_ns()
+            self._meter.open_window(self._opened_at_ns)
+            watches.window_opened()
             await self._until_decided(loop)
-            self._close_window()
+            self._meter.close_window(self._engine.now_ns())
+            self._heartbeat.beat()  # a stall may reach up to here
+            watches.window_closed()
 
-    async def _warm_up(self, loop: ClosedLoop) -> None:
+    async def _warm_up(self, loop: LoadGenerator) -> None:
         while not self._is_over() and not self._warm():
             await self._tick(loop, "warming up", self._started_at_ns)
         self._steady = self._meter.steady
 
     def _warm(self) -> bool:
         # The window opens at the last completion: one from before a stall would bring the stall into the window.
-        if self._process.heartbeat.stalled_since(self._meter.last_completed_at_ns or self._started_at_ns):
+        if self._heartbeat.stalled_since(self._meter.last_completed_at_ns or self._started_at_ns):
             return False
         elapsed_ns = self._engine.now_ns() - self._started_at_ns
         if self._policy.warmup_ns is not None:
@@ -230,7 +253,7 @@ class CellRunner:
         every_lane_ran = self._meter.warmup_count >= self._lane_count
         return self._meter.steady or (every_lane_ran and elapsed_ns >= STEADY_LIMIT_NS)
 
-    async def _until_decided(self, loop: ClosedLoop) -> None:
+    async def _until_decided(self, loop: LoadGenerator) -> None:
         while not self._is_over():
             await self._tick(loop, "measuring", self._opened_at_ns)
             elapsed_ns = self._engine.now_ns() - self._opened_at_ns
@@ -238,14 +261,14 @@ class CellRunner:
             if self._stop_reason is not None:
                 return
 
-    async def _tick(self, loop: ClosedLoop, phase: str, since_ns: int) -> None:
+    async def _tick(self, loop: LoadGenerator, phase: str, since_ns: int) -> None:
         with trio.move_on_after(TICK_S):
             await self._stop_requested.wait()
-        if self._process.heartbeat.beat():
+        if self._heartbeat.beat():
             self._stalled_since_ns = self._engine.now_ns()  # nothing could complete while the process stood still
         looked_at_ns = self._engine.now_ns()
         loop.flush()
-        self._meter.settle(looked_at_ns, busy=loop.busy_streams())
+        self._meter.settle(looked_at_ns, busy=loop.busy())
         count = self._meter.seen if phase == "measuring" else self._meter.warmup_count
         self._progress(phase, count, self._engine.now_ns() - since_ns)
         self._look_for_stall(count, phase)
@@ -275,16 +298,13 @@ class CellRunner:
                 remedy="raise --cell-timeout if one inference really takes that long",
             )
 
-    def _open_window(self) -> None:
-        self._meter.open_window(self._engine.now_ns())
-        self._opened_at_ns = self._engine.now_ns()
-        self._process.window_opened()
 
-    def _close_window(self) -> None:
-        self._meter.close_window(self._engine.now_ns())
-        self._process.window_closed()
+async def _run_each_once(lanes: Sequence[Lane]) -> None:
+    """Run an inference on each lane: the outputs of all are compared, whether or not the load ever uses them."""
+    for lane in lanes:
+        await lane.infer()
 
 
-def _rise(before_bytes: int | None, peak_bytes: int | None, *, held_bytes: int) -> int | None:
+def _used(rise_bytes: int | None, *, held_bytes: int) -> int | None:
     """Return what a cell took, the inputs that were there before it included."""
-    return None if before_bytes is None or peak_bytes is None else max(0, peak_bytes - before_bytes + held_bytes)
+    return None if rise_bytes is None else max(0, rise_bytes + held_bytes)

@@ -1,1 +1,1 @@
-"""InferenceQuota: when the next inference starts, and on which lane."""
+"""Load: when the next inference starts, and on which lane."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import trio
+from pydantic import JsonValue
 
 from asyncbench.backends.base import Lane
 from asyncbench.backends.draining import DRAIN_LIMIT_S
-from asyncbench.bench.load.inference_quota import InferenceQuota
+from asyncbench.bench.load.generator import LoadDescriptor, LoadRequest, NoOptions, Record
 from asyncbench.bench.load.lane_gate import LaneGate
 from asyncbench.bench.load.lane_queue import LaneQueue
-from asyncbench.bench.load.worker import AwaitWorker, MultiplexedWorker, PumpWorker, Record, Worker
+from asyncbench.bench.load.worker import AwaitWorker, InferenceQuota, MultiplexedWorker, PumpWorker, Worker
 from asyncbench.error_group import own_error_alone
 from asyncbench.errors import DeviceLostError
 from asyncbench.sweep.cell import Driver
@@ -38,47 +39,43 @@ class ClosedLoop:
         record: Record,
         withheld: Collection[int] = (),
     ) -> None:
-        self._brakes = [LaneGate() for _ in lanes]
+        self._gates = [LaneGate() for _ in lanes]
         for index in withheld:
-            self._brakes[index].pull()
+            self._gates[index].close()
         shares = driver is Driver.AWAIT and concurrency > len(lanes)
-        self._load = InferenceQuota()
-        self._queue = LaneQueue(lanes, self._brakes) if shares else None
+        self._quota = InferenceQuota()
+        self._queue = LaneQueue(lanes, self._gates) if shares else None
         self._workers = self._make_workers(lanes, concurrency, driver, record)
         self._running = len(self._workers)
 
-    @property
-    def streams(self) -> int:
-        """How many workers there are; `record` is told which of them it was."""
-        return len(self._workers)
-
-    def busy_streams(self) -> list[int]:
-        """Return the workers with something in flight."""
+    def busy(self) -> list[int]:
+        """Return the workers with something in flight; they are the sources."""
         return [worker.number for worker in self._workers if worker.busy]
+
+    def statistics(self) -> Mapping[str, JsonValue]:
+        """Return nothing: whatever is to be said of a closed loop the cell knows."""
+        return {}
 
     def flush(self) -> None:
         """Record everything that has completed so far."""
         for worker in self._workers:
             worker.flush()
 
-    async def withhold(self, index: int) -> None:
-        """Let a lane start nothing more, and wait until all that it had started is recorded.
-
-        Cancel it only together with the loop.
-        """
-        self._brakes[index].pull()
+    async def withhold(self, lane: int) -> None:
+        """See `LoadGenerator.withhold`."""
+        self._gates[lane].close()
         if self._queue is not None:
             self._queue.park_idle()
         else:
-            self._workers[index].withdraw()
-        await self._brakes[index].wait_reached()
+            self._workers[lane].revoke_credits()
+        await self._gates[lane].wait_idle()
         self.flush()
 
-    def resume(self, index: int) -> None:
+    def resume(self, lane: int) -> None:
         """Let a lane go on that was withheld."""
-        self._brakes[index].release()
+        self._gates[lane].open()
         if self._queue is not None:
-            self._queue.unpark(index)
+            self._queue.unpark(lane)
 
     async def run(self, body: Callable[[], Awaitable[None]]) -> None:
         """Run the workers beside `body`; when it returns, stop, drain, and return.
@@ -104,20 +101,33 @@ class ClosedLoop:
         self, lanes: Sequence[Lane], concurrency: int, driver: Driver, record: Record
     ) -> Sequence[Worker]:
         if self._queue is not None:
-            return [MultiplexedWorker(number, self._queue, self._load, record) for number in range(concurrency)]
+            return [MultiplexedWorker(number, self._queue, self._quota, record) for number in range(concurrency)]
         kind = PumpWorker if driver is Driver.PUMP else AwaitWorker
-        numbered = enumerate(zip(lanes, self._brakes, strict=True))
-        return [kind(number, lane, self._load, record, brake) for number, (lane, brake) in numbered]
+        numbered = enumerate(zip(lanes, self._gates, strict=True))
+        return [kind(number, lane, self._quota, record, gate) for number, (lane, gate) in numbered]
 
     def _stop(self) -> None:
-        self._load.stop()
-        for brake in self._brakes:  # whoever waits, for a lane or at a brake, has nothing left to do
-            brake.release()
+        self._quota.stop()
+        for gate in self._gates:  # whoever waits, for a lane or at a gate, has nothing left to do
+            gate.open()
         if self._queue is not None:
             self._queue.unpark_all()
         for worker in self._workers:
-            worker.withdraw()
+            worker.revoke_credits()
 
     async def _run_worker(self, worker: Worker) -> None:
         await worker.run()
         self._running -= 1
+
+
+def _closed_loop(request: LoadRequest[NoOptions]) -> ClosedLoop:
+    return ClosedLoop(
+        request.lanes,
+        concurrency=request.concurrency,
+        driver=request.driver,
+        record=request.record,
+        withheld=request.withheld,
+    )
+
+
+CLOSED_LOOP = LoadDescriptor(make=_closed_loop, options=NoOptions, is_closed_loop=True)

@@ -1,4 +1,4 @@
-"""More workers than lanes: whoever is done gives its lane to the worker that has waited longest."""
+"""Queue for lanes: whoever is done gives its lane to the worker that has waited longest."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from asyncbench.bench.load.lane_gate import LaneGate
 
 
 class LaneQueue:
-    """Lanes that are free, first come, first served; those whose brake is pulled are not handed out."""
+    """Lanes that are free, first come, first served; those whose gate is closed are not handed out."""
 
-    def __init__(self, lanes: Sequence[Lane], brakes: Sequence[LaneGate]) -> None:
-        self._brakes = dict(zip((lane.index for lane in lanes), brakes, strict=True))
+    def __init__(self, lanes: Sequence[Lane], gates: Sequence[LaneGate]) -> None:
+        self._gates = dict(zip((lane.index for lane in lanes), gates, strict=True))
         self._send, self._receive = trio.open_memory_channel[Lane](len(lanes))
         self._parked: dict[int, Lane] = {}
         for lane in lanes:
@@ -33,7 +33,7 @@ class LaneQueue:
             self._send.send_nowait(lane)
 
     def park_idle(self) -> None:
-        """Take lanes whose brake was pulled out of those that are free."""
+        """Take lanes whose gate was closed out of those that are free."""
         free: list[Lane] = []
         while self._receive.statistics().current_buffer_used:
             free.append(self._receive.receive_nowait())
@@ -41,7 +41,7 @@ class LaneQueue:
             self.give_back(lane)
 
     def unpark(self, index: int) -> None:
-        """Hand a lane out again whose brake was released."""
+        """Hand a lane out again whose gate was opened."""
         if (lane := self._parked.pop(index, None)) is not None:
             self._send.send_nowait(lane)
 
@@ -51,8 +51,8 @@ class LaneQueue:
             self.unpark(index)
 
     def _is_parked(self, lane: Lane) -> bool:
-        if self._brakes[lane.index].on:
+        if self._gates[lane.index].closed:
             self._parked[lane.index] = lane
-            self._brakes[lane.index].mark_reached()
+            self._gates[lane.index].mark_idle()
             return True
         return False

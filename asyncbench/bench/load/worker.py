@@ -1,30 +1,77 @@
-"""The workers of a cell: Trio tasks that keep lanes busy, by either driver."""
+"""Workers of a closed loop: Trio tasks that keep lanes busy, by either driver."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 import trio
 
 from asyncbench.backends.base import Lane
-from asyncbench.bench.load.inference_quota import InferenceQuota
+from asyncbench.bench.load.generator import Record
 from asyncbench.bench.load.lane_gate import LaneGate
 from asyncbench.bench.load.lane_queue import LaneQueue
-from asyncbench.bench.load.stamp_buffer import StampBuffer
-from asyncbench.measurement.stamps import Completions
+from asyncbench.measurement.stamps import Completions, InferenceStamps
 
 # Between two looks at a pumped lane. Long enough that Trio costs nothing beside 25,000 inferences/s, short enough
 # that the stop rule sees fresh counts; the lane's credits last much longer than this.
 COALESCE_S = 0.02
 AWAIT_BUFFER_STAMPS = 256
 
-Record = Callable[[Completions, int], None]
-"""Takes completions of one worker, and its number."""
+
+class InferenceQuota:
+    """The right to start inferences, shared by all workers of a cell until it is stopped. Sync; one Trio run.
+
+    How many count is for whoever records them: were the load to end at a number, lanes would idle before the last one
+    is done, and the rate would be one that nobody asked for.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def stop(self) -> None:
+        """Hand out nothing more; what was handed out may still run."""
+        self.stopped = True
+
+    def take(self, wanted: int) -> int:
+        """Return how many inferences the caller may start: `wanted`, or 0 once stopped."""
+        return 0 if self.stopped else wanted
+
+
+class StampBuffer:
+    """Stamps of single inferences, so that they are counted by the hundred. Sync; one task writes, the same run reads.
+
+    Args:
+        capacity: How many stamps it holds before it must be emptied.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._issued_at_ns = np.zeros(capacity, dtype=np.int64)
+        self._completed_at_ns = np.zeros(capacity, dtype=np.int64)
+        self._count = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the next stamp has no place."""
+        return self._count == len(self._issued_at_ns)
+
+    def add(self, stamps: InferenceStamps) -> None:
+        """Keep one inference."""
+        self._issued_at_ns[self._count] = stamps.issued_at_ns
+        self._completed_at_ns[self._count] = stamps.completed_at_ns
+        self._count += 1
+
+    def empty(self) -> Completions:
+        """Return what is kept, valid until the next `add`, and start anew."""
+        count, self._count = self._count, 0
+        return Completions(
+            issued_at_ns=self._issued_at_ns[:count],
+            completed_at_ns=self._completed_at_ns[:count],
+        )
 
 
 class Worker(Protocol):
-    """What starts one inference after the other."""
+    """A task that starts one inference after the other."""
 
     number: int
 
@@ -33,14 +80,14 @@ class Worker(Protocol):
         """Whether one of its inferences may be in flight."""
 
     async def run(self) -> None:
-        """Start inferences while the load allows, and return when the last one has completed and was recorded.
+        """Start inferences while the quota allows, and return when the last one has completed and was recorded.
 
         Raises:
             LaneError: The lane failed.
         """
 
-    def withdraw(self) -> None:
-        """Take back what was granted and has not started. The load, or the lane, must have been stopped before."""
+    def revoke_credits(self) -> None:
+        """Take back what was granted and has not started. Before it stop the quota, or close the gate."""
 
     def flush(self) -> None:
         """Record what has been gathered so far."""
@@ -49,12 +96,12 @@ class Worker(Protocol):
 class PumpWorker:
     """Keeps a lane in credits and counts what comes out of it, many inferences at a time."""
 
-    def __init__(self, number: int, lane: Lane, load: InferenceQuota, record: Record, brake: LaneGate) -> None:
+    def __init__(self, number: int, lane: Lane, quota: InferenceQuota, record: Record, gate: LaneGate) -> None:
         self.number = number
         self._lane = lane
-        self._load = load
+        self._quota = quota
         self._record = record
-        self._brake = brake
+        self._gate = gate
         self._outstanding = 0
         self._waiting = trio.CancelScope()
 
@@ -65,24 +112,24 @@ class PumpWorker:
 
     async def run(self) -> None:
         """See Worker.run."""
-        self._brake.begin()
+        self._gate.begin()
         self._grant(self._lane.max_credits)
-        while self._outstanding or self._brake.on:
+        while self._outstanding or self._gate.closed:
             await self._until_nothing_is_outstanding()
-            if self._brake.on:
-                await self._brake.stop_here()
+            if self._gate.closed:
+                await self._gate.wait_open()
             self._grant(self._lane.max_credits)
-        self._brake.end()
+        self._gate.end()
 
-    def withdraw(self) -> None:
-        """See Worker.withdraw."""
+    def revoke_credits(self) -> None:
+        """See Worker.revoke_credits."""
         self._outstanding -= self._lane.take_credits_back()
         self.flush()
 
     def flush(self) -> None:
         """See Worker.flush."""
-        # With nothing outstanding, what runs on a lane whose brake is on is the governor's own.
-        if self._outstanding or not self._brake.on:
+        # With nothing outstanding, what runs on a lane whose gate is closed is the governor's own.
+        if self._outstanding or not self._gate.closed:
             self._count(self._lane.completions_nowait())
         if not self._outstanding:
             # Whoever waits for completions would wait for ever: they were all taken here.
@@ -93,11 +140,11 @@ class PumpWorker:
         with self._waiting:
             while self._outstanding:
                 self._count(await self._lane.wait_completions())
-                if self._outstanding and not self._load.stopped:
+                if self._outstanding and not self._quota.stopped:
                     await trio.sleep(COALESCE_S)
 
     def _grant(self, wanted: int) -> None:
-        granted = 0 if self._brake.on else self._load.take(wanted)
+        granted = 0 if self._gate.closed else self._quota.take(wanted)
         if granted:
             self._lane.give_credits(granted)
             self._outstanding += granted
@@ -113,22 +160,22 @@ class PumpWorker:
 class AwaitWorker:
     """Awaits each inference on a lane of its own, as an application on Trio would."""
 
-    def __init__(self, number: int, lane: Lane, load: InferenceQuota, record: Record, brake: LaneGate) -> None:
+    def __init__(self, number: int, lane: Lane, quota: InferenceQuota, record: Record, gate: LaneGate) -> None:
         self.number = number
         self.busy = False
         self._lane = lane
-        self._load = load
+        self._quota = quota
         self._record = record
-        self._brake = brake
+        self._gate = gate
         self._buffer = StampBuffer(AWAIT_BUFFER_STAMPS)
 
     async def run(self) -> None:
         """See Worker.run."""
-        infer, add, take, brake = self._lane.infer, self._buffer.add, self._load.take, self._brake
-        brake.begin()
+        infer, add, take, gate = self._lane.infer, self._buffer.add, self._quota.take, self._gate
+        gate.begin()
         while take(1):
-            if brake.on:
-                await brake.stop_here()
+            if gate.closed:
+                await gate.wait_open()
                 continue
             self.busy = True
             add(await infer())
@@ -136,10 +183,10 @@ class AwaitWorker:
             if self._buffer.full:
                 self.flush()
         self.flush()
-        brake.end()
+        gate.end()
 
-    def withdraw(self) -> None:
-        """See Worker.withdraw: the one inference in flight has started."""
+    def revoke_credits(self) -> None:
+        """See Worker.revoke_credits: the one inference in flight has started."""
 
     def flush(self) -> None:
         """See Worker.flush."""
@@ -151,19 +198,19 @@ class AwaitWorker:
 class MultiplexedWorker:
     """Awaits each inference on whichever lane is its turn: more workers than lanes."""
 
-    def __init__(self, number: int, lanes: LaneQueue, load: InferenceQuota, record: Record) -> None:
+    def __init__(self, number: int, lanes: LaneQueue, quota: InferenceQuota, record: Record) -> None:
         self.number = number
         self.busy = False
         self._lanes = lanes
-        self._load = load
+        self._quota = quota
         self._record = record
         self._buffer = StampBuffer(AWAIT_BUFFER_STAMPS)
 
     async def run(self) -> None:
         """See Worker.run."""
-        while not self._load.stopped:
+        while not self._quota.stopped:
             lane = await self._lanes.take()
-            if self._load.take(1):
+            if self._quota.take(1):
                 self.busy = True
                 self._buffer.add(await lane.infer())
                 self.busy = False
@@ -172,8 +219,8 @@ class MultiplexedWorker:
                 self.flush()
         self.flush()
 
-    def withdraw(self) -> None:
-        """See Worker.withdraw: the one inference in flight has started."""
+    def revoke_credits(self) -> None:
+        """See Worker.revoke_credits: the one inference in flight has started."""
 
     def flush(self) -> None:
         """See Worker.flush."""

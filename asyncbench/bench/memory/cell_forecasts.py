@@ -11,11 +11,11 @@ from asyncbench.wire.messages import CellForecast, Forecasts
 
 async def forecast_cells(opened: OpenedEngine) -> Forecasts:
     """Return what every cell of the grid would take, and how many of its lanes would fit."""
-    request, desk = opened.request, opened.desk
-    available, memory = await desk.available(), await opened.engine.read_memory()
+    request, controller = opened.request, opened.controller
+    available, memory = await controller.available(), await opened.engine.read_memory()
     return Forecasts(
         cells=[
-            await _forecast_cell(desk, cell)
+            await _forecast_cell(controller, cell)
             for cell in request.config.cells(request.device)
             if cell.precision is request.precision
         ],
@@ -25,10 +25,10 @@ async def forecast_cells(opened: OpenedEngine) -> Forecasts:
     )
 
 
-async def _forecast_cell(desk: AdmissionController, cell: Cell) -> CellForecast:
-    need = desk.forecast(batch=cell.batch, lanes=cell.concurrency)
+async def _forecast_cell(controller: AdmissionController, cell: Cell) -> CellForecast:
+    need = controller.forecast(batch=cell.batch, lanes=cell.concurrency)
     try:
-        lanes = (await desk.admit(batch=cell.batch, concurrency=cell.concurrency)).lanes
+        lanes = (await controller.admit(batch=cell.batch, concurrency=cell.concurrency)).lanes
     except DoesNotFitError:
         lanes = 0
     return CellForecast(cell=cell, lanes=lanes, device_bytes=need.device_bytes, host_bytes=need.host_bytes)

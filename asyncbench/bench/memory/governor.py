@@ -8,7 +8,7 @@ import trio
 
 from asyncbench.backends.base import Lane
 from asyncbench.backends.draining import DRAIN_LIMIT_S
-from asyncbench.bench.load.closed_loop import ClosedLoop
+from asyncbench.bench.load.generator import LoadGenerator
 from asyncbench.bench.memory.admission_controller import AdmissionController, Headroom
 from asyncbench.errors import DeviceLostError, DoesNotFitError
 from asyncbench.event_log import get_logger
@@ -36,7 +36,7 @@ class Governor:
 
     def __init__(
         self,
-        desk: AdmissionController,
+        controller: AdmissionController,
         lanes: Sequence[Lane],
         *,
         lane_need: MemoryForecast,
@@ -45,7 +45,7 @@ class Governor:
     ) -> None:
         self.changes: list[LaneChange] = []
         self.withheld: list[int] = []
-        self._desk = desk
+        self._controller = controller
         self._lanes = lanes
         self._lane_need = lane_need
         self._now_ns = now_ns
@@ -65,13 +65,13 @@ class Governor:
         running = 0 if self._withheld_since_ns is None else self._now_ns() - self._withheld_since_ns
         return self._withheld_ns + running
 
-    async def run(self, loop: ClosedLoop) -> None:
+    async def run(self, loop: LoadGenerator) -> None:
         """Watch until cancelled."""
         self._on_change(not self.withheld)  # a loop before this one may have been cancelled on the way to a change
         while True:
             await trio.sleep(PERIOD_S)
             # Lanes that hold nothing of a memory cannot help where that is short.
-            headrooms = [each for each in await self._desk.headrooms() if self._lane_bytes(each.limited_by)]
+            headrooms = [each for each in await self._controller.headrooms() if self._lane_bytes(each.limited_by)]
             if not headrooms:
                 continue
             # Where all agree, the one counts that was short: that there is room again is said of it.
@@ -101,7 +101,7 @@ class Governor:
             LimitedBy.POOL: need.device_bytes + need.host_bytes,
         }[memory]
 
-    async def _move_to(self, wanted: int, headroom: Headroom, loop: ClosedLoop) -> None:
+    async def _move_to(self, wanted: int, headroom: Headroom, loop: LoadGenerator) -> None:
         active = len(self._lanes) - len(self.withheld)
         if wanted == active:
             return
@@ -115,7 +115,7 @@ class Governor:
             if len(self._lanes) - len(self.withheld) != active:
                 self._note(headroom)
 
-    async def _take_away(self, count: int, loop: ClosedLoop) -> None:
+    async def _take_away(self, count: int, loop: LoadGenerator) -> None:
         if not self.withheld:
             loop.flush()  # what has completed so far was not disturbed
             self._on_change(False)  # said by the argument's name in the class docstring
@@ -128,7 +128,7 @@ class Governor:
             if self._withheld_since_ns is None:
                 self._withheld_since_ns = self._now_ns()
 
-    async def _give_back(self, loop: ClosedLoop) -> None:
+    async def _give_back(self, loop: LoadGenerator) -> None:
         index = self.withheld[-1]
         try:
             await self._lanes[index].take_memory()

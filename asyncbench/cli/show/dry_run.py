@@ -11,6 +11,7 @@ from asyncbench.cli.show.text import engine_text
 from asyncbench.supervisor.engine_group import EngineGroup
 from asyncbench.sweep.axis import format_axis
 from asyncbench.sweep.backends.registry import AUTO_BACKEND
+from asyncbench.sweep.load import CLOSED
 from asyncbench.units import counted, format_duration
 from asyncbench.wire.messages import Forecasts
 
@@ -38,7 +39,8 @@ def unknown_memory_line(group: EngineGroup, why: str) -> str:
 def _group_line(group: EngineGroup) -> str:
     cell = group.cells[0][1]
     axes = f"batch {format_axis(group.config.batch)} x concurrency {format_axis(group.config.concurrency)}"
-    load = f"driver {group.config.driver}, input {group.config.input}"
+    kind = group.config.load.kind
+    load = f"{'' if kind == CLOSED else f'load {kind}, '}driver {group.config.driver}, input {group.config.input}"
     backend = group.config.backend
     runtime = "" if backend == AUTO_BACKEND else f" with {backend}"
     return f"{engine_text(cell)}{runtime}: {axes} = {counted(len(group.cells), 'cell')}; {load}"

@@ -16,6 +16,14 @@ from asyncbench.cli.show.surface import Point, surface_table
 from asyncbench.cli.show.text import engine_text, precision_text
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.supervisor.events import (
+    CellStarted,
+    EngineOpening,
+    EngineProgress,
+    Notice,
+    RecordWritten,
+    SweepEvent,
+)
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import counted
 from asyncbench.wire.messages import CellProgress
@@ -24,7 +32,7 @@ from asyncbench.wire.messages import CellProgress
 _FRAME_LINES = 6
 
 
-class LiveListener:
+class LiveView:
     """Redraws when something happens; holds no thread of its own.
 
     Args:
@@ -50,55 +58,43 @@ class LiveListener:
         with self._live:
             yield
 
-    def engine_opening(self, cell: Cell) -> None:
-        """See SweepObserver."""
-        self._status = f"opening {engine_text(cell)} ..."
-        self._draw()
+    def __call__(self, event: SweepEvent) -> None:
+        """Redraw for an event; see Subscriber."""
+        match event:
+            case EngineOpening(cell=cell):
+                self._draw_status(f"opening {engine_text(cell)} ...")
+            case EngineProgress(text=text):
+                self._draw_status(text)
+            case Notice(text=text):
+                self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            case CellStarted(index=index, cell=cell):
+                self._running = index
+                self._draw_status(_cell_text(cell))
+            case CellProgress():
+                elapsed_s = event.elapsed_ns / NS_PER_S
+                done = f"{event.phase}, {counted(event.n, 'inference')} in {elapsed_s:.1f} s"
+                self._draw_status(f"{_cell_text(self._cells[event.index])}: {done}")
+            case RecordWritten(record=HeaderRecord() as header):
+                self._header = header
+                self._started_at_ns = now_ns()
+            case RecordWritten(record=CellRecord() as record):
+                self._records[record.index] = record
+                self._running = None
+                self._draw()
+            case RecordWritten(record=TrailerRecord() as trailer):
+                self._show_end(trailer)
 
-    def engine_notice(self, text: str) -> None:
-        """See SweepObserver."""
-        self._status = text
-        self._draw()
-
-    def sweep_started(self, header: HeaderRecord) -> None:
-        """See SweepObserver."""
-        self._header = header
-        self._started_at_ns = now_ns()
-
-    def cell_started(self, index: int, cell: Cell) -> None:
-        """See SweepObserver."""
-        self._running = index
-        self._status = f"batch {cell.batch}, concurrency {cell.concurrency}"
-        self._draw()
-
-    def cell_progress(self, progress: CellProgress) -> None:
-        """See SweepObserver."""
-        cell = self._cells[progress.index]
-        elapsed_s = progress.elapsed_ns / NS_PER_S
-        self._status = (
-            f"batch {cell.batch}, concurrency {cell.concurrency}: {progress.phase}, "
-            f"{counted(progress.n, 'inference')} in {elapsed_s:.1f} s"
-        )
-        self._draw()
-
-    def cell_ended(self, record: CellRecord) -> None:
-        """See SweepObserver."""
-        self._records[record.index] = record
-        self._running = None
-        self._draw()
-
-    def notice(self, text: str) -> None:
-        """See SweepObserver."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def sweep_ended(self, trailer: TrailerRecord) -> None:
-        """See SweepObserver."""
+    def _show_end(self, trailer: TrailerRecord) -> None:
         self._live.update(self._surface(), refresh=True)
         self._live.stop()
         if self._header is None:
             return
         for line in summary_lines(self._header, self._records, trailer):
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def _draw_status(self, text: str) -> None:
+        self._status = text
+        self._draw()
 
     def _draw(self) -> None:
         bar = Table.grid(padding=(0, 1))
@@ -137,6 +133,10 @@ class LiveListener:
 
     def _last_index(self) -> int:
         return max(self._records, default=0)
+
+
+def _cell_text(cell: Cell) -> str:
+    return f"batch {cell.batch}, concurrency {cell.concurrency}"
 
 
 def _engine_of(cell: Cell) -> tuple[str, str, str]:

@@ -9,12 +9,12 @@ from asyncbench.cli.show.summary import summary_lines
 from asyncbench.cli.show.text import cell_line, engine_text, told_apart_by
 from asyncbench.clock import now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.supervisor.events import EngineOpening, EngineProgress, Notice, RecordWritten, SweepEvent
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import counted
-from asyncbench.wire.messages import CellProgress
 
 
-class PlainListener:
+class PlainLines:
     """Prints a line for every cell that ends.
 
     Args:
@@ -32,30 +32,29 @@ class PlainListener:
         self._header: HeaderRecord | None = None
         self._started_at_ns = 0
 
-    def engine_opening(self, cell: Cell) -> None:
-        """See SweepObserver."""
-        self._write(f"opening {engine_text(cell)} ...")
+    def __call__(self, event: SweepEvent) -> None:
+        """Print what a log keeps of an event; see Subscriber."""
+        match event:
+            case EngineOpening(cell=cell):
+                self._write(f"opening {engine_text(cell)} ...")
+            case EngineProgress(text=text) | Notice(text=text):
+                self._write(text)
+            case RecordWritten(record=HeaderRecord() as header):
+                self._begin(header)
+            case RecordWritten(record=CellRecord() as cell_record):
+                self._print_cell(cell_record)
+            case RecordWritten(record=TrailerRecord() as trailer) if self._header is not None:
+                for line in summary_lines(self._header, self._records, trailer):
+                    self._write(line)
 
-    def engine_notice(self, text: str) -> None:
-        """See SweepObserver."""
-        self._write(text)
-
-    def sweep_started(self, header: HeaderRecord) -> None:
-        """See SweepObserver."""
+    def _begin(self, header: HeaderRecord) -> None:
         self._header = header
         self._started_at_ns = now_ns()
         names = ", ".join(f"{device['device_name']} ({device['backend']})" for device in header.devices)
         # Where not even an engine fits, no device was opened that could be named.
         self._write(counted(self._total, "cell") + (f" on {names}" if names else ""))
 
-    def cell_started(self, index: int, cell: Cell) -> None:
-        """See SweepObserver."""
-
-    def cell_progress(self, progress: CellProgress) -> None:
-        """See SweepObserver."""
-
-    def cell_ended(self, record: CellRecord) -> None:
-        """See SweepObserver."""
+    def _print_cell(self, record: CellRecord) -> None:
         self._records[record.index] = record
         pace = Pace(
             total=self._total,
@@ -65,14 +64,3 @@ class PlainListener:
         )
         left = f"  ({pace.left_text})" if pace.left_text else ""
         self._write(cell_line(record, self._total, named=self._named) + left)
-
-    def notice(self, text: str) -> None:
-        """See SweepObserver."""
-        self._write(text)
-
-    def sweep_ended(self, trailer: TrailerRecord) -> None:
-        """See SweepObserver."""
-        if self._header is None:
-            return
-        for line in summary_lines(self._header, self._records, trailer):
-            self._write(line)

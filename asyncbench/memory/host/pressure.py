@@ -1,4 +1,7 @@
-"""How long tasks waited for memory (PSI). Source: the kernel's Documentation/accounting/psi.rst."""
+"""Pressure stall information (PSI): for how long tasks waited for a resource.
+
+Source: the kernel's Documentation/accounting/psi.rst.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from asyncbench.clock import NS_PER_US
 from asyncbench.memory.host.cgroup_path import find_pressure_group
 from asyncbench.memory.host.kernel_file import KernelFile
 
-_LINE: Final = re.compile(r"^(some|full) avg10=(\d+\.\d+) .*\btotal=(\d+)\n", re.MULTILINE)
+_SOME: Final = re.compile(r"^some avg10=(\d+\.\d+) .*\btotal=(\d+)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressureReading:
-    """Time in which tasks waited for memory: at least one of them (some), or all of them at once (full).
+    """Time in which at least one task waited.
 
     Attributes:
         some_avg10: Percent of the last 10 s, 0 to 100; the kernel updates it every 2 s.
@@ -25,21 +28,22 @@ class PressureReading:
 
     some_avg10: float
     some_total_ns: int
-    full_avg10: float
-    full_total_ns: int
 
 
-class MemoryPressure:
-    """The pressure of the own group, or of the machine where groups do not count it. Open until `close`.
+class Pressure:
+    """Pressure on one resource in the own group, or in the machine where groups do not count it. Open until `close`.
 
     A group's pressure counts whatever its tasks waited for, its own limit or the machine's: it is all we need to know.
     The machine's also counts what strangers waited for at limits of their own.
+
+    Args:
+        resource: `cpu`, `memory` or `io`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, resource: str) -> None:
         group = find_pressure_group(root)
-        own = group.path / "memory.pressure" if group else None
-        self._file = KernelFile(own if own and own.exists() else root / "proc/pressure/memory")
+        own = group.path / f"{resource}.pressure" if group else None
+        self._file = KernelFile(own if own and own.exists() else root / "proc/pressure" / resource)
 
     def read(self) -> PressureReading | None:
         """Return the pressure now, or None where the kernel does not count it."""
@@ -51,11 +55,8 @@ class MemoryPressure:
 
 
 def parse_pressure(text: str) -> PressureReading | None:
-    """Return the two lines of a pressure file, or None where they are not both whole."""
-    lines = {kind: (float(avg10), int(total_us) * NS_PER_US) for kind, avg10, total_us in _LINE.findall(text)}
-    if len(lines) < len(("some", "full")):
+    """Return what the first line of a pressure file says, or None where it is not whole."""
+    match = _SOME.search(text)
+    if match is None:
         return None
-    (some_avg10, some_total_ns), (full_avg10, full_total_ns) = lines["some"], lines["full"]
-    return PressureReading(
-        some_avg10=some_avg10, some_total_ns=some_total_ns, full_avg10=full_avg10, full_total_ns=full_total_ns
-    )
+    return PressureReading(some_avg10=float(match.group(1)), some_total_ns=int(match.group(2)) * NS_PER_US)

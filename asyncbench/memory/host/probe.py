@@ -11,7 +11,7 @@ from asyncbench.memory.host.cgroup import CgroupMemory, CgroupOomReading
 from asyncbench.memory.host.cgroup_path import find_memory_groups
 from asyncbench.memory.host.kernel_file import KernelFile, find_number, line_pattern
 from asyncbench.memory.host.meminfo import MemInfo
-from asyncbench.memory.host.pressure import MemoryPressure
+from asyncbench.memory.host.pressure import Pressure
 
 SYSTEM: Final = "system"
 _OOM_KILL: Final = line_pattern("oom_kill")
@@ -67,7 +67,7 @@ class HostMemory:
             self._groups = [CgroupMemory(folder) for folder in find_memory_groups(root)]
             for group in self._groups:
                 files.callback(group.close)
-            self._pressure = MemoryPressure(root)
+            self._pressure = Pressure(root, "memory")
             files.callback(self._pressure.close)
             self._vmstat = KernelFile(root / "proc/vmstat")
             files.callback(self._vmstat.close)

@@ -32,7 +32,7 @@ FILES = {
 @pytest.fixture(scope="module", autouse=True)
 def _shared_files():
     if not (SHARED / "models").is_dir():
-        pytest.skip("the published weights and test pictures are not beside the repository")
+        pytest.skip("../shared is not beside the repository")
 
 
 def outputs_of(model: Path, items: AnyArray) -> dict[str, AnyArray]:

@@ -31,5 +31,5 @@ def write_pictures(tmp_path):
 def shared_images():
     folder = Path(__file__).parents[3].parent / "shared" / "images"
     if not folder.is_dir():
-        pytest.skip("../shared/images is not beside the repository")
+        pytest.skip("../shared is not beside the repository")
     return folder

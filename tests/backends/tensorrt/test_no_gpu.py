@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("cuda.bindings", reason="the CUDA bindings are not installed")
+pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed")
 
 from asyncbench.backends.tensorrt.run.cuda_device import cuda_error, no_such_device_text, unavailable_gpu
 from asyncbench.errors import ExitCode

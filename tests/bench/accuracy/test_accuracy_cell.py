@@ -79,20 +79,20 @@ async def simulated(memory="164MiB"):
 
 
 async def add(engine, check, *, timed=None, stop_requested=None):
-    desk = AdmissionController(engine, MemoryPolicy(reserve_bytes=0), batches=(1,), read_host=lambda: PLENTY)
+    controller = AdmissionController(engine, MemoryPolicy(reserve_bytes=0), batches=(1,), read_host=lambda: PLENTY)
     return await add_quality(
-        frame_of(engine, desk),
+        frame_of(engine, controller),
         engine,
         check,
-        desk,
-        timed=timed and CellEnded(record=timed(frame_of(engine, desk))),
+        controller,
+        timed=timed and CellEnded(record=timed(frame_of(engine, controller))),
         max_lanes=LANES,
         stop_requested=trio.Event() if stop_requested is None else stop_requested,
         note=lambda _items: None,
     )
 
 
-def frame_of(engine, desk):
+def frame_of(engine, controller):
     return RecordBase(
         sweep_id="0",
         index=0,
@@ -100,7 +100,7 @@ def frame_of(engine, desk):
         cell=Cell(model="any", precision=Precision.FP32, batch=1, concurrency=LANES, device="sim"),
         engine=engine.facts,
         policy=POLICY,
-        forecast=desk.forecast(batch=1, lanes=LANES),
+        forecast=controller.forecast(batch=1, lanes=LANES),
         started_at="2026-01-01T00:00:00Z",
     )
 

@@ -183,7 +183,7 @@ async def test_a_run_that_is_cancelled_drains_its_lanes_and_leaves_nothing_behin
 def shared_folder():
     folder = Path(__file__).parents[3].parent / "shared"
     if not (folder / "models").is_dir() or not (folder / "images").is_dir():
-        pytest.skip("the published weights and test pictures are not beside the repository")
+        pytest.skip("../shared is not beside the repository")
     return folder
 
 

@@ -104,7 +104,7 @@ class Bench:
     """As much of a bench process as a cell needs."""
 
     def __init__(self, engine, *, stop_requested=None, **policy):
-        self.desk = AdmissionController(
+        self.controller = AdmissionController(
             engine, MemoryPolicy(**{"reserve_bytes": 0} | policy), batches=(1,), read_host=lambda: PLENTY
         )
         self._engine = engine
@@ -120,7 +120,7 @@ class Bench:
             cell=Cell(model="any", precision=Precision.FP32, batch=1, concurrency=concurrency, device="sim"),
             engine=self._engine.facts,
             policy=POLICY,
-            forecast=self.desk.forecast(batch=1, lanes=concurrency),
+            forecast=self.controller.forecast(batch=1, lanes=concurrency),
             started_at="2026-01-01T00:00:00Z",
         )
 
@@ -133,14 +133,14 @@ class Bench:
                 cell,
                 POLICY,
                 lanes=lanes,
-                desk=self.desk,
+                controller=self.controller,
                 inputs=self.inputs,
                 outputs=self._outputs,
                 stop_requested=self._stop_requested,
                 progress=lambda _phase, _n, _elapsed_ns: None,
             )
 
-        return await measure_admitted(self.desk, cell, make_runner, max_lanes=max_lanes or concurrency)
+        return await measure_admitted(self.controller, cell, make_runner, max_lanes=max_lanes or concurrency)
 
 
 async def test_a_cell_that_fits_runs_on_all_its_lanes_and_is_predicted_to_the_byte(autojump_clock):
@@ -256,7 +256,7 @@ async def test_what_a_cell_reserved_is_free_after_it(faults, error, autojump_clo
             await bench.run(5)
 
         with trio.fail_after(1):
-            async with bench.desk.budget.reserve(bench.desk.forecast(batch=1, lanes=8)):
+            async with bench.controller.budget.reserve(bench.controller.forecast(batch=1, lanes=8)):
                 await trio.lowlevel.checkpoint()
 
 
@@ -268,7 +268,7 @@ async def test_a_cell_that_is_cancelled_holds_nothing_afterwards(autojump_clock)
             await bench.run(5)
 
         with trio.fail_after(1):
-            async with bench.desk.budget.reserve(bench.desk.forecast(batch=1, lanes=8)):
+            async with bench.controller.budget.reserve(bench.controller.forecast(batch=1, lanes=8)):
                 await trio.lowlevel.checkpoint()
 
     assert scope.cancelled_caught

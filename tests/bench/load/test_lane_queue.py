@@ -1,4 +1,4 @@
-"""The queue for lanes: first come, first served, and no lane whose brake is pulled."""
+"""The queue for lanes: first come, first served, and no lane whose gate is closed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class NumberedLane:
 
 
 def queue_of(count):
-    lanes, brakes = [NumberedLane(index) for index in range(count)], [LaneGate() for _ in range(count)]
-    return LaneQueue(lanes, brakes), lanes, brakes
+    lanes, gates = [NumberedLane(index) for index in range(count)], [LaneGate() for _ in range(count)]
+    return LaneQueue(lanes, gates), lanes, gates
 
 
 @pytest.fixture
@@ -85,25 +85,25 @@ async def test_a_cancelled_wait_takes_no_lane_along(taken):
 
 
 async def test_a_free_lane_is_withheld_at_once(taken):
-    queue, _, brakes = queue_of(2)
+    queue, _, gates = queue_of(2)
 
-    brakes[0].pull()
+    gates[0].close()
     queue.park_idle()
-    await brakes[0].wait_reached()
+    await gates[0].wait_idle()
 
     assert await taken(queue, "a", "b") == [("a", 1)]
 
 
 async def test_a_lane_in_use_is_withheld_when_it_comes_back(taken):
-    queue, lanes, brakes = queue_of(1)
+    queue, lanes, gates = queue_of(1)
     got = await taken(queue, "a", "b")
 
-    brakes[0].pull()
+    gates[0].close()
     queue.park_idle()
     with trio.move_on_after(0) as too_early:
-        await brakes[0].wait_reached()
+        await gates[0].wait_idle()
     queue.give_back(lanes[0])
-    await brakes[0].wait_reached()
+    await gates[0].wait_idle()
     await wait_all_tasks_blocked()
 
     assert too_early.cancelled_caught
@@ -111,25 +111,25 @@ async def test_a_lane_in_use_is_withheld_when_it_comes_back(taken):
 
 
 async def test_a_lane_on_its_way_to_a_worker_is_withheld_before_it_gets_there(taken):
-    queue, lanes, brakes = queue_of(1)
+    queue, lanes, gates = queue_of(1)
     got = await taken(queue, "a", "b")
 
     queue.give_back(lanes[0])  # b is chosen, and has not run yet
-    brakes[0].pull()
+    gates[0].close()
     queue.park_idle()
-    await brakes[0].wait_reached()
+    await gates[0].wait_idle()
     await wait_all_tasks_blocked()
 
     assert got == [("a", 0)]
 
 
-async def test_a_released_lane_goes_to_who_has_waited_longest(taken):
-    queue, lanes, brakes = queue_of(1)
-    brakes[0].pull()
+async def test_a_lane_that_is_let_go_goes_to_who_has_waited_longest(taken):
+    queue, lanes, gates = queue_of(1)
+    gates[0].close()
     queue.park_idle()
     got = await taken(queue, "a", "b")
 
-    brakes[0].release()
+    gates[0].open()
     queue.unpark(lanes[0].index)
     await wait_all_tasks_blocked()
 
@@ -145,14 +145,14 @@ async def test_a_lane_that_was_never_parked_is_not_handed_out_twice(taken):
     assert await taken(queue, "a", "b") == [("a", 0)]
 
 
-async def test_a_lane_withheld_from_the_beginning_is_handed_out_after_its_release(taken):
-    lanes, brakes = [NumberedLane(0), NumberedLane(1)], [LaneGate(), LaneGate()]
-    brakes[1].pull()
-    queue = LaneQueue(lanes, brakes)
+async def test_a_lane_withheld_from_the_beginning_is_handed_out_once_its_gate_is_open(taken):
+    lanes, gates = [NumberedLane(0), NumberedLane(1)], [LaneGate(), LaneGate()]
+    gates[1].close()
+    queue = LaneQueue(lanes, gates)
     got = await taken(queue, "a", "b")
-    await brakes[1].wait_reached()
+    await gates[1].wait_idle()
 
-    brakes[1].release()
+    gates[1].open()
     queue.unpark_all()
     await wait_all_tasks_blocked()
 

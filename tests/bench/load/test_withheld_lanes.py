@@ -60,18 +60,18 @@ class CountedLane:
 
 
 class Seen:
-    """Takes completions: how many, and by stream the stamps."""
+    """Takes completions: how many, and by source the stamps."""
 
     def __init__(self):
         self.n = 0
-        self.by_stream = Counter()
+        self.by_source = Counter()
         self.stamps = {}
 
-    def __call__(self, done, stream):
+    def __call__(self, done, source):
         self.n += len(done)
-        self.by_stream[stream] += len(done)
+        self.by_source[source] += len(done)
         pairs = zip(done.issued_at_ns.tolist(), done.completed_at_ns.tolist(), strict=True)
-        self.stamps.setdefault(stream, []).extend(pairs)
+        self.stamps.setdefault(source, []).extend(pairs)
 
     def between(self, start_s, end_s):
         """Return how many inferences were issued in a stretch of Trio's clock."""
@@ -143,17 +143,17 @@ async def test_workers_that_share_lanes_get_them_in_turn(autojump_clock):
         (following[0], done[1]) for pairs in seen.stamps.values() for done, following in pairwise(pairs)
     ]
     wanted = [wanted_at_ns for _, wanted_at_ns in sorted(turns)]
-    assert len(seen.by_stream) == 7
+    assert len(seen.by_source) == 7
     assert wanted == sorted(wanted)
 
 
 async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(autojump_clock):
-    seen, meter = Seen(), QueueWaitEstimator(workers=7, streams=7)
+    seen, meter = Seen(), QueueWaitEstimator(workers=7)
     meter.open(0)
 
-    def record(done, stream):
-        seen(done, stream)
-        meter.record(done, stream)
+    def record(done, source):
+        seen(done, source)
+        meter.record(done, source)
 
     async def body(lanes):
         loop = ClosedLoop(lanes, concurrency=7, driver=Driver.AWAIT, record=record)
@@ -163,12 +163,12 @@ async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(autoj
                 await trio.sleep(0.013)
                 now_ns = trio_now_ns()
                 loop.flush()
-                meter.settle(now_ns, busy=loop.busy_streams())
+                meter.settle(now_ns, busy=loop.busy())
 
         meter.start(trio_now_ns())
         started_at_ns = trio_now_ns()
         await loop.run(look)
-        meter.settle(trio_now_ns(), busy=loop.busy_streams())
+        meter.settle(trio_now_ns(), busy=loop.busy())
         return started_at_ns
 
     started_at_ns = await with_lanes(3, body, service={"kind": "lognormal", "median": "2ms"})
@@ -186,7 +186,7 @@ async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(autoj
 async def test_pumped_lanes_serve_the_same_queue_as_workers_that_await(autojump_clock):
     means_ns = {}
     for driver in Driver:
-        meter = QueueWaitEstimator(workers=6, streams=6)
+        meter = QueueWaitEstimator(workers=6)
         meter.open(0)
 
         async def body(lanes, driver=driver, meter=meter):
@@ -270,7 +270,7 @@ async def test_what_a_lane_had_completed_is_recorded_once_it_is_withheld(driver,
             for index in range(count):
                 await withhold(loop, lanes, index)
             assert seen.n == granted(lanes) > 0
-            assert loop.busy_streams() == []
+            assert loop.busy() == []
 
         await loop.run(withhold_all)
 

@@ -51,16 +51,16 @@ def host(available_bytes=GIB, limit_bytes=None):
     )
 
 
-def desk_of(engine, *, reading=None, **policy):
+def controller_of(engine, *, reading=None, **policy):
     return AdmissionController(
         engine, MemoryPolicy(**policy), batches=(1, 2, 4, 8), read_host=lambda: host() if reading is None else reading
     )
 
 
 async def test_without_a_word_from_the_user_a_twentieth_of_each_memory_stays_free():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), reading=host(100 * MIB, limit_bytes=400 * MIB))
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), reading=host(100 * MIB, limit_bytes=400 * MIB))
 
-    available = await desk.available()
+    available = await controller.available()
 
     assert available.device_bytes == 450 * MIB
     assert available.host_bytes == 80 * MIB
@@ -68,34 +68,34 @@ async def test_without_a_word_from_the_user_a_twentieth_of_each_memory_stays_fre
 
 async def test_a_large_memory_keeps_no_more_than_the_cap_free():
     engine = PlainEngine(EngineMemory(free_bytes=100 * GIB, total_bytes=140 * GIB))
-    desk = desk_of(engine, reading=host(100 * GIB))
+    controller = controller_of(engine, reading=host(100 * GIB))
 
-    available = await desk.available()
+    available = await controller.available()
 
     assert available.device_bytes == 100 * GIB - RESERVE_CAP_BYTES
     assert available.host_bytes == 100 * GIB - RESERVE_CAP_BYTES
 
 
 async def test_the_reserve_is_what_the_user_says():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=7 * MIB)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=7 * MIB)
 
-    available = await desk.available()
+    available = await controller.available()
 
     assert (available.device_bytes, available.host_bytes) == (493 * MIB, GIB - 7 * MIB)
 
 
 async def test_the_device_budget_is_for_engine_and_lanes_together():
-    desk = desk_of(PlainEngine(gpu(500 * MIB, engine_bytes=60 * MIB)), device_budget_bytes=100 * MIB)
+    controller = controller_of(PlainEngine(gpu(500 * MIB, engine_bytes=60 * MIB)), device_budget_bytes=100 * MIB)
 
-    available = await desk.available()
+    available = await controller.available()
 
     assert available.device_bytes == 40 * MIB
 
 
 async def test_the_host_budget_is_for_lanes():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), host_budget_bytes=3 * MIB)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), host_budget_bytes=3 * MIB)
 
-    available = await desk.available()
+    available = await controller.available()
 
     assert available.host_bytes == 3 * MIB
 
@@ -104,22 +104,24 @@ async def test_nothing_is_available_where_the_engine_alone_is_above_the_budget_o
     engine = PlainEngine(gpu(20 * MIB, engine_bytes=60 * MIB))
 
     for policy in ({"device_budget_bytes": 50 * MIB}, {"reserve_bytes": 2 * GIB}):
-        available = await desk_of(engine, **policy).available()
+        available = await controller_of(engine, **policy).available()
         assert available.device_bytes == 0
 
 
 async def test_lanes_that_are_kept_may_be_used_again_or_freed_so_they_count_as_available():
-    desk = desk_of(PlainEngine(gpu(100 * MIB, kept_bytes=300 * MIB)), reserve_bytes=0)
+    controller = controller_of(PlainEngine(gpu(100 * MIB, kept_bytes=300 * MIB)), reserve_bytes=0)
 
-    available = await desk.available()
+    available = await controller.available()
 
     assert available.device_bytes == 400 * MIB
 
 
 async def test_an_engine_in_host_memory_is_limited_by_the_host_alone():
-    desk = desk_of(PlainEngine(EngineMemory(), device_bytes=0, host_bytes=10 * MIB), host_budget_bytes=35 * MIB)
+    controller = controller_of(
+        PlainEngine(EngineMemory(), device_bytes=0, host_bytes=10 * MIB), host_budget_bytes=35 * MIB
+    )
 
-    admission = await desk.admit(batch=1, concurrency=8)
+    admission = await controller.admit(batch=1, concurrency=8)
 
     assert (admission.lanes, admission.limited_by) == (3, LimitedBy.HOST)
 
@@ -127,9 +129,9 @@ async def test_an_engine_in_host_memory_is_limited_by_the_host_alone():
 async def test_in_a_shared_pool_device_and_host_bytes_add_up_and_kept_lanes_count_for_both():
     memory = EngineMemory(free_bytes=60 * MIB, total_bytes=1000 * MIB, kept_bytes=28 * MIB, shared_with_host=True)
     engine = PlainEngine(memory, device_bytes=10 * MIB, host_bytes=1 * MIB)
-    desk = desk_of(engine, reading=host(60 * MIB), reserve_bytes=0)
+    controller = controller_of(engine, reading=host(60 * MIB), reserve_bytes=0)
 
-    admission = await desk.admit(batch=1, concurrency=9)
+    admission = await controller.admit(batch=1, concurrency=9)
 
     assert (admission.lanes, admission.limited_by) == (8, LimitedBy.POOL)
 
@@ -137,45 +139,45 @@ async def test_in_a_shared_pool_device_and_host_bytes_add_up_and_kept_lanes_coun
 async def test_in_a_shared_pool_one_budget_holds_the_sum_against_the_smaller_limit():
     engine = PlainEngine(EngineMemory(free_bytes=100 * MIB, total_bytes=1000 * MIB, shared_with_host=True))
     policy = MemoryPolicy(device_budget_bytes=64 * MIB, host_budget_bytes=32 * MIB)
-    desk = AdmissionController(engine, policy, batches=(1,), read_host=host, shared_pool=True)
+    controller = AdmissionController(engine, policy, batches=(1,), read_host=host, shared_pool=True)
 
     with pytest.raises(DoesNotFitError, match="the shared memory budget allows 32"):
-        async with desk.budget.reserve(MemoryForecast(device_bytes=20 * MIB, host_bytes=13 * MIB)):
+        async with controller.budget.reserve(MemoryForecast(device_bytes=20 * MIB, host_bytes=13 * MIB)):
             pass
 
 
 async def test_as_many_lanes_are_admitted_as_fit():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=95 * MIB)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=95 * MIB)
 
-    admission = await desk.admit(batch=2, concurrency=16)
+    admission = await controller.admit(batch=2, concurrency=16)
 
     assert (admission.lanes, admission.limited_by) == (4, LimitedBy.DEVICE)
     assert admission.need == MemoryForecast(device_bytes=80 * MIB, host_bytes=8 * MIB)
 
 
 async def test_where_lanes_may_not_be_shared_all_of_them_must_fit():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=95 * MIB, share_lanes=False)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=95 * MIB, share_lanes=False)
 
     with pytest.raises(DoesNotFitError) as caught:
-        await desk.admit(batch=2, concurrency=16)
+        await controller.admit(batch=2, concurrency=16)
 
     assert caught.value.facts["lanes_that_fit"] == 4
 
 
 async def test_not_even_one_lane_says_which_batch_would_fit():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=35 * MIB)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=35 * MIB)
 
     with pytest.raises(DoesNotFitError) as caught:
-        await desk.admit(batch=8, concurrency=4)
+        await controller.admit(batch=8, concurrency=4)
 
     assert caught.value.facts["largest_batch_that_fits"] == 3
     assert caught.value.facts["largest_listed_batch_that_fits"] == 2
 
 
 async def test_a_device_without_a_memory_of_its_own_has_no_headroom_to_watch():
-    only_host = desk_of(PlainEngine(EngineMemory()))
-    pool = desk_of(PlainEngine(EngineMemory(free_bytes=1, total_bytes=2, shared_with_host=True)))
-    both = desk_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=5)
+    only_host = controller_of(PlainEngine(EngineMemory()))
+    pool = controller_of(PlainEngine(EngineMemory(free_bytes=1, total_bytes=2, shared_with_host=True)))
+    both = controller_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=5)
 
     assert [headroom.limited_by for headroom in await only_host.headrooms()] == [LimitedBy.HOST]
     assert [headroom.limited_by for headroom in await pool.headrooms()] == [LimitedBy.POOL]
@@ -184,71 +186,71 @@ async def test_a_device_without_a_memory_of_its_own_has_no_headroom_to_watch():
 
 
 async def test_what_lanes_took_beyond_their_forecast_is_expected_of_the_next_ones():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)))
+    controller = controller_of(PlainEngine(gpu(500 * MIB)))
     for lanes in (1, 4, 2):
         used = MemoryForecast(device_bytes=5 * MIB + lanes * 12 * MIB, host_bytes=0)
-        desk.learn(batch=1, lanes=lanes, used=used)
+        controller.learn(batch=1, lanes=lanes, used=used)
 
-    expected = desk.forecast(batch=1, lanes=8)
+    expected = controller.forecast(batch=1, lanes=8)
 
     assert expected.device_bytes == pytest.approx(5 * MIB + 8 * 12 * MIB, rel=0.05)
 
 
 async def test_a_host_that_took_less_than_expected_does_not_lower_the_next_prediction():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)))
+    controller = controller_of(PlainEngine(gpu(500 * MIB)))
 
-    desk.learn(batch=1, lanes=4, used=MemoryForecast(device_bytes=40 * MIB, host_bytes=0))
+    controller.learn(batch=1, lanes=4, used=MemoryForecast(device_bytes=40 * MIB, host_bytes=0))
 
-    assert desk.forecast(batch=1, lanes=4) == MemoryForecast(device_bytes=40 * MIB, host_bytes=4 * MIB)
+    assert controller.forecast(batch=1, lanes=4) == MemoryForecast(device_bytes=40 * MIB, host_bytes=4 * MIB)
 
 
 async def test_after_a_refusal_as_many_lanes_are_not_admitted_again_and_what_was_kept_is_freed():
     # 60 MiB of lanes were built when the next one was refused, and 50 MiB were free: enough, by the forecast.
     engine = PlainEngine(gpu(50 * MIB, kept_bytes=60 * MIB))
-    desk = desk_of(engine, reserve_bytes=0)
+    controller = controller_of(engine, reserve_bytes=0)
     error = DoesNotFitError("no", available_bytes=50 * MIB)
-    assert (await desk.admit(batch=1, concurrency=10)).lanes == 10
+    assert (await controller.admit(batch=1, concurrency=10)).lanes == 10
 
-    await desk.learn_refusal(error, batch=1, lanes=10)
+    await controller.learn_refusal(error, batch=1, lanes=10)
 
     assert engine.freed == 1
     assert error.facts["lanes_refused"] == 10
-    assert (await desk.admit(batch=1, concurrency=10)).lanes == 9
+    assert (await controller.admit(batch=1, concurrency=10)).lanes == 9
 
 
 async def test_a_refusal_while_somebody_else_held_the_memory_says_nothing_of_when_it_is_free():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=0)
-    before = desk.forecast(batch=1, lanes=4)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=0)
+    before = controller.forecast(batch=1, lanes=4)
 
-    await desk.learn_refusal(DoesNotFitError("no", available_bytes=1 * MIB), batch=1, lanes=4)
+    await controller.learn_refusal(DoesNotFitError("no", available_bytes=1 * MIB), batch=1, lanes=4)
 
-    assert desk.forecast(batch=1, lanes=4) == before
+    assert controller.forecast(batch=1, lanes=4) == before
 
 
 async def test_a_refusal_of_one_lane_does_not_keep_later_cells_from_trying():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=0)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), reserve_bytes=0)
 
-    await desk.learn_refusal(DoesNotFitError("no"), batch=8, lanes=1)
+    await controller.learn_refusal(DoesNotFitError("no"), batch=8, lanes=1)
 
-    assert (await desk.admit(batch=1, concurrency=4)).lanes == 4
+    assert (await controller.admit(batch=1, concurrency=4)).lanes == 4
 
 
 async def test_a_refusal_in_a_shared_pool_counts_for_device_and_host_together():
     memory = EngineMemory(free_bytes=100 * MIB, total_bytes=1000 * MIB, shared_with_host=True)
-    desk = desk_of(PlainEngine(memory), reading=host(100 * MIB), reserve_bytes=0)
-    assert (await desk.admit(batch=1, concurrency=9)).lanes == 9
+    controller = controller_of(PlainEngine(memory), reading=host(100 * MIB), reserve_bytes=0)
+    assert (await controller.admit(batch=1, concurrency=9)).lanes == 9
 
-    await desk.learn_refusal(DoesNotFitError("no"), batch=1, lanes=9)
+    await controller.learn_refusal(DoesNotFitError("no"), batch=1, lanes=9)
 
-    assert (await desk.admit(batch=1, concurrency=9)).lanes == 8
+    assert (await controller.admit(batch=1, concurrency=9)).lanes == 8
 
 
 async def test_a_refusal_of_host_memory_is_learned_for_the_host():
-    desk = desk_of(PlainEngine(EngineMemory(), device_bytes=0), reading=host(100 * MIB), reserve_bytes=0)
+    controller = controller_of(PlainEngine(EngineMemory(), device_bytes=0), reading=host(100 * MIB), reserve_bytes=0)
 
-    await desk.learn_refusal(DoesNotFitError("no"), batch=1, lanes=10)
+    await controller.learn_refusal(DoesNotFitError("no"), batch=1, lanes=10)
 
-    expected = desk.forecast(batch=1, lanes=10)
+    expected = controller.forecast(batch=1, lanes=10)
     assert expected.device_bytes == 0
     assert expected.host_bytes > 100 * MIB
 
@@ -256,25 +258,25 @@ async def test_a_refusal_of_host_memory_is_learned_for_the_host():
 @pytest.mark.parametrize("ending", ["leaving", "error", "cancellation"])
 async def test_a_reservation_ends_with_its_cell_however_that_ends(ending):
     engine = PlainEngine(gpu(500 * MIB), device_bytes=100 * MIB)
-    desk = desk_of(engine, device_budget_bytes=100 * MIB, host_budget_bytes=50 * MIB)
+    controller = controller_of(engine, device_budget_bytes=100 * MIB, host_budget_bytes=50 * MIB)
     all_of_it = MemoryForecast(device_bytes=100 * MIB, host_bytes=50 * MIB)
 
     with trio.CancelScope() as scope, suppress(DoesNotFitError):
-        async with desk.budget.reserve(all_of_it):
+        async with controller.budget.reserve(all_of_it):
             if ending == "error":
-                await desk.admit(batch=8, concurrency=1)
+                await controller.admit(batch=8, concurrency=1)
             if ending == "cancellation":
                 scope.cancel()
             await trio.lowlevel.checkpoint()
 
     with trio.fail_after(1):
-        async with desk.budget.reserve(all_of_it):
+        async with controller.budget.reserve(all_of_it):
             await trio.lowlevel.checkpoint()
 
 
 async def test_a_reservation_above_a_budget_is_refused_at_once():
-    desk = desk_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=100 * MIB)
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), device_budget_bytes=100 * MIB)
 
     with pytest.raises(DoesNotFitError, match="device memory budget"):
-        async with desk.budget.reserve(MemoryForecast(device_bytes=101 * MIB, host_bytes=0)):
+        async with controller.budget.reserve(MemoryForecast(device_bytes=101 * MIB, host_bytes=0)):
             pytest.fail("it was granted")

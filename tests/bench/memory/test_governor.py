@@ -93,20 +93,20 @@ async def simulated(**device):
 
 
 async def govern(play, *, lanes=4, driver=Driver.PUMP, concurrency=None, record=None, **device):
-    """Run `play(desk, governor, loop, engine)` beside a governed loop; return the governor and what it said."""
-    desk, said = ScriptedController(), []
+    """Run `play(controller, governor, loop, engine)` beside a governed loop; return the governor and what it said."""
+    controller, said = ScriptedController(), []
     async with (
         simulated(**device) as engine,
         engine.open_lanes(batch=1, count=lanes, inputs=INPUTS) as opened,
     ):
         need = MemoryForecast(device_bytes=LANE_BYTES, host_bytes=LANE_BYTES)
-        governor = Governor(desk, opened, lane_need=need, now_ns=trio_now_ns, on_change=said.append)
+        governor = Governor(controller, opened, lane_need=need, now_ns=trio_now_ns, on_change=said.append)
         loop = ClosedLoop(opened, concurrency=concurrency or lanes, driver=driver, record=record or ignore)
 
         async def body():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(governor.run, loop)
-                await play(desk, governor, loop, engine)
+                await play(controller, governor, loop, engine)
                 nursery.cancel_scope.cancel()
 
         await loop.run(body)
@@ -132,12 +132,12 @@ every_driver = pytest.mark.parametrize(
 async def test_below_the_reserve_as_many_lanes_go_as_bring_it_back_and_the_device_has_their_memory(
     driver, concurrency, autojump_clock
 ):
-    async def play(desk, governor, loop, engine):
+    async def play(controller, governor, loop, engine):
         await trio.sleep(1)
         assert await held_bytes(engine) == 4 * LANE_BYTES
-        desk.free_bytes = 20 * MIB - 1 - LANE_BYTES  # a byte more than one lane is missing
+        controller.free_bytes = 20 * MIB - 1 - LANE_BYTES  # a byte more than one lane is missing
         await trio.sleep(1.5 * PERIOD_S)
-        desk.free_bytes = 20 * MIB
+        controller.free_bytes = 20 * MIB
         await trio.sleep(1)
         assert await held_bytes(engine) == 2 * LANE_BYTES
         assert governor.withheld == [3, 2]
@@ -151,10 +151,10 @@ async def test_below_the_reserve_as_many_lanes_go_as_bring_it_back_and_the_devic
 async def test_with_room_again_lanes_come_back_one_by_one_each_after_the_settle_time(
     driver, concurrency, autojump_clock
 ):
-    async def play(desk, governor, loop, engine):
-        desk.free_bytes = 20 * MIB - 2 * LANE_BYTES
+    async def play(controller, governor, loop, engine):
+        controller.free_bytes = 20 * MIB - 2 * LANE_BYTES
         await trio.sleep(1.5 * PERIOD_S)
-        desk.free_bytes = 500 * MIB
+        controller.free_bytes = 500 * MIB
         await trio.sleep(2 * SETTLED_S)
         assert await held_bytes(engine) == 4 * LANE_BYTES
         assert governor.withheld == []
@@ -174,11 +174,11 @@ async def test_what_completed_before_a_change_is_recorded_before_it_is_said(auto
     def record(done, _stream):
         recorded.append((int(done.completed_at_ns[0]), trio_now_ns()))
 
-    async def play(desk, governor, loop, engine):
+    async def play(controller, governor, loop, engine):
         await trio.sleep(0.05)
-        desk.free_bytes = 0
+        controller.free_bytes = 0
         await trio.sleep(1.4 * PERIOD_S)
-        desk.free_bytes = 500 * MIB
+        controller.free_bytes = 500 * MIB
         await trio.sleep(5 * SETTLED_S)
 
     governor, _ = await govern(play, driver=Driver.AWAIT, record=record)
@@ -190,13 +190,13 @@ async def test_what_completed_before_a_change_is_recorded_before_it_is_said(auto
 
 
 async def test_room_that_does_not_last_brings_no_lane_back(autojump_clock):
-    async def play(desk, governor, loop, engine):
-        desk.free_bytes = 0
+    async def play(controller, governor, loop, engine):
+        controller.free_bytes = 0
         await trio.sleep(1.5 * PERIOD_S)
         for _ in range(5):
-            desk.free_bytes = 500 * MIB
+            controller.free_bytes = 500 * MIB
             await trio.sleep(0.8)
-            desk.free_bytes = 20 * MIB
+            controller.free_bytes = 20 * MIB
             await trio.sleep(0.2)
 
     governor, _ = await govern(play)
@@ -205,10 +205,10 @@ async def test_room_that_does_not_last_brings_no_lane_back(autojump_clock):
 
 
 async def test_of_two_memories_the_one_that_is_shorter_counts_and_is_named(autojump_clock):
-    async def play(desk, governor, loop, engine):
-        desk.host_bytes = 20 * MIB - LANE_BYTES
+    async def play(controller, governor, loop, engine):
+        controller.host_bytes = 20 * MIB - LANE_BYTES
         await trio.sleep(1.5 * PERIOD_S)
-        desk.host_bytes = 20 * MIB
+        controller.host_bytes = 20 * MIB
         await trio.sleep(3)
 
     governor, _ = await govern(play)
@@ -217,11 +217,11 @@ async def test_of_two_memories_the_one_that_is_shorter_counts_and_is_named(autoj
 
 
 async def test_the_last_lane_stays_above_the_floor_and_goes_below_it(autojump_clock):
-    async def play(desk, governor, loop, engine):
-        desk.free_bytes = 6 * MIB
+    async def play(controller, governor, loop, engine):
+        controller.free_bytes = 6 * MIB
         await trio.sleep(1)
         assert len(governor.active) == 1
-        desk.free_bytes = 1 * MIB
+        controller.free_bytes = 1 * MIB
         await trio.sleep(1.5 * PERIOD_S)
         assert governor.active == []
         assert await held_bytes(engine) == 0
@@ -230,13 +230,13 @@ async def test_the_last_lane_stays_above_the_floor_and_goes_below_it(autojump_cl
 
 
 async def test_memory_that_is_refused_leaves_the_lane_away_and_is_asked_for_again(autojump_clock):
-    async def play(desk, governor, loop, engine):
-        desk.free_bytes = 0
+    async def play(controller, governor, loop, engine):
+        controller.free_bytes = 0
         await trio.sleep(1.5 * PERIOD_S)
         taken_away = len(governor.withheld)
         hog = Hog(engine)
         hog.leave(LANE_BYTES - 1)
-        desk.free_bytes = 500 * MIB  # as a reading that comes too late for what somebody else took
+        controller.free_bytes = 500 * MIB  # as a reading that comes too late for what somebody else took
         await trio.sleep(5)
         assert len(governor.withheld) == taken_away
         hog.let_go()
@@ -247,8 +247,8 @@ async def test_memory_that_is_refused_leaves_the_lane_away_and_is_asked_for_agai
 
 
 async def test_a_lane_that_comes_back_has_run_once_so_that_its_outputs_can_be_compared(autojump_clock):
-    async def play(desk, governor, loop, engine):
-        desk.free_bytes = 0
+    async def play(controller, governor, loop, engine):
+        controller.free_bytes = 0
         await trio.sleep(1.5 * PERIOD_S)
         lanes = governor.withheld[:]
         infer, ran = governor._lanes[lanes[-1]].infer, []
@@ -258,7 +258,7 @@ async def test_a_lane_that_comes_back_has_run_once_so_that_its_outputs_can_be_co
             return await infer()
 
         governor._lanes[lanes[-1]].infer = note_and_infer
-        desk.free_bytes = 500 * MIB
+        controller.free_bytes = 500 * MIB
         await trio.sleep(SETTLED_S)
         assert len(governor.withheld) == len(lanes) - 1
         assert ran == [True]
@@ -267,11 +267,11 @@ async def test_a_lane_that_comes_back_has_run_once_so_that_its_outputs_can_be_co
 
 
 async def test_a_lane_that_hangs_when_it_comes_back_is_an_error_and_no_hang(autojump_clock):
-    async def play(desk, governor, loop, engine):
-        desk.free_bytes = 1
+    async def play(controller, governor, loop, engine):
+        controller.free_bytes = 1
         await trio.sleep(1.5 * PERIOD_S)
         governor._lanes[governor.withheld[-1]].infer = trio.sleep_forever
-        desk.free_bytes = 500 * MIB
+        controller.free_bytes = 500 * MIB
         await trio.sleep(200)
 
     with pytest.raises(DeviceLostError, match="getting its memory back"):
@@ -281,12 +281,14 @@ async def test_a_lane_that_hangs_when_it_comes_back_is_an_error_and_no_hang(auto
 @pytest.mark.parametrize("withheld_for_s", [0.005, 0.1005, 0.11, 0.125, 0.3])
 async def test_a_governor_that_is_cancelled_knows_which_lanes_have_their_memory(withheld_for_s, autojump_clock):
     async def main():
-        desk = ScriptedController()
-        desk.free_bytes = 0
+        controller = ScriptedController()
+        controller.free_bytes = 0
         async with simulated(service={"median": "50ms"}) as engine:
             async with engine.open_lanes(batch=1, count=4, inputs=INPUTS) as lanes:
                 need = MemoryForecast(device_bytes=LANE_BYTES, host_bytes=0)
-                governor = Governor(desk, lanes, lane_need=need, now_ns=trio_now_ns, on_change=lambda _all_run: None)
+                governor = Governor(
+                    controller, lanes, lane_need=need, now_ns=trio_now_ns, on_change=lambda _all_run: None
+                )
                 for _ in range(2):
                     loop = ClosedLoop(
                         lanes,
@@ -306,13 +308,13 @@ async def test_a_governor_that_is_cancelled_knows_which_lanes_have_their_memory(
                     assert await held_bytes(engine) == len(governor.active) * LANE_BYTES
                     assert [lane.has_memory for lane in lanes] == [lane in governor.active for lane in lanes]
                     assert bool(governor.changes) == bool(governor.withheld)
-                desk.free_bytes = 500 * MIB
+                controller.free_bytes = 500 * MIB
                 await trio.lowlevel.checkpoint()
 
     await main()
 
 
-# Whole cells, over a real desk
+# Whole cells, over a real controller
 
 
 async def nobody(_hog):
@@ -331,7 +333,7 @@ def policy(**rule):
 
 async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4, within_s=math.inf):
     """Run a cell with `beside(hog)` beside it, and return its record; it must end within so long."""
-    desk = AdmissionController(
+    controller = AdmissionController(
         engine, MemoryPolicy(reserve_bytes=RESERVE_BYTES), batches=(1,), read_host=lambda: PLENTY
     )
     cell = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=concurrency, device="sim")
@@ -342,7 +344,7 @@ async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4, withi
         cell=cell,
         engine=engine.facts,
         policy=cell_policy,
-        forecast=desk.forecast(batch=1, lanes=concurrency),
+        forecast=controller.forecast(batch=1, lanes=concurrency),
         started_at="2026-01-01T00:00:00Z",
     )
 
@@ -356,7 +358,7 @@ async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4, withi
             cell,
             cell_policy,
             lanes=count,
-            desk=desk,
+            controller=controller,
             inputs=inputs,
             outputs=OutputCheck(lambda _outputs: None),
             stop_requested=trio.Event(),
@@ -367,7 +369,7 @@ async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4, withi
     with trio.fail_after(within_s):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(beside, hog))
-            ran = await measure_admitted(desk, cell, make_runner, max_lanes=lanes)
+            ran = await measure_admitted(controller, cell, make_runner, max_lanes=lanes)
             nursery.cancel_scope.cancel()
     hog.let_go()
     assert await held_bytes(engine) == 0

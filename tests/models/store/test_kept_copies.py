@@ -111,7 +111,7 @@ async def test_a_folder_that_cannot_be_written_is_named(weights, copy, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SHARED_WEIGHTS.is_dir(), reason="../shared/models is not beside the repository")
+@pytest.mark.skipif(not SHARED_WEIGHTS.is_dir(), reason="../shared is not beside the repository")
 @pytest.mark.parametrize(
     ("name", "file"),
     [("mobilenet", "mobilenet_v1_1.0_224.onnx"), ("ssdmobilenet", "ssd_mobilenet_v1_coco_300.onnx")],

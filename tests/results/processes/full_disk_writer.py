@@ -16,6 +16,7 @@ def main():
     path, golden, limit_bytes = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     header, cell = (decode_line(line) for line in golden.read_bytes().splitlines()[:2])
     if limit_bytes:
+        sys.dont_write_bytecode = True  # half of a module's would be kept, and taken for whole the next time
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, resource.RLIM_INFINITY))
     results = ResultsFile.create(path)
     finished = []

@@ -98,7 +98,7 @@ def published_model(request):
     """A file of ../shared/models. Not asked for inside an async test, where the reason of a skip is lost."""
     source = SHARED_MODELS / f"{request.param}.onnx"
     if not source.exists():
-        pytest.skip(f"{source.name} is not beside the repository")
+        pytest.skip("../shared is not beside the repository")
     return source
 
 

@@ -65,7 +65,7 @@ def model_keys_of_each(names: Sequence[str], model_file: str | None) -> list[Map
 
 
 def _is_file_name(name: str) -> bool:
-    """Whether the argument is a path. A file that is called like a built-in network is named `./mobilenet`."""
+    """Return whether the argument is a path. A file that is called like a built-in network is named `./mobilenet`."""
     return name.lower().endswith(_ENDING) or os.sep in name or (name != "" and Path(name).exists())
 
 

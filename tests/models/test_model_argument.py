@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from asyncbench.cli.model_argument import model_keys, model_keys_of_each
 from asyncbench.cli.sweep import read_configs
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import MODELS
+from asyncbench.models.model_argument import model_keys, model_keys_of_each
 from asyncbench.sweep.loading import read_flags
 
 NAMES = [model.name for model in MODELS]

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from asyncbench.cli.named_files import check_named_files
 from asyncbench.errors import BadInputError
+from asyncbench.supervisor.named_files import check_named_files
 from asyncbench.sweep.config import SweepConfig
 
 NO_FILES = {

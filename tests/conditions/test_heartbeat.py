@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.bench.cell.heartbeat import Heartbeat
 from asyncbench.clock import NS_PER_MS, NS_PER_S
+from asyncbench.conditions.heartbeat import Heartbeat
 from asyncbench.measurement.disturbance import Stalls
 
 TICK_NS = 50 * NS_PER_MS

@@ -1,0 +1,71 @@
+"""A sweep built in Python: the keys of a configuration, checked the same, refused with a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import asyncbench
+from asyncbench import BadInputError, Sweep
+from asyncbench.api import open_sweep
+from asyncbench.sweep.cell import Precision
+
+
+def test_keys_take_pythons_values():
+    sweep = Sweep(
+        model_file=Path("net.onnx"), concurrency="1..4", batch=[1, 4], precision=["fp16", Precision.INT8], seed=3
+    )
+
+    config = sweep.config
+    assert (config.model_file, config.concurrency, config.batch, config.seed) == ("net.onnx", (1, 2, 3, 4), (1, 4), 3)
+    assert config.precision == (Precision.FP16, Precision.INT8)
+
+
+@pytest.mark.parametrize("batch", [4, [4], (4,), range(4, 5), "4"])
+def test_an_axis_is_a_number_a_sequence_or_a_text(batch):
+    assert Sweep(batch=batch).config.batch == (4,)
+
+
+def test_what_is_none_was_not_given():
+    assert Sweep(duration=None, dataset=None) == Sweep()
+    assert Sweep(duration=None).config.model_fields_set == set()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message", "remedy"),
+    [
+        ({"bacth": 4}, 'key "bacth" is unknown', 'did you mean key "batch"?'),
+        ({"batch": 1.5}, "1.5 is not an axis", "write a whole number"),
+        ({"concurrency": "8..1"}, "runs backwards", "write 1..8"),
+        ({"duration": 10}, '"duration" is 10', "make it a text"),
+        ({"duration": "10"}, "is not a duration", "write it with its unit"),
+        ({"duration": "1s", "iterations": 3}, "both given", "keep one of them"),
+        ({"precision": "fp17"}, "fp17", "make it"),
+        ({"stop": {"mim": "1s"}}, "stop.mim", "stop.min"),
+        ({"mode": "latency", "batch": 2}, "mode latency means batch 1", "give no batch"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_remedy(keys, message, remedy):
+    with pytest.raises(BadInputError) as refused:
+        Sweep(**keys)
+
+    assert message in refused.value.message
+    assert remedy in refused.value.remedy
+
+
+@pytest.mark.parametrize("sweeps", [[], [Sweep(), "resnet50"], [None]])
+def test_what_is_no_sweep_is_refused_before_anything_starts(sweeps):
+    with pytest.raises(BadInputError, match="Sweep"):
+        open_sweep(sweeps)
+
+
+def test_a_sweep_shows_what_was_given():
+    assert repr(Sweep(model="resnet50", batch=[1, 4])) == "Sweep(model='resnet50', batch=[1, 4])"
+
+
+def test_every_name_of_the_package_is_there_and_others_are_not():
+    assert all(hasattr(asyncbench, name) for name in asyncbench.__all__)
+    assert set(asyncbench.__all__) <= set(dir(asyncbench))
+    with pytest.raises(AttributeError, match="no attribute 'Sweeep'"):
+        asyncbench.Sweeep  # noqa: B018 # asked for
