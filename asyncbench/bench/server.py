@@ -176,7 +176,6 @@ class BenchServer:
                 memory_policy_of(config),
                 batches=config.batch,
                 read_host=self._read_host,
-                shared_pool=memory.shared_with_host,
                 inputs=inputs,
             ),
             inputs=inputs,

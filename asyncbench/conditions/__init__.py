@@ -1,1 +1,1 @@
-"""What the machine is and how it is doing: host facts and this process's own cost."""
+"""Conditions: facts of the machine, and the probes that watch it while a cell runs."""

@@ -1,4 +1,4 @@
-"""Whether the process stood still: stopped by a signal, frozen with its group, or suspended with the machine."""
+"""Heartbeat: stretches in which the process stood still, stopped by a signal, frozen or suspended with the machine."""
 
 from __future__ import annotations
 

@@ -121,15 +121,6 @@ def read_flags(values: Mapping[str, object]) -> SweepConfig:
     return check_config(given, source="", name_of=flag_name)
 
 
-def load_header(values: Mapping[str, object]) -> SweepConfig:
-    """Return a configuration as the header of a results file holds it, whichever version wrote that.
-
-    Raises:
-        BadInputError: This version does not know a key, or takes a value no more.
-    """
-    return check_config(in_sections(values, source=""), source="")
-
-
 def read_arguments(values: Mapping[str, object]) -> SweepConfig:
     """Return what the arguments of a call say, in Python's own values.
 
@@ -142,6 +133,15 @@ def read_arguments(values: Mapping[str, object]) -> SweepConfig:
     # A record must be able to hold it: what comes from a file has passed this before.
     parse_json(json.dumps(config.model_dump()), source="the sweep")
     return config
+
+
+def load_header(values: Mapping[str, object]) -> SweepConfig:
+    """Return a configuration as the header of a results file holds it, whichever version wrote that.
+
+    Raises:
+        BadInputError: This version does not know a key, or takes a value no more.
+    """
+    return check_config(in_sections(values, source=""), source="")
 
 
 def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
@@ -159,7 +159,7 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
         given = layer.model_dump(exclude_unset=True)
         outdated = {name for key in given if _changes(merged, given, key) for name in _outdated_by(key, merged)}
         kept = {key: value for key, value in merged.items() if key not in outdated}
-        merged = _over(kept, given)
+        merged = {**_over(kept, given), **_merged_load(merged, given)}
     return check_config(merged, source=source)
 
 
@@ -191,17 +191,16 @@ def _outdated_by(key: str, merged: Collection[str]) -> Collection[str]:
     return {one.name for one in backends if one is not None and one.is_simulated}
 
 
+def _merged_load(merged: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    return {"load": merge_load(merged.get("load"), given["load"])} if "load" in given else {}
+
+
 def _over(lower: Mapping[str, object], upper: Mapping[str, object]) -> dict[str, object]:
     """Return both, the upper one's where both have a key; objects, such as `stop`, key by key."""
     both = dict(lower)
     for key, value in upper.items():
-        before = lower.get(key)
-        if key == "load":
-            both[key] = merge_load(before, value)
-        elif key not in _WHOLE_KEYS and isinstance(before, dict) and isinstance(value, dict):
-            both[key] = _over(before, value)
-        else:
-            both[key] = value
+        before = {} if key in _WHOLE_KEYS else lower.get(key)
+        both[key] = _over(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
     return both
 
 

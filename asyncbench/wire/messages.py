@@ -35,7 +35,7 @@ class OpenEngine(Message):
     may_build: bool = True
     """True where an engine that is not in the cache may be built."""
     flags: frozenset[str] = frozenset()
-    """Keys of `config` that the command line gave; of a section as `tensorrt.depth`."""
+    """The keys of `config` that the command line gave; of a section as `tensorrt.depth`."""
 
     @field_serializer("config")
     def _only_what_was_given(self, config: SweepConfig) -> dict[str, JsonValue]:

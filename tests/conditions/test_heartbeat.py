@@ -1,4 +1,4 @@
-"""What tells a process that stood still from one that is busy, slow or crowded out."""
+"""Heartbeat: a process that stood still is told from one that is busy, slow or crowded out."""
 
 from __future__ import annotations
 

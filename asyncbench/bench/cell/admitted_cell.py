@@ -73,8 +73,7 @@ async def run_admitted(
         admission = await _admit(controller, cell, lanes, refused)
         error = None
         try:
-            async with controller.budget.reserve(admission.need):
-                seen = await run(admission.lanes)
+            seen = await run(admission.lanes)
         except Exception as raised:  # noqa: BLE001 # raised again unless memory was refused
             error = _refusal(raised)
         if error is None:

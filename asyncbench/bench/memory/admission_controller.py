@@ -13,8 +13,6 @@ from asyncbench.memory.available import Available, LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.forecast_correction import ForecastCorrection
 from asyncbench.memory.host.probe import HostReading
-from asyncbench.memory.joint_budget import JointBudget
-from asyncbench.memory.limited_budget import LimitedBudget
 
 # What stays free unless the user says otherwise. The cap is a guess at what a desktop, a driver or another service
 # takes in the time of one reading.
@@ -72,7 +70,6 @@ class AdmissionController:
     Args:
         batches: Every batch of the sweep.
         read_host: Some 50 µs of reading /proc, on the Trio thread: a hop to another thread would cost more.
-        shared_pool: Whether the device uses the host's memory, as on a Jetson.
         inputs: What all lanes of a cell are fed with, in host memory.
     """
 
@@ -83,7 +80,6 @@ class AdmissionController:
         *,
         batches: Sequence[int],
         read_host: ReadHost,
-        shared_pool: bool = False,
         inputs: InputSupply | None = None,
     ) -> None:
         self._engine = engine
@@ -94,7 +90,6 @@ class AdmissionController:
         self._inputs = inputs
         host = read_host()
         self._host_reserve_bytes = self._reserve_bytes(host.limit_bytes or host.available_bytes)
-        self.budget = _budget_of(policy, shared_pool=shared_pool)
 
     @property
     def shares_lanes(self) -> bool:
@@ -215,19 +210,6 @@ def _refused(available: Available, raw: MemoryForecast) -> tuple[LimitedBy, int 
     if available.device_bytes is None or raw.device_bytes == 0:
         return LimitedBy.HOST, available.host_bytes
     return LimitedBy.DEVICE, available.device_bytes
-
-
-def _budget_of(policy: MemoryPolicy, *, shared_pool: bool) -> JointBudget:
-    device_flag, host_flag = "--memory-budget", "--host-memory-budget"
-    if shared_pool:
-        limit_bytes = _least(policy.device_budget_bytes, policy.host_budget_bytes)
-        return JointBudget.pooled(
-            LimitedBudget(limit_bytes, name="shared memory", flag=f"{device_flag} or {host_flag}")
-        )
-    return JointBudget.separate(
-        device=LimitedBudget(policy.device_budget_bytes, name="device memory", flag=device_flag),
-        host=LimitedBudget(policy.host_budget_bytes, name="host memory", flag=host_flag),
-    )
 
 
 def _least(*limits: int | None) -> int | None:

@@ -246,7 +246,7 @@ async def test_where_lanes_may_not_be_shared_a_refusal_ends_the_cell(autojump_cl
 @pytest.mark.parametrize(
     ("faults", "error"), [([{"at": 7, "kind": "error"}], LaneError), ([], None)], ids=["failed", "whole"]
 )
-async def test_what_a_cell_reserved_is_free_after_it(faults, error, autojump_clock):
+async def test_as_much_as_before_is_admitted_after_a_cell(faults, error, autojump_clock):
     async with simulated(faults=faults) as engine:
         bench = Bench(engine, device_budget_bytes=164 * MIB)
         if error:
@@ -255,23 +255,22 @@ async def test_what_a_cell_reserved_is_free_after_it(faults, error, autojump_clo
         else:
             await bench.run(5)
 
-        with trio.fail_after(1):
-            async with bench.controller.budget.reserve(bench.controller.forecast(batch=1, lanes=8)):
-                await trio.lowlevel.checkpoint()
+        admission = await bench.controller.admit(batch=1, concurrency=8)
+
+    assert admission.lanes == 5
 
 
-async def test_a_cell_that_is_cancelled_holds_nothing_afterwards(autojump_clock):
+async def test_as_much_as_before_is_admitted_after_a_cell_that_is_cancelled(autojump_clock):
     async with simulated() as engine:
         bench = Bench(engine, device_budget_bytes=164 * MIB)
         await bench.inputs.of(1)  # before the deadline: while a thread makes them, the clock of the test jumps
         with trio.move_on_after(0.3) as scope:
             await bench.run(5)
 
-        with trio.fail_after(1):
-            async with bench.controller.budget.reserve(bench.controller.forecast(batch=1, lanes=8)):
-                await trio.lowlevel.checkpoint()
+        admission = await bench.controller.admit(batch=1, concurrency=8)
 
     assert scope.cancelled_caught
+    assert admission.lanes == 5
 
 
 async def test_a_stop_while_tries_are_repeated_ends_with_the_next_try(autojump_clock):
