@@ -6,7 +6,7 @@ Errors are asyncbench's own. Nothing is printed, no signal is handled, and loggi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
@@ -20,7 +20,8 @@ from asyncbench.results.sweep_results import SweepResults
 from asyncbench.supervisor.events import Subscriber
 from asyncbench.supervisor.output import Output
 from asyncbench.supervisor.running_sweep import OutputName, RunningSweep, SweepContext
-from asyncbench.sweep.config import SweepConfig, check_config
+from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.loading import read_arguments
 
 Axis: TypeAlias = "int | str | Sequence[int]"
 Texts: TypeAlias = "str | Sequence[str]"
@@ -30,7 +31,7 @@ _REMEDY = "write asyncbench.Sweep(model=..., concurrency=..., batch=...)"
 
 
 class Sweep:
-    """What is to be measured: one network over a grid. The keys are those of a configuration file.
+    """A sweep that is to be run: one network over a grid. The keys are those of a configuration file.
 
     What is left out has the default of the command line. Named here are the keys that most sweeps have; all others
     (`asyncbench schema config` lists them) are taken as well, and checked the same.
@@ -82,8 +83,8 @@ class Sweep:
             "iterations": iterations,
             "latency_limit": latency_limit,
         }
-        given = {key: _plain(value) for key, value in {**named, **more}.items() if value is not None}
-        self.config: SweepConfig = check_config(given, source="Sweep")
+        given = {key: value for key, value in {**named, **more}.items() if value is not None}
+        self.config: SweepConfig = read_arguments(given, source="Sweep")
 
     def __repr__(self) -> str:
         given = self.config.model_dump(mode="json", exclude_unset=True)
@@ -138,7 +139,7 @@ def open_configs(
         output: As in `open_sweep`, or one that is open already.
         are_settled: Whether defaults that the networks decide are settled.
     """
-    all_set = frozenset(key for config in configs for key in config.model_fields_set)
+    all_set = frozenset(key for config in configs for key in config.given_keys())
     return SweepContext(
         configs,
         typed_keys=all_set if typed_keys is None else typed_keys,
@@ -256,14 +257,3 @@ def _configs(sweep: Sweep | Sequence[Sweep]) -> tuple[SweepConfig, ...]:
         wrong = next(each for each in sweeps if not isinstance(each, Sweep))
         raise BadInputError(f"{wrong!r} is not a Sweep", remedy=_REMEDY)
     return configs
-
-
-def _plain(value: object) -> object:
-    """Return a value as a configuration file holds it."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, range | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    return value

@@ -33,7 +33,6 @@ Array: TypeAlias = "npt.NDArray[Any]"
 Inputs: TypeAlias = "Array | Mapping[str, Array]"
 T = TypeVar("T")
 
-_SIMULATED = "simulated"
 _COPIED_AT_ONCE_BYTES = 1 << 18
 """A guess: what takes less time to copy than to hand to a thread and back."""
 
@@ -54,7 +53,7 @@ class Outputs(Mapping[str, Array]):
 
     @property
     def service_ns(self) -> int:
-        """What the inference took from its issue to its completion."""
+        """Return the time from the issue of the inference to its completion."""
         return self.completed_at_ns - self.issued_at_ns
 
     def __getitem__(self, name: str) -> Array:
@@ -71,7 +70,7 @@ class Outputs(Mapping[str, Array]):
 
 
 class OpenLane:
-    """What one inference in flight needs: buffers of its own on an engine that lanes share. For one task at a time."""
+    """A lane: buffers for one inference in flight, on an engine that lanes share. For one task at a time."""
 
     def __init__(self, lane: Lane, specs: Sequence[TensorSpec], *, batch: int) -> None:
         self.index = lane.index
@@ -245,7 +244,7 @@ async def open_engine(
         batches: Every batch that lanes will be opened for.
         concurrency: The most lanes that will be open at once.
         on_progress: Takes a line about the opening, such as how far a build is.
-        options: Other keys of a configuration, such as `intra_op_threads`, `completion` or `calibration`.
+        options: Other keys of a configuration, such as `calibration`, or `tensorrt={"completion": "block"}`.
 
     Raises:
         BadInputError: The model or an option cannot be used.
@@ -281,7 +280,7 @@ async def _opening(config: SweepConfig, on_progress: Callable[[str], None]) -> A
 
 
 def _find_subject(config: SweepConfig) -> ModelUnderTest:
-    if config.backend == _SIMULATED:
+    if config.runs_simulated:
         return simulated_subject(config)
     # Not above: it takes onnx, and a simulated engine needs none.
     from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415

@@ -16,15 +16,18 @@ from asyncbench.errors import (
     InternalError,
     LimitError,
 )
+from asyncbench.event_log import get_logger
 from asyncbench.memory.host.process_limits import (
     address_space_limit_text,
     open_files_limit_text,
+    speaks_of_memory,
     thread_limit_text,
 )
-from asyncbench.memory.host.refusal_words import speaks_of_memory
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
+
+_log = get_logger()
 
 _PACKAGE = Path(__file__).parent
 _FILE_REMEDIES = {
@@ -58,9 +61,15 @@ def leaves_unfit(error: AsyncbenchError) -> bool:
     return isinstance(error, DeviceLostError | InternalError)
 
 
-def unless_own(error: Exception) -> Exception | None:
-    """Return the error whose traceback belongs into the log: ours says in its one line what there is to say."""
-    return None if isinstance(error, AsyncbenchError) else error
+def log_error(event: str, error: Exception, **facts: object) -> AsyncbenchError:
+    """Log an error under the name `event`, and return it as one of ours.
+
+    The traceback is logged of foreign ones only: ours says in its one line what there is to say.
+    """
+    own = own_error_of(error)
+    traceback_of = None if isinstance(error, AsyncbenchError) else error
+    _log.warning(event, error=type(own).__name__, message=own.message, exc_info=traceback_of, **facts)
+    return own
 
 
 def innermost(error: BaseException) -> BaseException:

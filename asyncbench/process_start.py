@@ -13,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from asyncbench.errors import ExitCode
-from asyncbench.memory.host.refusal_words import speaks_of_memory
+from asyncbench.memory.host.process_limits import speaks_of_memory
 
 _ALWAYS_TAKEN = (signal.SIGINT, signal.SIGTERM)
 _TAKEN_UNLESS_IGNORED = (signal.SIGHUP, signal.SIGQUIT)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asyncbench.bench.model_under_test import ModelUnderTest, pictures_of
+from asyncbench.bench.model_under_test import ModelUnderTest, images_of
 from asyncbench.models.catalog import find_model
 from asyncbench.models.graph_reading import read_graph_facts
 from asyncbench.models.graphs import write_model
 from asyncbench.models.identification import known_as
-from asyncbench.models.inputs import why_no_pictures
+from asyncbench.models.inputs import why_no_images
 from asyncbench.models.inspection import check_batches, inspect_model
 from asyncbench.models.label_check import read_labels
 from asyncbench.models.model_hash import model_sha256
@@ -23,7 +23,7 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
     Raises:
         BadInputError: The model, the images or their labels cannot be used.
     """
-    pictures = pictures_of(config)
+    images = images_of(config)
     if config.model_file is None:
         info = find_model(config.model)
         path = write_model(config.model, model_folder, config.seed)
@@ -31,7 +31,7 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
             config=config,
             path=path,
             info=info,
-            pictures=pictures,
+            images=images,
             model_hash=model_sha256(path),
             graph=read_graph_facts(path),
         )
@@ -42,7 +42,7 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
         config=config,
         path=facts.path,
         info=known.info if known else None,
-        pictures=pictures,
+        images=images,
         recognized=known is None or known.recognized,
         model_hash=facts.sha256,
         graph=read_graph_facts(facts.path),
@@ -60,5 +60,5 @@ def inspect_network(path: Path) -> NetworkInspected:
     """
     facts = inspect_model(path)
     return NetworkInspected(
-        fixed_batch=facts.fixed_batch, fixed_by=facts.fixed_by, no_pictures=why_no_pictures(facts.inputs)
+        fixed_batch=facts.fixed_batch, fixed_by=facts.fixed_by, no_images=why_no_images(facts.inputs)
     )

@@ -22,7 +22,7 @@ them, nor a place in the header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
+class Images:
     """Of a folder.
 
     Attributes:
@@ -41,14 +41,14 @@ class ModelUnderTest:
     Attributes:
         info: What is known of the network; None for one that we do not know.
         recognized: Whether the file has that network's architecture; else the user said that it is one.
-        pictures: What `--input images` uses.
+        images: What `--input images` uses.
         model_hash: What the model is known by; None where there is none.
     """
 
     config: SweepConfig
     path: Path
     info: ModelInfo | None
-    pictures: Pictures
+    images: Images
     recognized: bool = True
     model_hash: str | None = None
     graph: GraphFacts = field(default_factory=GraphFacts)
@@ -73,34 +73,34 @@ class ModelUnderTest:
         return Path(self.config.calibration or "") if wanted else None
 
     def inputs(self, specs: Sequence[TensorSpec], batch: int) -> Mapping[str, AnyArray]:
-        """Return the inputs of one inference, `(batch, *item_shape)` each. Blocking: decodes pictures."""
+        """Return the inputs of one inference, `(batch, *item_shape)` each. Blocking: decodes images."""
         return make_inputs(
             specs,
             kind=self.config.input,
             batch=batch,
             seed=self.config.seed,
             recipe=self.info.recipe if self.info else None,
-            image_paths=self.pictures.used,
+            image_paths=self.images.used,
         )
 
     def check_inputs(self, specs: Sequence[TensorSpec]) -> None:
         """Check that inputs of every batch can be made, before anything is written; see `make_inputs`. Blocking."""
         recipe = self.info.recipe if self.info else None
-        check_inputs(specs, kind=self.config.input, recipe=recipe, image_paths=self.pictures.used)
+        check_inputs(specs, kind=self.config.input, recipe=recipe, image_paths=self.images.used)
 
     def count_labels(self, outputs: Mapping[str, AnyArray]) -> tuple[int, int] | None:
-        """Return right and counted top classes of `outputs`, or None where pictures or labels are unknown."""
+        """Return right and counted top classes of `outputs`, or None where images or labels are unknown."""
         labels_file = self.labels_file()
         if labels_file is None:
             return None
-        check = check_labels(outputs, self.pictures.used, labels_file)
+        check = check_labels(outputs, self.images.used, labels_file)
         return check.right, check.counted
 
     def labels_file(self) -> Path | None:
-        """Return the file with the pictures' labels, where there is one and the outputs can be held to it."""
+        """Return the file with the images' labels, where there is one and the outputs can be held to it."""
         if self.config.input is not InputKind.IMAGES or self.info is None or self.info.task != "classification":
             return None
-        labels_file = self.pictures.used[0].parent / LABELS_FILE
+        labels_file = self.images.used[0].parent / LABELS_FILE
         return labels_file if labels_file.is_file() and self._has_published_weights() else None
 
     def _has_published_weights(self) -> bool:
@@ -110,12 +110,12 @@ class ModelUnderTest:
 
 def simulated_subject(config: SweepConfig) -> ModelUnderTest:
     """Return a subject without a model: a simulated device only needs something to be fed with."""
-    return ModelUnderTest(config=config, path=Path(config.backend), info=None, pictures=pictures_of(config))
+    return ModelUnderTest(config=config, path=Path(config.backend), info=None, images=images_of(config))
 
 
-def pictures_of(config: SweepConfig) -> Pictures:
-    """Return the pictures that a sweep feeds; none where it feeds noise or zeros."""
+def images_of(config: SweepConfig) -> Images:
+    """Return the images that a sweep feeds; none where it feeds noise or zeros."""
     if config.input is not InputKind.IMAGES:
-        return Pictures(used=(), found=0)
+        return Images(used=(), found=0)
     found = find_images(Path(config.images) if config.images else sample_image_folder())
-    return Pictures(used=found[: min(max(config.batch), MOST_IMAGES)], found=len(found))
+    return Images(used=found[: min(max(config.batch), MOST_IMAGES)], found=len(found))

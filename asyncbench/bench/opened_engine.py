@@ -13,8 +13,18 @@ from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.bench.model_under_test import ModelUnderTest
 from asyncbench.clock import utc_now_text
+from asyncbench.errors import DoesNotFitError
+from asyncbench.sweep.cell import Cell
 from asyncbench.tensors import TensorSpec
-from asyncbench.wire.messages import DeviceDescription, EngineDescription, OpenEngine, RunCell, TensorDescription
+from asyncbench.wire.messages import (
+    CellForecast,
+    DeviceDescription,
+    EngineDescription,
+    Forecasts,
+    OpenEngine,
+    RunCell,
+    TensorDescription,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,28 @@ class OpenedEngine:
             graph_precision=self.subject.graph.precision,
         )
 
+    async def forecast_cells(self) -> Forecasts:
+        """Return the memory that every cell of the grid would take, and how many of its lanes would fit."""
+        available, memory = await self.controller.available(), await self.engine.read_memory()
+        return Forecasts(
+            cells=[
+                await self._forecast_cell(cell)
+                for cell in self.request.config.cells(self.request.device)
+                if cell.precision is self.request.precision
+            ],
+            engine_device_bytes=memory.engine_bytes,
+            available_device_bytes=available.device_bytes,
+            available_host_bytes=available.host_bytes,
+        )
+
+    async def _forecast_cell(self, cell: Cell) -> CellForecast:
+        need = self.controller.forecast(batch=cell.batch, lanes=cell.concurrency)
+        try:
+            lanes = (await self.controller.admit(batch=cell.batch, concurrency=cell.concurrency)).lanes
+        except DoesNotFitError:
+            lanes = 0
+        return CellForecast(cell=cell, lanes=lanes, device_bytes=need.device_bytes, host_bytes=need.host_bytes)
+
 
 def describe_device(facts: EngineFacts) -> DeviceDescription:
     """Return what the header says of the device."""
@@ -72,8 +104,8 @@ def describe_engine(
         load_ns=facts.load_ns,
         inputs=tuple(_describe_tensor(spec) for spec in facts.inputs),
         outputs=tuple(_describe_tensor(spec) for spec in facts.outputs),
-        images=tuple(path.name for path in subject.pictures.used),
-        images_found=subject.pictures.found,
+        images=tuple(path.name for path in subject.images.used),
+        images_found=subject.images.found,
         subset_hash=subset_hash,
         extra=dict(facts.extra),
     )

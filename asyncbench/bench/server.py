@@ -22,7 +22,6 @@ from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
 from asyncbench.bench.cell.reference_outputs import ask_foreign
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
-from asyncbench.bench.memory.cell_forecasts import forecast_cells
 from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
 from asyncbench.bench.opened_engine import OpenedEngine, describe_device, describe_engine
 from asyncbench.bench.policies import memory_policy_of, policy_of
@@ -30,9 +29,8 @@ from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
 from asyncbench.conditions.probes import FindProbes, Probes, built_in_probes, open_probes
 from asyncbench.conditions.versions import library_versions
-from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
+from asyncbench.error_translation import leaves_unfit, log_error
 from asyncbench.errors import AsyncbenchError, BadInputError
-from asyncbench.event_log import get_logger
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import Mode, SweepConfig
@@ -64,7 +62,6 @@ PROGRESS_EVERY_S = 0.25
 
 MakeBackend = Callable[[SweepConfig, Report], Backend]
 MakeReference = Callable[[Backend, Precision], "Backend | None"]
-_log = get_logger()
 
 
 class BenchServer:
@@ -143,13 +140,9 @@ class BenchServer:
             elif isinstance(request, InspectNetwork):
                 await self._answer_with(await trio.to_thread.run_sync(_inspect_network, Path(request.model_file)))
             elif isinstance(request, ForecastCells):
-                await self._answer_with(await forecast_cells(self._need_opened()))
+                await self._answer_with(await self._need_opened().forecast_cells())
         except Exception as error:  # noqa: BLE001 # whatever it is: the supervisor is told in one line, the log has the rest
-            refusal = own_error_of(error)
-            _log.warning(
-                "request.refused", error=type(refusal).__name__, message=refusal.message, exc_info=unless_own(error)
-            )
-            await self._answer_with(refusal_of(refusal))
+            await self._answer_with(refusal_of(log_error("request.refused", error)))
 
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
@@ -324,12 +317,5 @@ async def _measure(ran: Awaitable[AdmittedCell], frame: RecordBase) -> CellEnded
     try:
         return CellEnded(record=measured_record(frame, await ran))
     except Exception as raised:  # noqa: BLE001 # it costs this cell, and not those after it
-        error = own_error_of(raised)
-        _log.warning(
-            "cell.failed",
-            index=frame.index,
-            error=type(error).__name__,
-            message=error.message,
-            exc_info=unless_own(raised),
-        )
+        error = log_error("cell.failed", raised, index=frame.index)
         return CellEnded(record=failed_record(frame, error), unfit=leaves_unfit(error))

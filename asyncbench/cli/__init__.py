@@ -1,1 +1,1 @@
-"""The command line: one module per command, `show` for people."""
+"""The command line: one module per command, `show` for people. A client of the library."""

@@ -21,7 +21,7 @@ from asyncbench.sweep.options import config_option
 OPTIONS = (
     config_option("model_file", help="An ONNX file with weights for MODEL."),
     replace(
-        config_option("dataset", help="The folder of the pictures, such as ILSVRC2012's or COCO's."),
+        config_option("dataset", help="The folder of the images, such as ILSVRC2012's or COCO's."),
         names=("--dataset",),
         is_required=True,
     ),

@@ -1,4 +1,4 @@
-"""`asyncbench calibrate`: the ranges that int8 needs, from pictures, as a portable table."""
+"""`asyncbench calibrate`: the ranges that int8 needs, from images, as a portable table."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def calibrate(
     model: Annotated[str | None, typer.Argument(help=HELP)] = None,
     *,
     options: dict[str, Any],
-    images: Annotated[Path, typer.Option(help="A folder of pictures; not those that accuracy is measured on.")],
+    images: Annotated[Path, typer.Option(help="A folder of images; not those that accuracy is measured on.")],
     subset: Annotated[str | None, typer.Option(help="Part of them: 'every 10th', @list.txt.")] = None,
     method: Annotated[str, typer.Option(help="entropy, percentile or min-max.")] = "entropy",
     percentile: Annotated[float | None, typer.Option(help="For --method percentile, such as 99.99.")] = None,
     output: Annotated[Path | None, typer.Option(help="The table. Default: <model>.calibration.json.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a table that is there.")] = False,
 ) -> int:
-    """Find the ranges of a network's tensors on pictures, for `--precision int8 --calibration`."""
+    """Find the ranges of a network's tensors on images, for `--precision int8 --calibration`."""
     # Not above: they bring ONNX Runtime and OpenCV along, which no other command needs in this process.
-    from asyncbench.accuracy.calibration.image_calibration import calibrate_on_pictures, parse_method  # noqa: PLC0415
+    from asyncbench.accuracy.calibration.image_calibration import calibrate_on_images, parse_method  # noqa: PLC0415
     from asyncbench.files.whole_file import refuse_present  # noqa: PLC0415
 
     config = check_config(model_keys(model, options.get("model_file")), source="")
@@ -44,7 +44,7 @@ def calibrate(
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("calibrating", total=None)
-        table = calibrate_on_pictures(
+        table = calibrate_on_images(
             config,
             images,
             path,
@@ -56,7 +56,7 @@ def calibrate(
         )
     console.print(
         f"{path}: {counted(len(table.ranges), 'tensor')} of {config.model_label} "
-        f"from {counted(len(table.images), 'picture')}, "
+        f"from {counted(len(table.images), 'image')}, "
         f"{table.method}; use it with --precision int8 --calibration {path}",
         highlight=False,
         markup=False,

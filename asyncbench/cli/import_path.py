@@ -1,4 +1,4 @@
-"""Where modules are looked for: not in the current folder, which is the user's.
+"""The path that modules are looked for on: without the current folder, which is the user's.
 
 Nothing is imported here but what every Python has loaded before the first line of a program.
 """

@@ -1,4 +1,4 @@
-"""The entry point: commands, and what becomes of an error."""
+"""The entry point: commands, and an error as one line."""
 
 from __future__ import annotations
 

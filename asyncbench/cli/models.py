@@ -15,8 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from asyncbench.cli.show.terminal import people_console
 from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.models.catalog import MODELS
-from asyncbench.models.store.folder import WeightsFolder
-from asyncbench.models.store.pin import Pin, find_weights
+from asyncbench.models.store.folder import Pin, WeightsFolder, find_weights
 from asyncbench.models.store.published import PublishedWeights, find_published
 from asyncbench.places import cache_folder
 from asyncbench.sweep.problems import did_you_mean
@@ -130,7 +129,7 @@ def _report(pin: Pin, folder: WeightsFolder) -> None:
     if pin.complaint:
         _say(f"this file cannot be run as it is: {pin.complaint}")
         return
-    # With its name given, pictures are prepared as for the built-in network: only right for the same architecture.
+    # With its name given, images are prepared as for the built-in network: only right for the same architecture.
     name = f"{pin.model} " if pin.network == pin.model else ""
     _say(f"run it with: asyncbench sweep {name}--model {path}")
 

@@ -18,8 +18,7 @@ from asyncbench.clock import utc_now_text
 from asyncbench.conditions.host import cpu_name, cpus_allowed, host_facts
 from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.process_start import ending_signals
-from asyncbench.stress.context import StressSettings
-from asyncbench.stress.finding import Finding
+from asyncbench.stress.context import Finding, StressSettings
 from asyncbench.stress.gpu import check_parts
 from asyncbench.stress.report import make_row, read_rows, update_page
 from asyncbench.stress.suite import DEFAULT_SCENARIOS, SCENARIOS, Scenario, ScenarioEnd, run_suite

@@ -1,4 +1,4 @@
-"""A sweep on the command line: where the records go, who shows them, what a signal does."""
+"""A sweep on the command line: its output, its view, its signals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """What the command line asked for, checked.
+    """A sweep as the command line asked for it, checked.
 
     Attributes:
         output: The results file; None for stdout.

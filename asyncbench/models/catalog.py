@@ -24,14 +24,12 @@ class ModelInfo:
     """A network that we know.
 
     Attributes:
-        input_size: Side of its square picture in pixels.
+        input_size: Side of its square image in pixels.
         classes: What it tells apart, the background included where it has one.
         output_shapes: Of its outputs, without the batch axis.
         multiply_accumulates: Of one item, in convolutions and matrix products.
         parameters: Elements of its weights and biases, batch norms folded.
-        weights_licence: Licence of the published weights; the packaged ones are seeded noise.
-        published_accuracy: Of the published weights on the whole validation set, with its source.
-        published: The same in figures.
+        published: Accuracy of the published weights on the whole validation set; the packaged ones are seeded noise.
     """
 
     name: str
@@ -42,8 +40,6 @@ class ModelInfo:
     output_shapes: tuple[tuple[int, ...], ...]
     multiply_accumulates: int
     parameters: int
-    weights_licence: str
-    published_accuracy: str
     published: Mapping[MetricName, PublishedFigure]
     recipe: Recipe
 
@@ -58,8 +54,6 @@ MODELS: tuple[ModelInfo, ...] = (
         output_shapes=((1001,),),
         multiply_accumulates=568_741_376,
         parameters=4_222_057,
-        weights_licence="Apache-2.0",
-        published_accuracy="71.7 % top-1, ImageNet (MLPerf)",
         published={MetricName.TOP1: PublishedFigure(low=0.717, high=0.717, source="MLPerf")},
         recipe=Recipe(height=224, width=224, short_side=256, mean=(127.5, 127.5, 127.5), divisor=127.5),
     ),
@@ -72,8 +66,6 @@ MODELS: tuple[ModelInfo, ...] = (
         output_shapes=((1000,),),
         multiply_accumulates=3_857_973_248,
         parameters=25_530_472,
-        weights_licence="MIT",
-        published_accuracy="74.9 % top-1, ImageNet (Keras)",
         published={MetricName.TOP1: PublishedFigure(low=0.749, high=0.749, source="Keras")},
         recipe=Recipe(height=224, width=224, short_side=256, mean=(123.68, 116.779, 103.939)),
     ),
@@ -86,8 +78,6 @@ MODELS: tuple[ModelInfo, ...] = (
         output_shapes=((1917, 4), (1917, 90)),
         multiply_accumulates=1_237_129_408,
         parameters=6_807_167,
-        weights_licence="Apache-2.0",
-        published_accuracy="mAP 0.21 to 0.23, COCO (TensorFlow's model zoo, OpenVINO)",
         published={MetricName.AP: PublishedFigure(low=0.21, high=0.23, source="TensorFlow's model zoo, OpenVINO")},
         recipe=Recipe(height=300, width=300, mean=(127.5, 127.5, 127.5), divisor=127.5),
     ),

@@ -15,10 +15,10 @@ _IMAGENET_CLASSES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
-    """The objects in one picture, the surest first. All arrays have one length.
+    """The objects in one image, the surest first. All arrays have one length.
 
     Attributes:
-        boxes: `(n, 4)` float32, ymin, xmin, ymax, xmax as shares of the picture, in 0..1.
+        boxes: `(n, 4)` float32, ymin, xmin, ymax, xmax as shares of the image, in 0..1.
         scores: `(n,)` float32.
         category_ids: `(n,)` int64, COCO's, from 1.
     """
@@ -48,7 +48,7 @@ def decode_boxes(
     max_per_class: int = 100,
     max_total: int = 100,
 ) -> Detections:
-    """Return the objects of one picture: greedy suppression within each class, then the surest of all classes.
+    """Return the objects of one image: greedy suppression within each class, then the surest of all classes.
 
     The defaults are those of the published SSD-MobileNet (its pipeline.config).
 

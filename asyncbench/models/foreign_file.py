@@ -55,8 +55,8 @@ _KINDS = (
     _kind(0, b"\xfd7zXZ", "is compressed with xz", _UNPACK),
     _kind(0, b"\x28\xb5\x2f\xfd", "is compressed with zstd", _UNPACK),
     _kind(257, b"ustar", "is a tar archive", _UNPACK),
-    _kind(0, b"\x89PNG", "is a picture", "name an ONNX file"),
-    _kind(0, b"\xff\xd8\xff", "is a picture", "name an ONNX file"),
+    _kind(0, b"\x89PNG", "is an image", "name an ONNX file"),
+    _kind(0, b"\xff\xd8\xff", "is an image", "name an ONNX file"),
     _kind(0, b"%PDF", "is a PDF", "name an ONNX file"),
     _kind(0, b"\x7fELF", "is a program or library", "name an ONNX file"),
 )

@@ -10,7 +10,7 @@ from asyncbench.models.catalog import MODELS, ModelInfo, find_model
 from asyncbench.models.inspection import ModelFacts
 from asyncbench.tensors import TensorSpec
 
-# ResNet-50 v1.5, which wants other pictures than v1, differs by 6 %.
+# ResNet-50 v1.5, which wants other images than v1, differs by 6 %.
 _TOLERANCE_RATIO = 0.01
 _CHANNELS = 3
 
@@ -30,7 +30,7 @@ class KnownAs:
 def identify(facts: ModelFacts) -> ModelInfo | None:
     """Return the network with the same input, the same outputs and, within 1 %, the same work; None if there is none.
 
-    Weights and names do not matter: the same architecture takes the same pictures.
+    Weights and names do not matter: the same architecture takes the same images.
     """
     return next((model for model in MODELS if _is(model, facts)), None)
 
@@ -88,7 +88,7 @@ def require_known(facts: ModelFacts, found: KnownAs | None, *, purpose: str) -> 
         return found
     alike = [model.name for model in MODELS if not _difference(model, facts)]
     if alike:
-        remedy = f"if it was trained for the same pictures and classes, name it: {' or '.join(alike)}"
+        remedy = f"if it was trained for the same images and classes, name it: {' or '.join(alike)}"
     else:
         remedy = f"give a file of {', '.join(model.name for model in MODELS)}"
     raise BadInputError(f"{facts.path} is none of the built-in networks, and {purpose}", remedy=remedy)

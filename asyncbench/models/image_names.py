@@ -1,4 +1,4 @@
-"""Which picture a list of labels means: lists name pictures by other folders, and with Windows' backslashes."""
+"""Which image a list of labels means: lists name images by other folders, and with Windows' backslashes."""
 
 from __future__ import annotations
 
@@ -17,60 +17,60 @@ _SHOWN_CHARS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameMatch:
-    """Names of a list and the pictures that they mean.
+    """Names of a list and the images that they mean.
 
     Attributes:
-        listed: The name in the list, by the picture's own.
-        contested: Several names of the list that end in the picture's name and all begin otherwise than its path, by
-            the picture's own: which of them it is nobody can tell.
+        listed: The name in the list, by the image's own.
+        contested: Several names of the list that end in the image's name and all begin otherwise than its path, by
+            the image's own: which of them it is nobody can tell.
     """
 
     listed: Mapping[str, str]
     contested: Mapping[str, tuple[str, ...]]
 
 
-def match_names(listed: Collection[str], pictures: Mapping[str, Path], *, source: Path) -> NameMatch:
-    r"""Return which picture each listed name means.
+def match_names(listed: Collection[str], images: Mapping[str, Path], *, source: Path) -> NameMatch:
+    r"""Return which image each listed name means.
 
-    A name means the picture of that name, or the one whose path ends in it (`val2017/a.jpg`, `.\val2017\a.jpg`). Where
-    there is none it means the picture of the same last part, if it is the only such name and there is one such picture.
+    A name means the image of that name, or the one whose path ends in it (`val2017/a.jpg`, `.\val2017\a.jpg`). Where
+    there is none it means the image of the same last part, if it is the only such name and there is one such image.
 
     Args:
         listed: Names as the list has them, each once.
-        pictures: Paths by name.
+        images: Paths by name.
         source: The list, for the message.
 
     Raises:
-        BadInputError: Two of them mean one picture by its path, or one is too long for a name.
+        BadInputError: Two of them mean one image by its path, or one is too long for a name.
     """
     surely: dict[str, list[str]] = defaultdict(list)
     perhaps: dict[str, list[str]] = defaultdict(list)
     by_last_part: dict[str, list[str]] = defaultdict(list)
-    for picture in pictures:
-        by_last_part[_parts(picture)[-1]].append(picture)
+    for image in images:
+        by_last_part[_parts(image)[-1]].append(image)
     for name in listed:
         _check_length(name, source)
-        parts = (name,) if name in pictures else _parts(name)
-        same_last_part = [name] if name in pictures else by_last_part.get(parts[-1], [])
-        by_path = [picture for picture in same_last_part if _ends_in(pictures[picture], parts)]
+        parts = (name,) if name in images else _parts(name)
+        same_last_part = [name] if name in images else by_last_part.get(parts[-1], [])
+        by_path = [image for image in same_last_part if _ends_in(images[image], parts)]
         meant = by_path or same_last_part
         if len(meant) == 1:
-            (surely if by_path or name in pictures else perhaps)[meant[0]].append(name)
-    for picture, names in surely.items():
+            (surely if by_path or name in images else perhaps)[meant[0]].append(name)
+    for image, names in surely.items():
         if len(names) > 1:
             raise BadInputError(
-                f"{source} lists {picture} {len(names)} times, as {' and as '.join(map(shown_name, names))}",
-                remedy="keep one entry of each picture",
+                f"{source} lists {image} {len(names)} times, as {' and as '.join(map(shown_name, names))}",
+                remedy="keep one entry of each image",
             )
-    left = {picture: names for picture, names in perhaps.items() if picture not in surely}
+    left = {image: names for image, names in perhaps.items() if image not in surely}
     return NameMatch(
-        listed={picture: names[0] for picture, names in (*surely.items(), *left.items()) if len(names) == 1},
-        contested={picture: tuple(names) for picture, names in left.items() if len(names) > 1},
+        listed={image: names[0] for image, names in (*surely.items(), *left.items()) if len(names) == 1},
+        contested={image: tuple(names) for image, names in left.items() if len(names) > 1},
     )
 
 
 def shown_name(name: str) -> str:
-    """Return a name for a message: on one line and not too long, whatever a list of labels calls a picture."""
+    """Return a name for a message: on one line and not too long, whatever a list of labels calls an image."""
     short = name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
     return short if short.isprintable() else ascii(short)
 

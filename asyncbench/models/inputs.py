@@ -1,4 +1,4 @@
-"""What a network is fed with: pictures, seeded noise or zeros."""
+"""What a network is fed with: images, seeded noise or zeros."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asyncbench.models.recipe import Layout, Recipe
 from asyncbench.sweep.cell import InputKind
 from asyncbench.tensors import AnyArray, TensorSpec
 
-__all__ = ["find_images", "generic_recipe", "make_inputs", "sample_image_folder", "why_no_pictures"]
+__all__ = ["find_images", "generic_recipe", "make_inputs", "sample_image_folder", "why_no_images"]
 
 _FEED_NOISE = "use --input random"
 _CHANNELS = 3
@@ -29,18 +29,18 @@ def make_inputs(
     recipe: Recipe | None,
     image_paths: Sequence[Path],
 ) -> dict[str, AnyArray]:
-    """Return the inputs of one inference, each `(batch, *item_shape)` of its own type. Blocking: decodes pictures.
+    """Return the inputs of one inference, each `(batch, *item_shape)` of its own type. Blocking: decodes images.
 
-    Pictures repeat in order until the batch is full. Noise is standard normal for floats and the full range for 8-bit
+    Images repeat in order until the batch is full. Noise is standard normal for floats and the full range for 8-bit
     integers; wider integers, which are indices and masks, and booleans are 0 or 1.
 
     Args:
         seed: Of the noise; equal seeds give equal inputs.
-        recipe: What the network does to pictures; None to derive one from the shape of its input.
-        image_paths: The pictures; not looked at for other kinds.
+        recipe: What the network does to images; None to derive one from the shape of its input.
+        image_paths: The images; not looked at for other kinds.
 
     Raises:
-        BadInputError: Pictures were asked for and this network takes none, or a picture cannot be read.
+        BadInputError: Images were asked for and this network takes none, or an image cannot be read.
     """
     if kind is InputKind.IMAGES:
         spec = _only_input(specs)
@@ -54,10 +54,10 @@ def make_inputs(
 def check_inputs(
     specs: Sequence[TensorSpec], *, kind: InputKind, recipe: Recipe | None, image_paths: Sequence[Path]
 ) -> None:
-    """Check that inputs can be made, whatever the batch. Blocking: decodes each picture once, and keeps none.
+    """Check that inputs can be made, whatever the batch. Blocking: decodes each image once, and keeps none.
 
     Raises:
-        BadInputError: See `make_inputs`; or the network takes pictures of another size.
+        BadInputError: See `make_inputs`; or the network takes images of another size.
     """
     if kind is not InputKind.IMAGES:
         return
@@ -67,7 +67,7 @@ def check_inputs(
     taken = (*shape, _CHANNELS) if recipe.layout is Layout.NHWC else (_CHANNELS, *shape)
     if spec.item_shape != taken:
         raise BadInputError(
-            f"input {spec.name!r} of {spec.item_shape} {spec.dtype} does not take pictures of {taken}",
+            f"input {spec.name!r} of {spec.item_shape} {spec.dtype} does not take images of {taken}",
             remedy=f"take the file of that network, name no network, or {_FEED_NOISE}",
         )
     for path in image_paths:
@@ -78,15 +78,15 @@ def generic_recipe(spec: TensorSpec) -> Recipe:
     """Return how to feed an unknown network: squashed, RGB, in 0..1; raw in 0..255 where it takes uint8.
 
     Raises:
-        BadInputError: The input is not one picture of three channels.
+        BadInputError: The input is not one image of three channels.
     """
     layout = _layout(spec)
     height, width = spec.item_shape[1:] if layout is Layout.NCHW else spec.item_shape[:2]
     return Recipe(height=height, width=width, divisor=1.0 if spec.dtype == "uint8" else 255.0, layout=layout)
 
 
-def why_no_pictures(specs: Sequence[TensorSpec]) -> str | None:
-    """Return why a network with these inputs cannot be fed with pictures, or None where it can."""
+def why_no_images(specs: Sequence[TensorSpec]) -> str | None:
+    """Return why a network with these inputs cannot be fed with images, or None where it can."""
     try:
         _layout(_only_input(specs))
     except BadInputError as error:
@@ -101,14 +101,14 @@ def _layout(spec: TensorSpec) -> Layout:
     if takes_pixels and spec.item_shape[2] == _CHANNELS:
         return Layout.NHWC
     raise BadInputError(
-        f"input {spec.name!r} of {spec.item_shape} {spec.dtype} is not a picture of 3 channels", remedy=_FEED_NOISE
+        f"input {spec.name!r} of {spec.item_shape} {spec.dtype} is not an image of 3 channels", remedy=_FEED_NOISE
     )
 
 
 def _only_input(specs: Sequence[TensorSpec]) -> TensorSpec:
     if len(specs) != 1:
         names = ", ".join(spec.name for spec in specs)
-        raise BadInputError(f"pictures feed one input, this network has {len(specs)} ({names})", remedy=_FEED_NOISE)
+        raise BadInputError(f"images feed one input, this network has {len(specs)} ({names})", remedy=_FEED_NOISE)
     return specs[0]
 
 

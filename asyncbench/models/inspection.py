@@ -173,7 +173,7 @@ def _batch_perhaps_fixed(
 ) -> PerhapsFixed | None:
     """Return the first axis above 1 that all outputs share, of a network whose inputs have a free batch.
 
-    A Reshape to (8, 4, 16) looks like that, and a list of the best 100 detections of all pictures together.
+    A Reshape to (8, 4, 16) looks like that, and a list of the best 100 detections of all images together.
     """
     name, shape = wrong
     batch = shape[0]

@@ -1,4 +1,4 @@
-"""Whether a classifier says what is in the pictures: the cheapest proof that an engine computes the network."""
+"""Whether a classifier says what is in the images: the cheapest proof that an engine computes the network."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from asyncbench.tensors import AnyArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCheck:
-    """How many pictures of a batch the network got right.
+    """How many images of a batch the network got right.
 
     Attributes:
-        right: Pictures whose most probable class is among those that are accepted.
-        counted: Pictures in the batch that have a label, each counted once.
+        right: Images whose most probable class is among those that are accepted.
+        counted: Images in the batch that have a label, each counted once.
     """
 
     right: int
@@ -31,10 +31,10 @@ class LabelCheck:
 
 
 def check_labels(outputs: Mapping[str, AnyArray], image_paths: Sequence[Path], labels_file: Path) -> LabelCheck:
-    """Compare the outputs of a classifier with the labels of its pictures. Blocking: reads the file.
+    """Compare the outputs of a classifier with the labels of its images. Blocking: reads the file.
 
     Args:
-        outputs: One array, `(batch, classes)`; item i belongs to picture i, repeated ones after the last are left out.
+        outputs: One array, `(batch, classes)`; item i belongs to image i, repeated ones after the last are left out.
         labels_file: JSON, a list of objects with `file` and `accept_classes`, of which the first class is 0.
 
     Raises:
@@ -56,7 +56,7 @@ def check_labels(outputs: Mapping[str, AnyArray], image_paths: Sequence[Path], l
 
 
 def read_labels(labels_file: Path) -> dict[str, frozenset[int]]:
-    """Return the accepted classes by what the file calls the picture. Blocking.
+    """Return the accepted classes by what the file calls the image. Blocking.
 
     Raises:
         BadInputError: The file cannot be read, or is not of the form that `check_labels` wants.

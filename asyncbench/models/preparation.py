@@ -1,4 +1,4 @@
-"""Pictures, from a file to a network's input, on OpenCV."""
+"""Images, from a file to a network's input, on OpenCV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UInt8Array = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 
 _MAX_SCALED_PIXELS = 2**26
-"""Of a picture before the crop, 200 MB: a side 1,024 times the other at a short side of 256. A guess at what is odd."""
+"""Of an image before the crop, 200 MB: a side 1,024 times the other at a short side of 256. A guess at what is odd."""
 _MAX_FILE_BYTES = 1 << 30
 _MAX_PIXELS = 2**28
 """800 MB once decoded, more than any camera has. A small file can say that it holds many more."""
@@ -31,7 +31,7 @@ _HARMLESS = "bad ICC marker"
 
 
 def read_image(path: Path) -> UInt8Array:
-    """Return a picture as `(height, width, 3)` uint8 BGR, as it is stored: not turned by its EXIF orientation.
+    """Return an image as `(height, width, 3)` uint8 BGR, as it is stored: not turned by its EXIF orientation.
 
     So do COCO's and ILSVRC2012's own tools: boxes are marked, and published weights were trained and evaluated, on the
     stored pixels. Of a JPEG whose data are damaged OpenCV returns what it could make of them; it is refused.
@@ -63,7 +63,7 @@ def read_image(path: Path) -> UInt8Array:
 
 
 def prepare(image_bgr: UInt8Array, recipe: Recipe) -> Float32Array:
-    """Return the network's input for one picture.
+    """Return the network's input for one image.
 
     Args:
         image_bgr: `(height, width, 3)` uint8, as `read_image` returns it.
@@ -121,7 +121,7 @@ def _resize(image: UInt8Array, recipe: Recipe) -> UInt8Array:
     scaled_height, scaled_width = round(height * ratio), round(width * ratio)
     if scaled_height * scaled_width > _MAX_SCALED_PIXELS:
         raise BadInputError(
-            f"a picture of {width} x {height} pixels is too long for a short side of {recipe.short_side}",
+            f"an image of {width} x {height} pixels is too long for a short side of {recipe.short_side}",
             remedy="take it out of the folder",
         )
     scaled = _scale(image, height=scaled_height, width=scaled_width)

@@ -1,4 +1,4 @@
-"""A recipe: what is done to a picture before a network sees it."""
+"""A recipe: what is done to an image before a network sees it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from asyncbench.text_enum import TextEnum
 
 
 class Layout(TextEnum):
-    """The order of the axes of a picture in a batch."""
+    """The order of the axes of an image in a batch."""
 
     NCHW = "NCHW"
     NHWC = "NHWC"
@@ -20,7 +20,7 @@ class Recipe:
 
     Attributes:
         short_side: The short side is scaled to this many pixels, the aspect ratio kept, and the centre
-            `height` x `width` cut out. None: the whole picture is squashed to `height` x `width`.
+            `height` x `width` cut out. None: the whole image is squashed to `height` x `width`.
         mean: Red, green, blue, in 0..255.
         divisor: What the difference is divided by.
     """

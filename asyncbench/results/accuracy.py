@@ -42,9 +42,9 @@ class Metric(RecordModel):
     """One figure of quality, a share from 0 to 1."""
 
     value: float | None
-    """Null where it is undefined: no item has a label, no picture has an object."""
+    """Null where it is undefined: no item has a label, no image has an object."""
     interval: Interval | None
-    """Of subsets of this size: average precision falls as pictures are added. Null where there are too few items."""
+    """Of subsets of this size: average precision falls as images are added. Null where there are too few items."""
     method: Text
     """Method of the intervals."""
     n: NonNegativeInt

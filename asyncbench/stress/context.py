@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import Fact
-from asyncbench.stress.finding import WHOLE, Finding
+
+WHOLE: Final = ""  # the part of a scenario that has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One look at one promise.
+
+    Attributes:
+        part: Of a scenario whose parts can be run one by one; empty otherwise.
+        step: What was done; None for the verdict over all steps.
+        held: Whether the promise was kept; None where it could not be tried here.
+        figure: For people. Of a verdict it goes onto the page.
+    """
+
+    scenario: str
+    part: str
+    seed: int
+    step: str | None
+    promise: str
+    held: bool | None
+    figure: str
+    figures: dict[str, Fact]
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether this is about all steps together."""
+        return self.step is None
+
+    def to_line(self) -> str:
+        """Return the finding as one JSON line."""
+        return json.dumps({"kind": "verdict" if self.is_verdict else "step", **asdict(self)}) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Final
 
 from asyncbench.errors import BadInputError, OutputError
 from asyncbench.files.user_file import read_user_text, require_regular_file
-from asyncbench.stress.finding import Finding
+from asyncbench.stress.context import Finding
 
 _HEAD: Final = """\
 # Reliability

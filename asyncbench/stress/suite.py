@@ -13,8 +13,7 @@ import trio
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError
 from asyncbench.stress import build, cancel, cgroup, disk, gpu, hog, kill, shrink, soak
-from asyncbench.stress.context import Stage, StressSettings
-from asyncbench.stress.finding import Finding
+from asyncbench.stress.context import Finding, Stage, StressSettings
 
 Scenario: TypeAlias = Callable[[Stage], Awaitable[None]]
 

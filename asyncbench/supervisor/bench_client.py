@@ -1,4 +1,4 @@
-"""A bench process, as the supervisor holds it: started, asked, told to stop, and always reaped."""
+"""Client of a bench process: starts it, asks it, tells it to stop, and always reaps it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from asyncbench.errors import BenchProcessDiedError, ExitCode, InternalError
 from asyncbench.event_log import get_logger
 from asyncbench.memory.host.oom import classify_death
 from asyncbench.memory.host.probe import OomCount
-from asyncbench.memory.host.process_limits import address_space_limit_text, cpu_time_limit_text
-from asyncbench.memory.host.refusal_words import speaks_of_memory
+from asyncbench.memory.host.process_limits import address_space_limit_text, cpu_time_limit_text, speaks_of_memory
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import (
     EVENTS,

@@ -53,7 +53,7 @@ def is_out_of_memory(error: AsyncbenchError) -> bool:
 
 
 def _status_of(error: AsyncbenchError) -> Status:
-    """Where memory was the reason, that is a result."""
+    """Return the status; where memory was the reason, that is a result."""
     return Status.DOES_NOT_FIT if is_out_of_memory(error) else Status.ERROR
 
 

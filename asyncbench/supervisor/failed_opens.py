@@ -1,4 +1,4 @@
-"""What becomes of a sweep whose bench processes die while they open an engine."""
+"""Deaths of bench processes that open an engine: try again, charge a cell, or give the engine up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_CHARGED = 4
 
 
 class AfterFailedOpen(TextEnum):
-    """What to do next."""
+    """The next step after such a death."""
 
     OPEN_AGAIN = "open again"
     CHARGE_A_CELL = "charge a cell"

@@ -38,4 +38,4 @@ def _require_folder(folder: Path) -> None:
     except OSError as error:  # one above it may not be looked into, or the name is too long
         reason = error.strerror
     if reason is not None:
-        raise BadInputError(f"--dataset {folder}: {reason}", remedy="name a folder of labelled pictures")
+        raise BadInputError(f"--dataset {folder}: {reason}", remedy="name a folder of labelled images")

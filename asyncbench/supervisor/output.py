@@ -39,7 +39,7 @@ class NoOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Where the records of a sweep go.
+    """The place of the records of a sweep, open.
 
     Attributes:
         name: As it was asked for, for messages.

@@ -1,4 +1,4 @@
-"""Whether an engine is the one that finished cells of a resumed file were measured on. Pure."""
+"""Check that an engine is the one that finished cells of a resumed file were measured on. Pure."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def check_same_engine(done: Iterable[CellRecord], engine: EngineDescription) -> 
             raise BadInputError(f"{record.model} is another model than in the results file", remedy=_REMEDY)
         if record.accuracy is not None and record.accuracy.subset_hash != engine.subset_hash:
             raise BadInputError(
-                f"the data set {record.accuracy.dataset} has other pictures or labels than in the results file",
+                f"the data set {record.accuracy.dataset} has other images or labels than in the results file",
                 remedy=_REMEDY,
             )

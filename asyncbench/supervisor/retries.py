@@ -1,4 +1,4 @@
-"""A cell that a bench process has died of is run once more; then it is recorded, whatever it is.
+"""Second tries: a cell that a bench process has died of is run once more, and then recorded, whatever it is.
 
 On fewer lanes where memory can have been the reason: somebody's `kill -9` says nothing of how many lanes fit.
 """
@@ -17,7 +17,7 @@ from asyncbench.results.status import ReasonCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstTry:
-    """How a first try has ended.
+    """The end of a first try.
 
     Attributes:
         lanes: How many it ran on; None where the process has died before it said so.
@@ -32,14 +32,14 @@ class FirstTry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How a cell is run once more."""
+    """A second try."""
 
     first: FirstTry
     max_lanes: int
 
 
 class Retries:
-    """Which cells of a sweep are at their second try. Sync; decides and remembers, runs nothing."""
+    """Cells of a sweep that are at their second try. Sync; decides and remembers, runs nothing."""
 
     def __init__(self) -> None:
         self._retries: dict[int, Retry] = {}

@@ -18,6 +18,7 @@ from asyncbench import __version__
 from asyncbench.clock import utc_now_text
 from asyncbench.conditions.host import host_facts
 from asyncbench.conditions.versions import library_versions
+from asyncbench.error_group import own_error_alone
 from asyncbench.error_translation import innermost, own_or_system_error
 from asyncbench.errors import ExitCode
 from asyncbench.memory.host.probe import HostMemory
@@ -195,9 +196,11 @@ class SweepContext:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            await self._drain()
+            await self._drain()  # noqa: ASYNC102 # it shields itself, and knows its limit
         finally:
-            await trio.to_thread.run_sync(self._closing.close)  # noqa: ASYNC102 # a thread's work is not cancelled
+            # On a thread, as it may sync; a cancelled task would not even begin with it.
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._closing.close)  # noqa: ASYNC102 # a thread's work cannot be cut off
         if error is None:
             self._running.raise_failure()
 
@@ -224,7 +227,8 @@ class SweepContext:
         read_oom = stack.enter_context(closing(HostMemory())).read_oom
         texts: list[str] = []
         if not self._are_settled:
-            self._configs, texts = await settle_defaults(self._configs, read_oom)
+            with own_error_alone():
+                self._configs, texts = await settle_defaults(self._configs, read_oom)
         groups = engine_groups(self._configs, flags=self._typed_keys)
         output = await trio.to_thread.run_sync(self._open_output, stack)
         running = RunningSweep(groups=groups, output=output, request=self._request)
@@ -284,7 +288,7 @@ class SweepContext:
             bench_command=BENCH_COMMAND,
             header=header,
             read_oom=read_oom,
-            latency_limit=self._configs[0].asked_latency,
+            latency_limit=self._configs[0].latency_limit,
             done=done_cells(output.resumed, groups),
         )
 

@@ -1,4 +1,4 @@
-"""Defaults that a network decides: the batch where it has one alone, noise where it takes no pictures.
+"""Defaults that a network decides: the batch where it has one alone, noise where it takes no images.
 
 Settled before a grid is made, so that a dry run, the records and a resumed sweep all see what is measured.
 """
@@ -61,7 +61,7 @@ def _batch_is_open(config: SweepConfig) -> bool:
 
 
 def _input_is_open(config: SweepConfig) -> bool:
-    """Return whether noise may take the place of pictures: not where a network is named or labelled that takes them."""
+    """Return whether noise may take the place of images: not where a network is named or labelled that takes them."""
     given = config.model_fields_set & {"input", "images", "dataset", "model"}
     return not given
 
@@ -77,9 +77,9 @@ def _settled(config: SweepConfig, network: NetworkInspected | None) -> tuple[Swe
             f"runs at batch {batch} only ({network.fixed_by})" if network.fixed_by else f"has a fixed batch of {batch}"
         )
         texts.append(f"{config.model_file} {why}: measured at batch {batch}")
-    if network is not None and network.no_pictures is not None and _input_is_open(config):
+    if network is not None and network.no_images is not None and _input_is_open(config):
         update["input"] = InputKind.RANDOM
-        texts.append(f"{config.model_file} takes no pictures ({network.no_pictures}): measured with --input random")
+        texts.append(f"{config.model_file} takes no images ({network.no_images}): measured with --input random")
     return config.model_copy(update=update), texts
 
 

@@ -1,4 +1,4 @@
-"""What a whole sweep amounts to."""
+"""Trailer of a sweep: counts, the cells that stand out, the exit code."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Driver(TextEnum):
 
 
 class InputKind(TextEnum):
-    """Kind of input of the network. It changes the time: zeros are faster than pictures."""
+    """Kind of input of the network. It changes the time: zeros are faster than images."""
 
     IMAGES = "images"
     RANDOM = "random"

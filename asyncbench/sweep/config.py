@@ -56,7 +56,6 @@ from asyncbench.sweep.fields import (
     validator,
 )
 from asyncbench.sweep.json_text import LARGEST_NUMBER
-from asyncbench.sweep.latency_limit import LatencyLimit
 from asyncbench.sweep.load import CLOSED, LoadConfig
 from asyncbench.sweep.problems import Path, as_custom_error, bad_input, quoted_key
 from asyncbench.text_enum import TextEnum
@@ -319,11 +318,6 @@ class SweepConfig(BaseModel):
     def memory_reserve_bytes(self) -> int | None:
         """Memory that stays free; None for the default."""
         return None if self.memory_reserve is None else self.memory_reserve.bytes
-
-    @property
-    def asked_latency(self) -> LatencyLimit | None:
-        """The latency that the summary's best cell must stay below, and the percentile that must."""
-        return self.latency_limit
 
     @property
     def cell_timeout_ns(self) -> int:

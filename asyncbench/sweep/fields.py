@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from operator import index
-from pathlib import PurePath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticKnownError
@@ -59,6 +56,11 @@ class Flag:
     names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class IsLocation:
+    """Mark of a text that names a file or a folder."""
+
+
 def validator(parse: Callable[[S], T]) -> Callable[[S], T]:
     """Return the function with its refusals in pydantic's words."""
 
@@ -77,18 +79,15 @@ def _reader(
     *,
     accepts: Callable[[T], bool] = lambda _: True,
     remedy: str = "",
-    convert: Callable[[object], object] = lambda value: value,
 ) -> PlainValidator:
     """Return a validator that reads a text once; a value that was read before is taken as it is.
 
     Args:
         accepts: What the field takes of what can be read.
         remedy: For the rest.
-        convert: Of Python's own values to a text.
     """
 
     def read(value: object) -> T:
-        value = convert(value)
         if isinstance(value, str):
             value = parse(value)
         if not isinstance(value, kind):
@@ -132,26 +131,11 @@ def _axis_values(value: object) -> tuple[int, ...]:
     """Return the values of an axis that is a text, a number or a list of numbers."""
     if isinstance(value, str):
         return read_axis(value)
-    items = value if isinstance(value, list | tuple | range) else [value]
-    try:
-        return check_axis([_whole_number(item) for item in items])
-    except TypeError as error:
-        raise BadInputError(f"{shown(value)} is not an axis", remedy=_AXIS_REMEDY) from error
-
-
-def _whole_number(item: Any) -> int:  # noqa: ANN401 # whatever Python can count with, such as numbers of NumPy
-    if isinstance(item, bool):  # an int for Python alone
-        raise TypeError
-    return index(item)
-
-
-def _timedelta_text(value: object) -> object:
-    """Return a duration of Python's as people write it."""
-    return f"{value // timedelta(microseconds=1)}us" if isinstance(value, timedelta) else value
-
-
-def _path_text(value: object) -> object:
-    return str(value) if isinstance(value, PurePath) else value
+    items = value if isinstance(value, list | tuple) else [value]
+    numbers = [item for item in items if type(item) is int]  # not isinstance: true is an int
+    if len(numbers) < len(items):
+        raise BadInputError(f"{shown(value)} is not an axis", remedy=_AXIS_REMEDY)
+    return check_axis(numbers)
 
 
 def _names(value: object) -> object:
@@ -196,7 +180,7 @@ Precisions = Annotated[
 
 Name = Annotated[str, Field(min_length=1)]
 
-Location = Annotated[Name, BeforeValidator(_path_text)]
+Location = Annotated[Name, IsLocation()]
 """A file or a folder; a relative one in a configuration file starts where that file is."""
 
 Names = Annotated[
@@ -220,7 +204,6 @@ DurationText = Annotated[
         lambda text: Duration(text, parse_duration_ns(text)),
         accepts=lambda duration: duration.ns > 0,
         remedy="write more than 0ns",
-        convert=_timedelta_text,
     ),
     _AS_WRITTEN,
     WithJsonSchema(
@@ -230,7 +213,7 @@ DurationText = Annotated[
 
 DurationOrNothingText = Annotated[
     Duration,
-    _reader(Duration, lambda text: Duration(text, parse_duration_ns(text)), convert=_timedelta_text),
+    _reader(Duration, lambda text: Duration(text, parse_duration_ns(text))),
     _AS_WRITTEN,
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["2ms", "0ns"]}),
 ]
@@ -242,7 +225,6 @@ LatencyLimitText = Annotated[
         parse_latency_limit,
         accepts=lambda limit: limit.limit_ns > 0,
         remedy="write more than 0ns",
-        convert=_timedelta_text,
     ),
     _AS_WRITTEN,
     WithJsonSchema({"type": "string", "pattern": _LIMIT_PATTERN, "examples": ["p99=20ms", "p99.9=1s", "20ms"]}),
@@ -269,7 +251,7 @@ SizeOrNothingText = Annotated[
 
 WarmupText = Annotated[
     WarmupTime,
-    _reader(WarmupTime, lambda text: WarmupTime(text, parse_warmup_ns(text)), convert=_timedelta_text),
+    _reader(WarmupTime, lambda text: WarmupTime(text, parse_warmup_ns(text))),
     _AS_WRITTEN,
     WithJsonSchema(
         {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from numbers import Integral
 from pathlib import PurePath
 from typing import get_args
 
@@ -18,7 +21,7 @@ from asyncbench.sweep.json_text import LARGEST_NUMBER, parse_json
 from asyncbench.sweep.load import merge_load
 from asyncbench.sweep.moved_keys import MOVED_KEYS, in_sections, moved_keys, moved_text
 from asyncbench.sweep.options import flag_name
-from asyncbench.sweep.problems import argument_name, shown
+from asyncbench.sweep.problems import shown
 from asyncbench.sweep.tasks import Task, convert_task, is_task
 
 CONFIG_SCHEMA_VERSION = 2
@@ -121,17 +124,21 @@ def read_flags(values: Mapping[str, object]) -> SweepConfig:
     return check_config(given, source="", name_of=flag_name)
 
 
-def read_arguments(values: Mapping[str, object]) -> SweepConfig:
+def read_arguments(values: Mapping[str, object], *, source: str) -> SweepConfig:
     """Return what the arguments of a call say, in Python's own values.
 
     Beside what a file can hold, paths, enums, `timedelta`, `range`, tuples and whole numbers of NumPy are taken.
 
+    Args:
+        source: What was called; it starts every message.
+
     Raises:
-        BadInputError: An unknown argument, a wrong type or value, or arguments that contradict each other.
+        BadInputError: An unknown key, a wrong type or value, or keys that contradict each other.
     """
-    config = check_config(values, source="", name_of=argument_name)
+    plain = {key: _plain(value) for key, value in values.items()}
+    config = check_config(in_sections(plain, source=source), source=source)
     # A record must be able to hold it: what comes from a file has passed this before.
-    parse_json(json.dumps(config.model_dump()), source="the sweep")
+    parse_json(json.dumps(config.model_dump()), source=source)
     return config
 
 
@@ -161,6 +168,21 @@ def merge_config(*layers: SweepConfig, source: str) -> SweepConfig:
         kept = {key: value for key, value in merged.items() if key not in outdated}
         merged = {**_over(kept, given), **_merged_load(merged, given)}
     return check_config(merged, source=source)
+
+
+def _plain(value: object) -> object:
+    """Return a value of Python's as a configuration file holds it."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(microseconds=1)}us"
+    if type(value) is not bool and isinstance(value, Integral):  # such as NumPy's
+        return int(value)
+    if isinstance(value, list | tuple | range):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return value
 
 
 def _read_entry(entry: object, *, source: str, base_folder: str) -> SweepConfig:

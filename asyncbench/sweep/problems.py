@@ -39,12 +39,8 @@ def as_custom_error(error: BadInputError) -> PydanticCustomError:
 
 def quoted_key(path: Path) -> str:
     """Return the name of a key of a file: `key "stop.min"`, `key "precision[0]"`."""
-    return f"key {shown(argument_name(path))}"
-
-
-def argument_name(path: Path) -> str:
-    """Return the name of an argument of a call, and where in it: `batch`, `stop.min`, `precision[0]`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f"key {shown(steps.removeprefix('.'))}"
 
 
 def shown(value: object) -> str:

@@ -12,9 +12,7 @@ from asyncbench.memory.host.probe import SYSTEM, HostReading
 
 def host_reading(available_bytes: int = 1 << 40, *, limit_bytes: int | None = None) -> HostReading:
     """Return a host with so much memory to take; by default more than any cell needs."""
-    return HostReading(
-        available_bytes=available_bytes, limit_bytes=limit_bytes, limited_by=SYSTEM, pressure_avg10=None, oom_kills=0
-    )
+    return HostReading(available_bytes=available_bytes, limit_bytes=limit_bytes, limited_by=SYSTEM)
 
 
 class ScriptedHeadrooms:

@@ -96,8 +96,8 @@ class EngineDescription(Message):
     Attributes:
         known_as: The built-in network that the file is taken for; None for one that we do not know.
         recognized: Whether the file has that network's architecture; None where it is taken for none.
-        images: Names of the pictures that are used.
-        images_found: How many pictures their folder has.
+        images: Names of the images that are used.
+        images_found: How many images their folder has.
         subset_hash: Of the labelled items and their labels; None where no accuracy is asked for.
         extra: Whatever else the backend says of it.
     """
@@ -134,13 +134,13 @@ class NetworkInspected(Message):
     Attributes:
         fixed_batch: The only batch that it can run; None where the batch is free.
         fixed_by: Where the inputs do not show that: what does.
-        no_pictures: Why it cannot be fed with pictures; None where it can.
+        no_images: Why it cannot be fed with images; None where it can.
     """
 
     event: Literal["inspected"] = "inspected"
     fixed_batch: int | None
     fixed_by: str | None
-    no_pictures: str | None
+    no_images: str | None
 
 
 class Refused(Message):

@@ -28,9 +28,10 @@ def processes_of(pid):
 def nothing_left_behind(tmp_path, monkeypatch):
     """No process outlives what started it, and signals do what they did."""
     monkeypatch.setenv("ASYNCBENCH_CACHE", str(tmp_path / "cache"))
+    before = set(processes_of(os.getpid()))  # another test's helpers, perhaps
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
-    assert processes_of(os.getpid()) == []
+    assert set(processes_of(os.getpid())) <= before
     assert {number: signal.getsignal(number) for number in handlers} == handlers
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import trio
+from onnx import TensorProto, helper
 
 import asyncbench
 from asyncbench import BadInputError
@@ -26,6 +30,11 @@ async def read_all(sweep, **options):
 
 def kinds(records):
     return [record.kind for record in records]
+
+
+def is_open(path):
+    """Return whether this process still has a file open, and with it the lock."""
+    return str(path) in {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
 
 
 def interrupted(results):
@@ -62,6 +71,7 @@ async def test_leaving_early_records_the_running_cell_and_the_trailer(make_sweep
     assert interrupted(results)
     assert [cell.status for cell in results.cells] in ([], [Status.INTERRUPTED])
     assert running.exit_code == 130
+    assert not is_open(tmp_path / "r.jsonl")
 
 
 async def test_an_error_of_the_body_comes_out_as_it_is(make_sweep, long_cell, tmp_path):
@@ -95,6 +105,7 @@ async def test_a_cancelled_sweep_drains_first(make_sweep, long_cell, tmp_path):
     results = asyncbench.read(tmp_path / "r.jsonl")
     assert interrupted(results)
     assert [cell.status for cell in results.cells] == [Status.INTERRUPTED]
+    assert not is_open(tmp_path / "r.jsonl")
 
 
 async def test_stop_ends_the_stream_with_the_trailer(make_sweep, long_cell):
@@ -141,7 +152,7 @@ async def test_an_error_of_a_subscriber_ends_the_sweep_and_is_raised(make_sweep,
 
 async def test_a_refused_engine_is_raised_where_records_are_waited_for_and_leaves_no_file(make_sweep, tmp_path):
     with pytest.raises(BadInputError) as refused:
-        await read_all(make_sweep(depth=4), output=tmp_path / "r.jsonl")
+        await read_all(make_sweep(tensorrt={"depth": 4}), output=tmp_path / "r.jsonl")
 
     assert "only the tensorrt backend knows this" in refused.value.message
     assert not (tmp_path / "r.jsonl").exists()
@@ -149,11 +160,44 @@ async def test_a_refused_engine_is_raised_where_records_are_waited_for_and_leave
 
 async def test_a_failed_sweep_is_told_of_on_leaving_where_nobody_waited_for_records(make_sweep):
     async def wait():
-        async with asyncbench.open_sweep(make_sweep(depth=4)) as running:
+        async with asyncbench.open_sweep(make_sweep(tensorrt={"depth": 4})) as running:
             await running.wait_ended()
 
     with pytest.raises(BadInputError, match="only the tensorrt backend"):
         await wait()
+
+
+async def test_a_model_that_is_none_is_refused_before_the_file_is_made(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"no network")
+    sweep = asyncbench.Sweep(model_file=tmp_path / "net.onnx", backend="onnxruntime")
+
+    with pytest.raises(BadInputError, match=r"net\.onnx"):
+        await read_all(sweep, output=tmp_path / "r.jsonl")
+
+    assert not (tmp_path / "r.jsonl").exists()
+
+
+async def test_what_a_network_decides_is_told_and_measured(tmp_path):
+    """A network with a batch of its own is measured at that, as on the command line."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 8])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    path, notices = tmp_path / "four.onnx", []
+    path.write_bytes(model.SerializeToString())
+    sweep = asyncbench.Sweep(
+        model_file=path, backend="onnxruntime", input="random", concurrency=1, iterations=5, warmup="none"
+    )
+
+    running = await read_all(
+        sweep, subscribers=[lambda event: notices.append(event.text) if isinstance(event, Notice) else None]
+    )
+
+    assert [cell.batch for cell in running.results.cells] == [4]
+    assert notices == [f"{path} has a fixed batch of 4: measured at batch 4"]
 
 
 async def test_a_file_that_is_there_is_refused_and_left_as_it_is(make_sweep, tmp_path):

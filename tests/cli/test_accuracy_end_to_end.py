@@ -1,4 +1,4 @@
-"""Accuracy and int8 through the whole tool, on published weights and labelled pictures."""
+"""Accuracy and int8 through the whole tool, on published weights and labelled images."""
 
 from __future__ import annotations
 
@@ -20,19 +20,34 @@ CPU = ("--backend", "onnxruntime")
 needs_weights = pytest.mark.skipif(not MOBILENET.exists(), reason="../shared is not beside the repository")
 
 
-@pytest.fixture
-def few_pictures(tmp_path):
-    """Two pictures to calibrate on, which no test set has."""
-    folder = tmp_path / "calibration"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def few_images(tmp_path_factory):
+    """Two images to calibrate on, which no test set has."""
+    folder = tmp_path_factory.mktemp("calibration")
     for path in sorted(OTHERS.glob("*.jpg"))[:2]:
         shutil.copy(path, folder)
     return folder
 
 
+@pytest.fixture(scope="module")
+def table(make_tool, tmp_path_factory, few_images):
+    """A calibration table of the published weights."""
+    tool = make_tool(tmp_path_factory.mktemp("table"))
+    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_images, "--output", "table.json")
+    return tool.folder / "table.json"
+
+
+@pytest.fixture(scope="module")
+def plain_cells(make_tool, tmp_path_factory):
+    """The accuracy of the published weights on the labelled images as they are."""
+    tool = make_tool(tmp_path_factory.mktemp("plain"))
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", LABELLED, *CPU, "--output", "out.jsonl")
+    return tool.cells()
+
+
 @pytest.fixture
 def own_labelled(tmp_path):
-    """A copy of the labelled pictures that may be changed."""
+    """A copy of the labelled images that may be changed."""
     folder = tmp_path / "imagenet"
     shutil.copytree(LABELLED, folder)
     for path in (folder, *folder.iterdir()):
@@ -73,9 +88,8 @@ def test_a_sweep_adds_the_accuracy_of_each_batch_to_its_busiest_cell(tool):
 
 @pytest.mark.slow
 @needs_weights
-def test_int8_from_a_calibration_table_is_held_against_fp32(tool, few_pictures):
-    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_pictures, "--output", "table.json")
-    quality = ("--dataset", LABELLED, "--precision", "int8", "--calibration", "table.json", "--batch", "5")
+def test_int8_from_a_calibration_table_is_held_against_fp32(tool, table):
+    quality = ("--dataset", LABELLED, "--precision", "int8", "--calibration", table, "--batch", "5")
 
     tool.run("accuracy", "mobilenet", "--model", MOBILENET, *quality, *CPU, "--output", "out.jsonl")
 
@@ -90,7 +104,7 @@ def test_int8_from_a_calibration_table_is_held_against_fp32(tool, few_pictures):
 
 @pytest.mark.slow
 @needs_weights
-def test_accuracy_on_pictures_that_were_calibrated_on_is_refused_and_counted_where_it_is_wanted(tool, tmp_path):
+def test_accuracy_on_images_that_were_calibrated_on_is_refused_and_counted_where_it_is_wanted(tool, tmp_path):
     folder = tmp_path / "two"
     folder.mkdir()
     for name in ("cat.png", "samoyed.png"):
@@ -109,9 +123,8 @@ def test_accuracy_on_pictures_that_were_calibrated_on_is_refused_and_counted_whe
 
 @pytest.mark.slow
 @needs_weights
-def test_a_calibration_counts_for_int8_alone_and_a_cache_does_not_say_what_it_has_seen(tool, few_pictures):
-    tool.run("calibrate", "mobilenet", "--model", MOBILENET, "--images", few_pictures, "--output", "table.json")
-    converted = [sys.executable, CONVERT, "to-cache", "table.json", "old.cache", "--tensorrt", "8.6.1"]
+def test_a_calibration_counts_for_int8_alone_and_a_cache_does_not_say_what_it_has_seen(tool, table):
+    converted = [sys.executable, CONVERT, "to-cache", table, "old.cache", "--tensorrt", "8.6.1"]
     subprocess.run(converted, cwd=tool.folder, check=True)
     quality = ("--dataset", LABELLED, "--subset", "every 5th", "--precision", "fp32,int8", "--calibration", "old.cache")
 
@@ -137,7 +150,7 @@ def test_going_on_with_other_labels_is_refused_and_nothing_is_written(tool, own_
 
     refused = tool.run(*command, "--output", "out.jsonl", "--resume", check_code=2)
 
-    assert "the data set imagenet has other pictures or labels than in the results file" in refused.stderr
+    assert "the data set imagenet has other images or labels than in the results file" in refused.stderr
     assert (tool.folder / "out.jsonl").read_bytes() == first_cell
 
 
@@ -151,12 +164,12 @@ def test_a_file_of_another_known_network_than_was_named_is_refused(tool):
 
 @pytest.mark.slow
 @needs_weights
-def test_a_data_set_without_one_usable_picture_is_an_error_and_no_result(tool, tmp_path):
+def test_a_data_set_without_one_usable_image_is_an_error_and_no_result(tool, tmp_path):
     folder = tmp_path / "junk"
     folder.mkdir()
     shutil.copy(LABELLED / "labels.json", folder)
     for label in json.loads((LABELLED / "labels.json").read_text()):
-        (folder / label["file"]).write_bytes(b"no picture")
+        (folder / label["file"]).write_bytes(b"no image")
     command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", folder, *CPU, "--output", "out.jsonl")
 
     tool.run(*command, check_code=3)
@@ -164,13 +177,13 @@ def test_a_data_set_without_one_usable_picture_is_an_error_and_no_result(tool, t
     (cell,) = tool.cells()
     assert cell["status"] == "error"
     assert cell["reasons"][0]["code"] == "accuracy_failed"
-    assert "of 10 pictures of junk none can be used: cat.png: it cannot be decoded" in cell["reasons"][0]["text"]
+    assert "of 10 images of junk none can be used: cat.png: it cannot be decoded" in cell["reasons"][0]["text"]
 
 
 @pytest.mark.slow
 @needs_weights
-def test_a_calibration_of_another_model_and_one_that_is_cut_off_are_refused_by_name(tool, few_pictures):
-    tool.run("calibrate", "mobilenet", "--images", few_pictures, "--output", "table.json")
+def test_a_calibration_of_another_model_and_one_that_is_cut_off_are_refused_by_name(tool, few_images):
+    tool.run("calibrate", "mobilenet", "--images", few_images, "--output", "table.json")
     (tool.folder / "torn.cache").write_bytes(b"TRT-8601-EntropyCalibration2\ninput: 3c01")
     quality = ("--dataset", LABELLED, "--precision", "int8", *CPU, "--calibration")
 
@@ -183,9 +196,7 @@ def test_a_calibration_of_another_model_and_one_that_is_cut_off_are_refused_by_n
 
 @pytest.mark.slow
 @needs_weights
-def test_labels_beside_the_pictures_of_a_sweep_that_cannot_be_read_are_refused_and_nothing_is_written(
-    tool, own_labelled
-):
+def test_labels_beside_the_images_of_a_sweep_that_cannot_be_read_are_refused_and_nothing_is_written(tool, own_labelled):
     (own_labelled / "labels.json").write_text("{bad")
 
     refused = tool.run("sweep", "--model", MOBILENET, "--images", own_labelled, *CPU, "--batch", "1", check_code=2)
@@ -197,22 +208,20 @@ def test_labels_beside_the_pictures_of_a_sweep_that_cannot_be_read_are_refused_a
 @pytest.mark.slow
 @needs_weights
 @pytest.mark.parametrize("prefix", ["", "val/"])
-def test_a_mark_or_a_folder_before_the_names_of_the_labels_changes_nothing(tool, own_labelled, prefix):
-    command = ("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, *CPU, "--output")
-    tool.run(*command, "plain.jsonl")
+def test_a_mark_or_a_folder_before_the_names_of_the_labels_changes_nothing(tool, own_labelled, plain_cells, prefix):
     labels = json.loads((own_labelled / "labels.json").read_text())
     entries = [label | {"file": prefix + label["file"]} for label in labels]
     (own_labelled / "labels.json").write_text("\ufeff" + json.dumps(entries), encoding="utf-8")
 
-    tool.run(*command, "out.jsonl")
+    tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, *CPU, "--output", "out.jsonl")
 
-    assert [cell["accuracy"] for cell in tool.cells()] == [cell["accuracy"] for cell in tool.cells("plain.jsonl")]
+    assert [cell["accuracy"] for cell in tool.cells()] == [cell["accuracy"] for cell in plain_cells]
 
 
 @pytest.mark.slow
 @needs_weights
-def test_a_corrupt_picture_is_left_out_by_name_and_counted(tool, own_labelled):
-    (own_labelled / "cat.png").write_bytes(b"no picture")
+def test_a_corrupt_image_is_left_out_by_name_and_counted(tool, own_labelled):
+    (own_labelled / "cat.png").write_bytes(b"no image")
 
     tool.run("accuracy", "mobilenet", "--model", MOBILENET, "--dataset", own_labelled, *CPU, "--output", "out.jsonl")
 

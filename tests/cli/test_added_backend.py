@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from asyncbench.cli.doctor import added_backend_findings
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.backends import registry
@@ -170,6 +171,16 @@ def test_its_options_are_in_the_schema(offer):
     keys = schema["$defs"]["SweepConfig"]["properties"]
     assert "abacus" in keys["backend"]["enum"]
     assert "#/$defs/AbacusOptions" in json.dumps(keys["abacus"])
+
+
+def test_doctor_names_it_and_the_broken_one(offer):
+    offer(ENTRY_POINT, BROKEN)
+
+    found = {finding.what: (finding.works, finding.found) for finding in added_backend_findings()}
+
+    assert found["abacus backend"] == (True, "added by an installed package")
+    assert found["broken backend"][0] is False
+    assert "'no_such_module:BACKEND' of abacus cannot be loaded" in found["broken backend"][1]
 
 
 def test_auto_never_takes_it(offer):

@@ -137,7 +137,7 @@ def test_missing_external_data_is_named(tool):
     assert "weights.bin" in refused(tool, "--model", "external.onnx", "--input", "random")
 
 
-def test_pictures_that_were_asked_for_are_refused_of_a_network_that_takes_none_with_the_remedy(tool):
+def test_images_that_were_asked_for_are_refused_of_a_network_that_takes_none_with_the_remedy(tool):
     write_model(tool.folder / "vector.onnx")
 
     assert "--input random" in refused(tool, "--model", "vector.onnx", "--input", "images", "--batch", "1")
@@ -164,12 +164,14 @@ def test_a_flag_that_the_backend_does_not_know_is_refused(tool, flags, named):
 
 
 def test_a_key_that_the_backend_does_not_know_is_one_line_and_the_sweep_runs(tool):
-    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", tensorrt={"depth": 4})
+    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", depth=4)
 
     swept = tool.run("sweep", "--config", config, "--output", "out.jsonl")
     dry = tool.run("sweep", "--config", config, "--dry-run")
 
     line = "keys of the configuration file without effect on simulated: tensorrt.depth"
+    moved = f'{config}: depth is now tensorrt.depth: write "tensorrt": {{"depth": ...}}'
+    assert swept.stderr.splitlines().count(moved) == 1
     assert swept.stderr.splitlines().count(line) == 1
     assert dry.stderr.splitlines().count(line) == 1
     assert len(tool.cells()) == 2

@@ -177,7 +177,7 @@ REFUSALS = {
     "no such network": {"backend": "onnxruntime", "model": "mobilnet"},
     "no such precision": {"backend": "onnxruntime", "precision": "fp16"},
     "no data set": {"backend": "onnxruntime", "mode": "accuracy"},
-    "no such folder of pictures": {"images": "nowhere", "input": "images"},
+    "no such folder of images": {"images": "nowhere", "input": "images"},
 }
 
 

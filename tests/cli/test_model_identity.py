@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.accuracy.calibration.image_calibration import calibrate_on_pictures, parse_method
+from asyncbench.accuracy.calibration.image_calibration import calibrate_on_images, parse_method
 from asyncbench.bench.accuracy.accuracy_check import open_labelled_data
 from asyncbench.bench.find_subject import find_subject
 from asyncbench.errors import BadInputError
@@ -151,9 +151,9 @@ def test_the_precision_of_a_graph_is_in_the_header_and_may_be_asked_for(tool):
 
 
 @pytest.fixture
-def pictures(tool):
-    """Two labelled pictures."""
-    folder = tool.folder / "pictures"
+def images(tool):
+    """Two labelled images."""
+    folder = tool.folder / "images"
     folder.mkdir()
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(cv2.imencode(".png", np.full((8, 8, 3), 99, np.uint8))[1].tobytes())
@@ -169,7 +169,7 @@ def write_product(folder):
 
 
 def write_classifier(folder, classes):
-    """Write a network for pictures of 224 x 224 that is none of ours."""
+    """Write a network for images of 224 x 224 that is none of ours."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["x"], ["a"]),
         helper.make_node("Flatten", ["a"], ["b"]),
@@ -184,14 +184,14 @@ def named_mobilenet(model):
     return check_config({"model": "mobilenet", "model_file": str(model)}, source="")
 
 
-def open_as_mobilenet(tool, model, _pictures):
+def open_as_mobilenet(tool, model, _images):
     find_subject(named_mobilenet(model), model_folder=tool.folder)
 
 
-def calibrate_as_mobilenet(tool, model, pictures):
-    calibrate_on_pictures(
+def calibrate_as_mobilenet(tool, model, images):
+    calibrate_on_images(
         named_mobilenet(model),
-        pictures,
+        images,
         tool.folder / "table.json",
         subset=None,
         method=parse_method("entropy", None),
@@ -202,9 +202,9 @@ def calibrate_as_mobilenet(tool, model, pictures):
 
 
 @pytest.mark.parametrize("use", [open_as_mobilenet, calibrate_as_mobilenet])
-def test_a_foreign_file_under_a_built_in_name_is_refused_by_its_inputs(tool, pictures, use):
+def test_a_foreign_file_under_a_built_in_name_is_refused_by_its_inputs(tool, images, use):
     with pytest.raises(BadInputError) as refused:
-        use(tool, write_product(tool.folder), pictures)
+        use(tool, write_product(tool.folder), images)
 
     assert "net.onnx is not MobileNet v1 1.0 224: its input is (N, 16) float32" in refused.value.message
     assert "leave the name mobilenet out" in refused.value.remedy
@@ -227,10 +227,10 @@ def test_a_classifier_with_other_classes_under_a_built_in_name_is_refused_by_its
     assert "its output is (N, 1000) float32, that of mobilenet (N, 1001) float32" in refused.value.message
 
 
-def test_another_architecture_with_the_same_ends_does_not_get_the_published_accuracy(tool, pictures):
+def test_another_architecture_with_the_same_ends_does_not_get_the_published_accuracy(tool, images):
     model = write_classifier(tool.folder, 1001)
 
-    done = tool.run("accuracy", "mobilenet", "--model", model, "--dataset", pictures, "--output", "out.jsonl")
+    done = tool.run("accuracy", "mobilenet", "--model", model, "--dataset", images, "--output", "out.jsonl")
 
     (cell,) = tool.cells()
     assert cell["accuracy"]["n"] == 2
@@ -240,8 +240,8 @@ def test_another_architecture_with_the_same_ends_does_not_get_the_published_accu
     assert (engine["known_as"], engine["recognized"]) == ("mobilenet", False)
 
 
-def test_the_remedy_for_a_foreign_file_without_a_name_is_no_name_that_does_not_fit(tool, pictures):
-    keys = {"model_file": str(write_product(tool.folder)), "dataset": str(pictures), "input": "random"}
+def test_the_remedy_for_a_foreign_file_without_a_name_is_no_name_that_does_not_fit(tool, images):
+    keys = {"model_file": str(write_product(tool.folder)), "dataset": str(images), "input": "random"}
     config = check_config(keys, source="")
     subject = find_subject(config, model_folder=tool.folder)
 
@@ -253,8 +253,8 @@ def test_the_remedy_for_a_foreign_file_without_a_name_is_no_name_that_does_not_f
     assert "name it" not in refused.value.remedy
 
 
-def test_calibrating_random_weights_says_so(tool, pictures):
-    done = tool.run("calibrate", "mobilenet", "--images", pictures, "--output", "table.json")
+def test_calibrating_random_weights_says_so(tool, images):
+    done = tool.run("calibrate", "mobilenet", "--images", images, "--output", "table.json")
 
     assert "the weights of the built-in mobilenet are random" in done.stderr
     assert (tool.folder / "table.json").exists()

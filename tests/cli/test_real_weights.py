@@ -1,4 +1,4 @@
-"""Published weights and labelled pictures through the whole tool."""
+"""Published weights and labelled images through the whole tool."""
 
 from pathlib import Path
 

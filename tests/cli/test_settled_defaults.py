@@ -62,22 +62,22 @@ def test_a_batch_that_the_graph_fixes_inside_is_measured_with_what_shows_it(tool
     assert {cell["batch"] for cell in tool.cells()} == {1}
 
 
-def test_a_network_that_takes_no_pictures_is_fed_with_noise_which_is_said_and_recorded(tool):
+def test_a_network_that_takes_no_images_is_fed_with_noise_which_is_said_and_recorded(tool):
     write_network(tool.folder / "vector.onnx", shape=["N", 8])
 
     done = tool.run("sweep", "--model", "vector.onnx", "--batch", "2", *QUICK, "--output", "out.jsonl")
 
-    assert done.stderr.count("vector.onnx takes no pictures") == 1
+    assert done.stderr.count("vector.onnx takes no images") == 1
     assert tool.records()[0]["config"][0]["input"] == "random"
     assert {cell["input"] for cell in tool.cells()} == {"random"}
 
 
-def test_a_network_that_takes_pictures_is_fed_with_them_and_nothing_is_said(tool):
-    write_network(tool.folder / "picture.onnx", shape=["N", 3, 8, 8])
+def test_a_network_that_takes_images_is_fed_with_them_and_nothing_is_said(tool):
+    write_network(tool.folder / "image.onnx", shape=["N", 3, 8, 8])
 
-    done = tool.run("sweep", "--model", "picture.onnx", "--batch", "1", *QUICK, "--output", "out.jsonl")
+    done = tool.run("sweep", "--model", "image.onnx", "--batch", "1", *QUICK, "--output", "out.jsonl")
 
-    assert "pictures" not in done.stderr
+    assert "images" not in done.stderr
     assert {cell["input"] for cell in tool.cells()} == {"images"}
 
 

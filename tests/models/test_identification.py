@@ -75,7 +75,7 @@ def test_a_file_that_takes_or_gives_something_else_is_refused_in_one_line(info, 
 
 @every_model
 @pytest.mark.parametrize("work", [None, 10**6])
-def test_another_architecture_for_the_same_pictures_is_taken_under_the_name_and_not_recognized(info, work):
+def test_another_architecture_for_the_same_images_is_taken_under_the_name_and_not_recognized(info, work):
     facts = replace(facts_of(info), multiply_accumulates=work)
 
     found = known_as(facts, name=info.name)
@@ -100,7 +100,7 @@ def test_where_a_known_network_is_needed_a_name_is_only_proposed_for_files_that_
     with pytest.raises(BadInputError) as fits_none:
         require_known(unlike_any, None, purpose="this needs one")
 
-    assert fits.value.remedy == f"if it was trained for the same pictures and classes, name it: {info.name}"
+    assert fits.value.remedy == f"if it was trained for the same images and classes, name it: {info.name}"
     assert fits_none.value.remedy == "give a file of mobilenet, resnet50, ssdmobilenet"
 
 

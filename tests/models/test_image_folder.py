@@ -10,7 +10,7 @@ from asyncbench.models.image_folder import find_images, list_images, sample_imag
 from asyncbench.models.preparation import read_image
 
 
-def test_pictures_come_sorted_and_other_files_are_left_out(tmp_path):
+def test_images_come_sorted_and_other_files_are_left_out(tmp_path):
     for name in ("b.JPG", "a.png", "c.webp", "labels.json", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
@@ -18,15 +18,15 @@ def test_pictures_come_sorted_and_other_files_are_left_out(tmp_path):
     assert [path.name for path in find_images(tmp_path)] == ["a.png", "b.JPG", "c.webp"]
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(BadInputError, match="no picture") as caught:
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="no image") as caught:
         find_images(tmp_path)
 
     assert caught.value.remedy == "name a folder that has some"  # calibrate and accuracy have no --input
     assert list_images(tmp_path) == ()
 
 
-def test_a_folder_with_pictures_in_folders_only_is_refused_with_the_reason(tmp_path):
+def test_a_folder_with_images_in_folders_only_is_refused_with_the_reason(tmp_path):
     (tmp_path / "n01440764").mkdir()
     (tmp_path / "n01440764" / "a.jpg").touch()
 
@@ -34,7 +34,7 @@ def test_a_folder_with_pictures_in_folders_only_is_refused_with_the_reason(tmp_p
         find_images(tmp_path)
 
 
-def test_what_is_called_a_picture_and_is_no_file_is_left_out(tmp_path):
+def test_what_is_called_an_image_and_is_no_file_is_left_out(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "zero.jpg").symlink_to("/dev/zero")
     (tmp_path / "gone.jpg").symlink_to("nowhere")
@@ -52,7 +52,7 @@ def test_what_is_no_folder_is_refused(tmp_path, name):
         find_images(tmp_path / name)
 
 
-def test_the_packaged_pictures_are_small_labelled_and_attributed():
+def test_the_packaged_images_are_small_labelled_and_attributed():
     folder = sample_image_folder()
     images = find_images(folder)
     labels = {entry["file"]: entry for entry in json.loads((folder / "labels.json").read_text(encoding="utf-8"))}

@@ -21,7 +21,7 @@ def _gradient(height, width):
 
 
 @given(height=_SIDES, width=_SIDES)
-def test_any_picture_becomes_what_the_network_takes(height, width):
+def test_any_image_becomes_what_the_network_takes(height, width):
     prepared = prepare(_gradient(height, width), find_model("mobilenet").recipe)
 
     assert prepared.shape == (3, 224, 224)
@@ -57,7 +57,7 @@ def test_a_crop_takes_the_centre_and_keeps_the_aspect_ratio():
     assert prepared.min() == 255
 
 
-def test_a_squash_takes_the_whole_picture():
+def test_a_squash_takes_the_whole_image():
     image = np.zeros((100, 300, 3), dtype=np.uint8)
     image[:, :150] = 200
 
@@ -68,7 +68,7 @@ def test_a_squash_takes_the_whole_picture():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_decoded_as_it_is_stored_whatever_its_exif_orientation(tmp_path, orientation):
+def test_an_image_is_decoded_as_it_is_stored_whatever_its_exif_orientation(tmp_path, orientation):
     stored = tmp_path / "stored.jpg"
     cv2.imwrite(str(stored), np.random.default_rng(0).integers(256, size=(10, 30, 3), dtype=np.uint8))
     tagged = tmp_path / "tagged.jpg"
@@ -108,7 +108,7 @@ def test_a_small_file_that_says_it_has_gigabytes_of_pixels_is_refused_before_it_
         read_image(path)
 
 
-def test_a_file_that_is_too_large_for_a_picture_is_not_read(tmp_path):
+def test_a_file_that_is_too_large_for_an_image_is_not_read(tmp_path):
     path = tmp_path / "sparse.jpg"
     with path.open("wb") as file:
         file.truncate(1 << 40)
@@ -117,15 +117,15 @@ def test_a_file_that_is_too_large_for_a_picture_is_not_read(tmp_path):
         read_image(path)
 
 
-def test_a_grey_picture_has_three_channels(tmp_path):
+def test_a_grey_image_has_three_channels(tmp_path):
     path = tmp_path / "grey.png"
     cv2.imwrite(str(path), np.zeros((5, 6), dtype=np.uint8))
 
     assert read_image(path).shape == (5, 6, 3)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\xff\xd8\xff\xe0"])
-def test_a_file_that_is_no_picture_is_named(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\xff\xd8\xff\xe0"])
+def test_a_file_that_is_no_image_is_named(tmp_path, content):
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
 
@@ -180,24 +180,24 @@ def test_a_jpeg_of_other_colours_is_read_too(tmp_path, colours):
 
 
 @pytest.mark.parametrize("name", ["coco", "imagenet"])
-def test_the_shared_pictures_are_whole(shared_folder, name):
+def test_the_shared_images_are_whole(shared_folder, name):
     for path in find_images(shared_folder / "images" / name):
         assert read_image(path).size > 0
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 65_000), (65_000, 1)])
-def test_a_picture_that_scaling_would_make_gigabytes_of_is_refused(height, width):
+def test_an_image_that_scaling_would_make_gigabytes_of_is_refused(height, width):
     image = np.zeros((height, width, 3), dtype=np.uint8)
 
     with pytest.raises(BadInputError, match=f"{width} x {height} pixels is too long for a short side of 256"):
         prepare(image, find_model("mobilenet").recipe)
 
 
-def test_a_long_picture_may_be_squashed():
+def test_a_long_image_may_be_squashed():
     assert prepare(np.zeros((1, 65_000, 3), dtype=np.uint8), find_model("ssdmobilenet").recipe).shape[0] == 3
 
 
-def test_a_missing_picture_is_named(tmp_path):
+def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(BadInputError, match=r"cannot read the image .*none\.jpg \(No such file"):
         read_image(tmp_path / "none.jpg")
 

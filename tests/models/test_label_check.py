@@ -24,15 +24,15 @@ def _outputs(*tops, classes=10):
     return {"prob": np.eye(classes, dtype=np.float32)[list(tops)]}
 
 
-def test_pictures_without_a_label_are_not_counted(labels_file):
+def test_images_without_a_label_are_not_counted(labels_file):
     assert check_labels(_outputs(5, 2, 7), _IMAGES, labels_file) == LabelCheck(right=1, counted=2)
 
 
-def test_a_repeated_picture_counts_once(labels_file):
+def test_a_repeated_image_counts_once(labels_file):
     assert check_labels(_outputs(3, 1, 0, 3, 1), _IMAGES, labels_file) == LabelCheck(right=2, counted=2)
 
 
-def test_pictures_beyond_the_batch_are_not_counted(labels_file):
+def test_images_beyond_the_batch_are_not_counted(labels_file):
     assert check_labels(_outputs(3), _IMAGES, labels_file) == LabelCheck(right=1, counted=1)
 
 

@@ -10,8 +10,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from asyncbench.models.catalog import MODELS, find_model
-from asyncbench.models.graphs.anchors import make_anchors
 from asyncbench.models.graphs.model_file import build_model
+from asyncbench.models.graphs.ssdmobilenet import make_anchors
 
 _PUBLISHED = {
     "mobilenet": "mobilenet_v1_1.0_224.onnx",
@@ -67,7 +67,7 @@ def _session(model):
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
 
 
-def _pictures(name, *, batch):
+def _images(name, *, batch):
     """Return noise with the range that the recipe gives to pixels."""
     recipe = find_model(name).recipe
     pixels = np.random.default_rng(7).uniform(0, 255, (batch, 3, recipe.height, recipe.width))
@@ -118,7 +118,7 @@ def test_activations_neither_vanish_nor_explode(network):
     names = [node.output[0] for node in model.graph.node if node.op_type in {"Relu", "Clip"}]
     watched.graph.output.extend(helper.make_empty_tensor_value_info(each) for each in names)
 
-    activations = _session(watched).run(names, {"input": _pictures(name, batch=1)})
+    activations = _session(watched).run(names, {"input": _images(name, batch=1)})
 
     mean_squares = [float(np.mean(np.square(values))) for values in activations]
     assert min(mean_squares) > 0.01
@@ -129,7 +129,7 @@ def test_activations_neither_vanish_nor_explode(network):
 def test_outputs_are_finite_differ_between_items_and_favour_no_single_class(network):
     name, model = network
 
-    outputs = _session(model).run(None, {"input": _pictures(name, batch=2)})
+    outputs = _session(model).run(None, {"input": _images(name, batch=2)})
 
     assert [output.shape for output in outputs] == [(2, *shape) for shape in find_model(name).output_shapes]
     for output in outputs:

@@ -68,15 +68,15 @@ def test_noise_is_what_it_was_when_it_was_drawn_at_once():
     )
 
 
-def test_pictures_of_another_size_than_the_network_takes_are_refused_before_anything_is_made(tmp_path):
+def test_images_of_another_size_than_the_network_takes_are_refused_before_anything_is_made(tmp_path):
     recipe = find_model("mobilenet").recipe
 
-    with pytest.raises(BadInputError, match=r"of \(64,\) float32 does not take pictures of \(3, 224, 224\)"):
+    with pytest.raises(BadInputError, match=r"of \(64,\) float32 does not take images of \(3, 224, 224\)"):
         check_inputs([_spec(64)], kind=InputKind.IMAGES, recipe=recipe, image_paths=[])
 
 
-def test_a_picture_that_only_a_large_batch_would_meet_is_refused_before_anything_is_made(tmp_path):
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+def test_an_image_that_only_a_large_batch_would_meet_is_refused_before_anything_is_made(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
     paths = [*find_images(sample_image_folder()), tmp_path / "broken.png"]
 
     with pytest.raises(BadInputError, match=r"broken\.png"):
@@ -111,7 +111,7 @@ def test_seeds_and_inputs_differ_in_their_noise():
     assert not np.array_equal(first["a"], second["a"])
 
 
-def test_pictures_repeat_in_order_until_the_batch_is_full():
+def test_images_repeat_in_order_until_the_batch_is_full():
     images = find_images(sample_image_folder())[:2]
     recipe = find_model("mobilenet").recipe
 
@@ -125,7 +125,7 @@ def test_pictures_repeat_in_order_until_the_batch_is_full():
     ("item_shape", "dtype", "low", "high"),
     [((3, 32, 48), "float32", 0.0, 1.0), ((32, 48, 3), "float16", 0.0, 1.0), ((32, 48, 3), "uint8", 0, 255)],
 )
-def test_an_unknown_network_with_a_picture_as_input_is_fed_with_pictures(item_shape, dtype, low, high):
+def test_an_unknown_network_with_an_image_as_input_is_fed_with_images(item_shape, dtype, low, high):
     images = find_images(sample_image_folder())
 
     fed = _make(_spec(*item_shape, dtype=dtype), kind=InputKind.IMAGES, batch=1, image_paths=images)["x"]
@@ -143,14 +143,14 @@ def test_the_layout_of_an_unknown_network_is_read_from_its_shape():
 
 
 @pytest.mark.parametrize("spec", [_spec(128), _spec(1, 28, 28), _spec(3, 8, 8, dtype="int64"), _spec(3, 4, 8, 8)])
-def test_pictures_are_refused_where_the_input_is_none(spec):
-    with pytest.raises(BadInputError, match="not a picture of 3 channels") as caught:
+def test_images_are_refused_where_the_input_is_none(spec):
+    with pytest.raises(BadInputError, match="not an image of 3 channels") as caught:
         _make(spec, kind=InputKind.IMAGES, image_paths=find_images(sample_image_folder()))
 
     assert "--input random" in caught.value.remedy
 
 
-def test_pictures_are_refused_where_there_are_several_inputs():
+def test_images_are_refused_where_there_are_several_inputs():
     with pytest.raises(BadInputError, match=r"has 2 \(a, b\)") as caught:
         _make(_spec(3, 8, 8, name="a"), _spec(3, 8, 8, name="b"), kind=InputKind.IMAGES)
 

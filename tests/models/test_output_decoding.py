@@ -67,7 +67,7 @@ def test_a_limit_keeps_the_best_of_what_would_be_kept(boxes, threshold, limit):
 
 
 @given(boxes=_boxes(), data=st.data())
-def test_detections_are_sorted_above_the_threshold_and_inside_the_picture(boxes, data):
+def test_detections_are_sorted_above_the_threshold_and_inside_the_image(boxes, data):
     scores = data.draw(hnp.arrays(np.float32, (len(boxes), 3), elements=st.floats(0, 1, width=16)))
 
     found = decode_boxes(boxes * 1.5 - 0.25, scores, score_threshold=0.3, max_total=4)

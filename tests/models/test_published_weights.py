@@ -1,4 +1,4 @@
-"""Pictures in, right answers out: preparation and decoding together, with the published weights."""
+"""Images in, right answers out: preparation and decoding together, with the published weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _session(path):
 
 
 def _check(path, name, folder):
-    """Run all pictures of a folder, one inference each to keep memory small, and check their classes."""
+    """Run all images of a folder, one inference each to keep memory small, and check their classes."""
     images = find_images(folder)
     session = _session(path)
     inputs = make_inputs(
@@ -42,14 +42,14 @@ def _check(path, name, folder):
     return check_labels({"prob": prob}, images, folder / "labels.json")
 
 
-def test_resnet50_names_all_pictures(shared_folder):
+def test_resnet50_names_all_images(shared_folder):
     path = shared_folder / "models" / "resnet50_v1.onnx"
 
     assert _check(path, "resnet50", shared_folder / "images" / "imagenet") == LabelCheck(right=10, counted=10)
     assert _check(path, "resnet50", sample_image_folder()) == LabelCheck(right=5, counted=5)
 
 
-def test_mobilenet_names_at_least_eight_of_ten_pictures_and_all_packaged_ones(shared_folder):
+def test_mobilenet_names_at_least_eight_of_ten_images_and_all_packaged_ones(shared_folder):
     path = shared_folder / "models" / "mobilenet_v1_1.0_224.onnx"
 
     assert _check(path, "mobilenet", shared_folder / "images" / "imagenet").right >= 8
@@ -74,7 +74,7 @@ def test_ssdmobilenet_finds_the_objects_of_coco(shared_folder):
 
 
 def _annotations(truth, image):
-    """Return category ids and `(n, 4)` boxes, ymin, xmin, ymax, xmax as shares of the picture."""
+    """Return category ids and `(n, 4)` boxes, ymin, xmin, ymax, xmax as shares of the image."""
     entries = [entry for entry in truth["annotations"] if entry["image_id"] == image["id"]]
     left, top, width, height = np.array([entry["bbox"] for entry in entries], dtype=np.float32).T
     boxes = np.stack([top, left, top + height, left + width], axis=1)

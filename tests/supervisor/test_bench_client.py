@@ -45,7 +45,7 @@ async def test_a_stop_may_be_sent_while_a_request_is():
 
 
 async def test_an_answer_to_another_request_ends_the_process():
-    answer = '{"event": "inspected", "fixed_batch": null, "fixed_by": null, "no_pictures": null}'
+    answer = '{"event": "inspected", "fixed_batch": null, "fixed_by": null, "no_images": null}'
 
     async with open_bench([sys.executable, "-c", f"print({answer!r}, flush=True); input()"], no_oom) as bench:
         with pytest.raises(BenchProcessDiedError, match="answered StopCell with NetworkInspected and was killed"):

@@ -53,7 +53,7 @@ def test_a_file_will_do_whatever_it_holds(tmp_path, option):
 def test_a_data_set_that_is_no_folder_is_refused(tmp_path, name, reason):
     (tmp_path / "file").touch()
 
-    with pytest.raises(BadInputError, match=f"^--dataset .*: {reason}: name a folder of labelled pictures"):
+    with pytest.raises(BadInputError, match=f"^--dataset .*: {reason}: name a folder of labelled images"):
         check_named_files(SweepConfig(dataset=str(tmp_path / name)))
 
 

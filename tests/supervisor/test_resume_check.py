@@ -43,7 +43,7 @@ def done(request):
     )
 
 
-def test_the_same_engine_on_the_same_pictures_goes_on(done):
+def test_the_same_engine_on_the_same_images_goes_on(done):
     check_same_engine([done], ENGINE)
 
 
@@ -69,8 +69,8 @@ def test_a_file_of_before_that_does_not_name_its_model_is_known_by_its_engine(do
         check_same_engine([old], engine_with(engine_hash="c" * 64))
 
 
-def test_other_pictures_or_labels_are_refused(done):
-    with pytest.raises(BadInputError, match="the data set imagenet has other pictures or labels"):
+def test_other_images_or_labels_are_refused(done):
+    with pytest.raises(BadInputError, match="the data set imagenet has other images or labels"):
         check_same_engine([done], engine_with(subset_hash="c" * 64))
 
 

@@ -27,7 +27,7 @@ def test_nothing_given_is_the_sweep_of_the_readme():
     assert (config.load.kind, config.load.options) == ("closed", {})
     assert config.input is InputKind.IMAGES
     assert (config.seed, config.onnxruntime.intra_op_threads) == (0, 1)
-    assert (config.duration_ns, config.iterations, config.asked_latency) == (None, None, None)
+    assert (config.duration_ns, config.iterations, config.latency_limit) == (None, None, None)
     assert config.warmup_ns is None
     assert config.cell_timeout_ns == 60 * 10**9
     assert config.cell_count == 128
@@ -43,7 +43,7 @@ def test_the_stop_rule_is_one_percent_of_the_median_and_five_of_the_p99_within_h
 def test_times_are_read_once_and_kept_as_they_were_written():
     config = check_config({"duration": "1.5s", "latency_limit": "20 ms", "cell_timeout": "2m"}, source="sweep.json")
 
-    assert (config.duration_ns, config.asked_latency.limit_ns, config.cell_timeout_ns) == (
+    assert (config.duration_ns, config.latency_limit.limit_ns, config.cell_timeout_ns) == (
         1_500_000_000,
         20_000_000,
         120_000_000_000,

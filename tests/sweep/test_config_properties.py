@@ -68,8 +68,8 @@ RUN = some_of(
     converted_from=JSON_OBJECTS,
 )
 LENGTH = some_of(duration=DURATIONS | st.none()) | some_of(iterations=SMALL | st.none())
-PICTURES = some_of(input=st.just("images"), images=NAMES | st.none())
-INPUT = PICTURES | some_of(input=st.sampled_from(["random", "zeros"]))
+IMAGES = some_of(input=st.just("images"), images=NAMES | st.none())
+INPUT = IMAGES | some_of(input=st.sampled_from(["random", "zeros"]))
 REAL_BACKEND = some_of(backend=st.sampled_from(["auto", "onnxruntime", "tensorrt"]))
 SIZES = st.builds("{}{}".format, st.integers(min_value=1, max_value=999), st.sampled_from(["B", "KiB", " MB", "gib"]))
 MEMORY = some_of(

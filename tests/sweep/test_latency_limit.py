@@ -66,5 +66,5 @@ def test_the_configuration_keeps_the_words_and_gives_the_limit():
     config = SweepConfig(latency_limit="p95=20ms")
 
     assert config.model_dump()["latency_limit"] == "p95=20ms"
-    assert config.asked_latency == LatencyLimit(percentile="p95", limit_ns=20_000_000)
-    assert SweepConfig().asked_latency is None
+    assert config.latency_limit == LatencyLimit(percentile="p95", limit_ns=20_000_000)
+    assert SweepConfig().latency_limit is None

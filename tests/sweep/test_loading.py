@@ -39,15 +39,15 @@ def test_the_line_that_names_the_schema_for_editors_is_ignored():
 
 
 def test_paths_start_at_the_folder_of_the_file_that_names_them():
-    (config,) = load('{"model_file": "weights/a.onnx", "images": "/pictures"}')
+    (config,) = load('{"model_file": "weights/a.onnx", "images": "/images"}')
 
     assert config.model_file == "some/folder/weights/a.onnx"
-    assert config.images == "/pictures"
+    assert config.images == "/images"
 
 
 @pytest.mark.parametrize("key", ["dataset", "truth", "calibration"])
 def test_a_data_set_its_truth_and_a_calibration_are_paths_too(key):
-    needed = {"dataset": "pictures", "precision": "int8"}
+    needed = {"dataset": "images", "precision": "int8"}
 
     (config,) = load(json.dumps(needed | {key: "below/it"}))
 
@@ -55,7 +55,7 @@ def test_a_data_set_its_truth_and_a_calibration_are_paths_too(key):
 
 
 def test_a_subset_is_no_path():
-    assert load('{"dataset": "pictures", "subset": "every 10th"}')[0].subset == "every 10th"
+    assert load('{"dataset": "images", "subset": "every 10th"}')[0].subset == "every 10th"
 
 
 def test_a_calibration_and_precisions_without_int8_above_it_are_refused():
@@ -161,8 +161,8 @@ def test_a_load_keeps_its_options_where_it_is_only_named_again(upper, merged):
         ({"duration": "1s"}, {"iterations": 9}, "duration"),
         ({"iterations": 9}, {"duration": "1s"}, "iterations"),
         ({"model_file": "mine.onnx"}, {"model": "resnet50"}, "model_file"),
-        ({"images": "pictures"}, {"input": "zeros"}, "images"),
-        ({"input": "zeros"}, {"images": "pictures"}, "input"),
+        ({"images": "images"}, {"input": "zeros"}, "images"),
+        ({"input": "zeros"}, {"images": "images"}, "input"),
         ({"backend": "simulated", "simulated": {}}, {"backend": "onnxruntime"}, "simulated"),
         ({"dataset": "mine", "truth": "labels.txt"}, {"dataset": "yours"}, "truth"),
         ({"dataset": "mine", "subset": "every 2nd"}, {"dataset": "yours"}, "subset"),
@@ -178,7 +178,7 @@ def test_what_a_later_layer_outdates_is_forgotten(lower, upper, outdated):
     ("lower", "upper", "kept"),
     [
         ({"model_file": "mine.onnx"}, {"model": "mobilenet"}, "model_file"),
-        ({"images": "pictures"}, {"input": "images"}, "images"),
+        ({"images": "images"}, {"input": "images"}, "images"),
         ({"backend": "simulated", "simulated": {"slots": 2}}, {"backend": "simulated"}, "simulated"),
         ({"duration": "1s"}, {"iterations": None}, "duration"),
         ({"dataset": "mine", "subset": "every 2nd"}, {"dataset": "mine"}, "subset"),

@@ -24,11 +24,11 @@ items = np.random.default_rng(1).standard_normal((batch or 3, 8, 8, 3)).astype(n
 kernel = np.random.default_rng(0).standard_normal((3, 3, 3, 4)).astype(np.float32)
 graph = tf.Graph()
 with graph.as_default():
-    pictures = tf.compat.v1.placeholder(tf.float32, [batch, 8, 8, 3], name="input")
-    features = tf.nn.relu6(tf.nn.conv2d(pictures, tf.constant(kernel), strides=2, padding="SAME"), name="features")
+    images = tf.compat.v1.placeholder(tf.float32, [batch, 8, 8, 3], name="input")
+    features = tf.nn.relu6(tf.nn.conv2d(images, tf.constant(kernel), strides=2, padding="SAME"), name="features")
     prob = tf.nn.softmax(tf.reduce_mean(features, [1, 2]), name="prob")
     with tf.compat.v1.Session(graph=graph) as session:
-        features, prob = session.run([features, prob], {pictures: items})
+        features, prob = session.run([features, prob], {images: items})
 open(f"{folder}/frozen.pb", "wb").write(graph.as_graph_def().SerializeToString())
 np.savez(f"{folder}/expected.npz", items=items, features=features, prob=prob)
 """
@@ -131,8 +131,8 @@ def test_a_frozen_graph_becomes_an_onnx_file_that_computes_the_same_at_any_batch
     assert [entry.version for entry in model.opset_import if not entry.domain] == [13]
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     for items in (slice(None), slice(1)):
-        pictures = expected["items"][items].transpose(0, 3, 1, 2)
-        (got,) = session.run(None, {given.name: pictures})
+        images = expected["items"][items].transpose(0, 3, 1, 2)
+        (got,) = session.run(None, {given.name: images})
         assert got == pytest.approx(expected[output][items], abs=1e-4)
 
 

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow  # each starts a Python
 
 @pytest.fixture
 def make_labels(tmp_path):
-    """Return a function that runs the script on a folder with one picture, and the path of its labels.json."""
-    folder = tmp_path / "pictures"
+    """Return a function that runs the script on a folder with one image, and the path of its labels.json."""
+    folder = tmp_path / "images"
     folder.mkdir()
     (folder / "a.png").touch()
     (tmp_path / "names.txt").write_text(NAMES)

@@ -32,7 +32,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def write_pictures(folder: Path, *names: str) -> Path:
+def write_images(folder: Path, *names: str) -> Path:
     for index, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def test_a_cache_becomes_a_table_of_the_model_that_is_named_and_a_cache_again(tm
     assert (there.returncode, back.returncode) == (0, 0)
     assert read_table(tmp_path / "t.json").model_sha256 == inspect_model(model).sha256
     assert (tmp_path / "new.cache").read_bytes() == CACHE.replace(b"8601", b"8600")
-    assert "lost: which pictures" in there.stderr
+    assert "lost: which images" in there.stderr
     assert "lost: the model's hash" in back.stderr
 
 
@@ -137,8 +137,8 @@ def test_a_cache_that_is_cut_off_is_refused_with_the_line(tmp_path):
     assert "line 3: 'conv: 3d88'" in result.stderr
 
 
-def test_a_subset_of_labelled_pictures_is_a_dataset_with_links_labels_and_hashes(tmp_path):
-    source = write_pictures(tmp_path / "big", "a.png", "b.png", "c.png", "d.png")
+def test_a_subset_of_labelled_images_is_a_dataset_with_links_labels_and_hashes(tmp_path):
+    source = write_images(tmp_path / "big", "a.png", "b.png", "c.png", "d.png")
     (source / "val.txt").write_text("a.png 0\nb.png 0\nc.png 1\nd.png 1\n")
 
     result = run("prepare-dataset", source, tmp_path / "out", "--subset", "first 1 per class")
@@ -154,7 +154,7 @@ def test_a_subset_of_labelled_pictures_is_a_dataset_with_links_labels_and_hashes
 
 
 def test_class_folders_become_one_folder_with_labels_and_copies_are_files(tmp_path):
-    source = write_pictures(tmp_path / "big", "n0001/a.png", "n0001/b.png", "n0900/c.png")
+    source = write_images(tmp_path / "big", "n0001/a.png", "n0001/b.png", "n0900/c.png")
     for index in range(1000):
         (source / f"n{index:04}").mkdir(exist_ok=True)
 
@@ -166,20 +166,20 @@ def test_class_folders_become_one_folder_with_labels_and_copies_are_files(tmp_pa
     assert not (tmp_path / "out" / "a.png").is_symlink()
 
 
-def test_pictures_of_the_same_name_in_two_class_folders_are_refused(tmp_path):
-    source = write_pictures(tmp_path / "big", "n0001/a.png", "n0900/a.png")
+def test_images_of_the_same_name_in_two_class_folders_are_refused(tmp_path):
+    source = write_images(tmp_path / "big", "n0001/a.png", "n0900/a.png")
     for index in range(1000):
         (source / f"n{index:04}").mkdir(exist_ok=True)
 
     result = run("prepare-dataset", source, tmp_path / "out")
 
     assert result.returncode == 2
-    assert "a.png is the name of several pictures" in result.stderr
+    assert "a.png is the name of several images" in result.stderr
 
 
 @pytest.mark.parametrize(("id_type", "prefix"), [(int, ""), (str, ""), (int, "val2017/"), (int, "images\\")])
-def test_coco_keeps_the_annotations_of_the_chosen_pictures_however_ids_and_names_are_written(tmp_path, id_type, prefix):
-    source = write_pictures(tmp_path / "big", "1.png", "2.png")
+def test_coco_keeps_the_annotations_of_the_chosen_images_however_ids_and_names_are_written(tmp_path, id_type, prefix):
+    source = write_images(tmp_path / "big", "1.png", "2.png")
     annotations = [
         {"id": 10 + image, "image_id": id_type(image), "category_id": 1, "bbox": [0, 0, 2, 2], "area": 4, "iscrowd": 0}
         for image in (1, 2)
@@ -198,8 +198,8 @@ def test_coco_keeps_the_annotations_of_the_chosen_pictures_however_ids_and_names
     assert [item.image_id for item in open_dataset(tmp_path / "out").items] == [1]
 
 
-def test_a_second_subset_leaves_out_the_pictures_of_the_first_by_their_bytes(tmp_path):
-    source = write_pictures(tmp_path / "big", "a.png", "b.png", "c.png")
+def test_a_second_subset_leaves_out_the_images_of_the_first_by_their_bytes(tmp_path):
+    source = write_images(tmp_path / "big", "a.png", "b.png", "c.png")
     run("prepare-dataset", source, tmp_path / "test", "--subset", "every 2nd")
     manifest = tmp_path / "test" / "manifest.json"
     manifest.write_bytes(codecs.BOM_UTF16_LE + manifest.read_text().encode("utf-16-le"))  # as PowerShell copies it
@@ -211,8 +211,8 @@ def test_a_second_subset_leaves_out_the_pictures_of_the_first_by_their_bytes(tmp
 
 
 def test_a_folder_that_is_there_already_is_left_alone(tmp_path):
-    source = write_pictures(tmp_path / "big", "a.png")
-    out = write_pictures(tmp_path / "out", "mine.png")
+    source = write_images(tmp_path / "big", "a.png")
+    out = write_images(tmp_path / "out", "mine.png")
 
     result = run("prepare-dataset", source, out)
 
@@ -222,7 +222,7 @@ def test_a_folder_that_is_there_already_is_left_alone(tmp_path):
 
 
 def test_labels_are_written_from_numbers_and_names(tmp_path):
-    folder = write_pictures(tmp_path / "pictures", "cat.png", "dog.png")
+    folder = write_images(tmp_path / "images", "cat.png", "dog.png")
     (tmp_path / "names.txt").write_text("tabby\nbeagle\n")
     (tmp_path / "labels.csv").write_text("file,classes\ndog.png,beagle\ncat.png,0; 281\n")
 
@@ -236,7 +236,7 @@ def test_labels_are_written_from_numbers_and_names(tmp_path):
 @pytest.mark.parametrize(
     ("csv", "message"),
     [
-        ("cat.png,0\n", "1 pictures of .* have no label, such as dog.png: add them, or use --partial"),
+        ("cat.png,0\n", "1 images of .* have no label, such as dog.png: add them, or use --partial"),
         ("cat.png,0\ndog.png,1\nfox.png,2\n", "1 files are not in .*, such as fox.png"),
         ("cat.png,0\ncat.png,1\n", "line 2: cat.png comes a second time"),
         ("cat.png,0,1\n", "line 1: 'cat.png,0,1' is not `file,classes`"),
@@ -246,7 +246,7 @@ def test_labels_are_written_from_numbers_and_names(tmp_path):
     ],
 )
 def test_a_csv_that_does_not_fit_is_refused_and_nothing_is_written(tmp_path, csv, message):
-    folder = write_pictures(tmp_path / "pictures", "cat.png", "dog.png")
+    folder = write_images(tmp_path / "images", "cat.png", "dog.png")
     (tmp_path / "labels.csv").write_text(csv)
 
     result = run("make-labels", folder, tmp_path / "labels.csv")

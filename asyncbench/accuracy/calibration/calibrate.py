@@ -1,4 +1,4 @@
-"""Runs the float network over pictures and finds the range of each tensor that int8 needs one for."""
+"""Runs the float network over images and finds the range of each tensor that int8 needs one for."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from asyncbench.tensors import AnyArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationBatch:
-    """Some pictures, prepared.
+    """Some images, prepared.
 
     Attributes:
         inputs: By name, each `(batch, *item_shape)`.
-        images: Those pictures.
+        images: Those images.
     """
 
     inputs: Mapping[str, AnyArray]
@@ -41,14 +41,14 @@ def calibrate(
 ) -> CalibrationTable:
     """Return the table of the model in `model_path`. Blocking, for minutes: call it on a thread.
 
-    Holds the intermediate tensors of one batch at a time, 41 MB a picture for MobileNet, 102 MB for ResNet-50, so
+    Holds the intermediate tensors of one batch at a time, 41 MB an image for MobileNet, 102 MB for ResNet-50, so
     that small batches are better. Nothing is written.
 
     Args:
-        on_progress: Takes how many pictures are done, after each batch. What it raises ends the calibration.
+        on_progress: Takes how many images are done, after each batch. What it raises ends the calibration.
 
     Raises:
-        BadInputError: The model cannot be calibrated, there are no pictures, or a tensor became NaN or infinite.
+        BadInputError: The model cannot be calibrated, there are no images, or a tensor became NaN or infinite.
     """
     facts = inspect_model(model_path)
     images: list[ImageHash] = []

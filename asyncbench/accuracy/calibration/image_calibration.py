@@ -1,4 +1,4 @@
-"""Calibrates a network on a folder of pictures."""
+"""Calibrates a network on a folder of images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from asyncbench.units import counted
 BATCH = 2
 _DEFAULT_PERCENTILE = 99.99
 
-# Takes the name of a picture, and why it is left out.
+# Takes the name of an image, and why it is left out.
 OnLeftOut = Callable[[str, str], None]
 
 
@@ -45,7 +45,7 @@ def parse_method(name: str, percentile: float | None) -> Method:
     return Method(name=MethodName(name))
 
 
-def calibrate_on_pictures(
+def calibrate_on_images(
     config: SweepConfig,
     folder: Path,
     out_path: Path,
@@ -60,21 +60,21 @@ def calibrate_on_pictures(
 
     Args:
         model_folder: Where the package's own graphs are written.
-        on_left_out: Told of each picture that cannot be prepared, or that no full batch is left for.
-        on_progress: Takes how many pictures are done, and of how many.
+        on_left_out: Told of each image that cannot be prepared, or that no full batch is left for.
+        on_progress: Takes how many images are done, and of how many.
 
     Raises:
-        BadInputError: The network or the pictures cannot be used.
+        BadInputError: The network or the images cannot be used.
         OutputError: The table cannot be written.
     """
     facts, info = _network(config, model_folder)
-    dataset = open_dataset(folder, kind=DatasetKind.PICTURES)
+    dataset = open_dataset(folder, kind=DatasetKind.IMAGES)
     if subset is not None:
         dataset = choose(dataset, parse_subset(subset))
     items = dataset.items
     if facts.fixed_batch is not None and len(items) < facts.fixed_batch:
         raise BadInputError(
-            f"{facts.path} runs at batch {facts.fixed_batch} only, and the folder has {counted(len(items), 'picture')}",
+            f"{facts.path} runs at batch {facts.fixed_batch} only, and the folder has {counted(len(items), 'image')}",
             remedy=f"name a folder of {facts.fixed_batch} or more with --images",
         )
     table = calibrate(
@@ -93,7 +93,7 @@ def _network(config: SweepConfig, model_folder: Path) -> tuple[ModelFacts, Model
         return inspect_model(write_model(config.model, model_folder, config.seed)), find_model(config.model)
     facts = inspect_model(Path(config.model_file))
     found = known_as(facts, name=config.model if config.model_named else None)
-    known = require_known(facts, found, purpose="calibrating needs to know how its pictures are prepared")
+    known = require_known(facts, found, purpose="calibrating needs to know how its images are prepared")
     if facts.inputs[0].dtype != "float32":
         raise BadInputError(
             f"{facts.path} takes {facts.inputs[0].dtype}, and a network is calibrated in float32",
@@ -105,7 +105,7 @@ def _network(config: SweepConfig, model_folder: Path) -> tuple[ModelFacts, Model
 def _batches(
     items: Sequence[Item], info: ModelInfo, facts: ModelFacts, on_left_out: OnLeftOut
 ) -> Iterator[CalibrationBatch]:
-    """Give the pictures in batches: all of the network's own size where that is fixed."""
+    """Give the images in batches: all of the network's own size where that is fixed."""
     size = facts.fixed_batch or BATCH
     prepared: list[tuple[Item, Float32Array]] = []
     for item in items:

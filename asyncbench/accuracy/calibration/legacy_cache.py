@@ -25,11 +25,12 @@ from asyncbench.files.whole_file import write_whole
 from asyncbench.text_enum import TextEnum
 
 LEVELS = 127
-_HEAD = re.compile(r"TRT-([0-9A-Z]+)-(\w+)")
+_HEAD_BEGINS = "TRT-"
+_HEAD = re.compile(rf"{_HEAD_BEGINS}([0-9A-Z]+)-(\w+)")
 _SCALE = re.compile(r"[0-9a-fA-F]{8}")
 _ZERO = "0"  # TensorRT does not fill up with zeros, and no other scale that it writes is as small as to begin with one
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){1,3}")
-_OLD_HEAD = "1"
+_OLD_HEAD = "1"  # a whole line
 _LARGEST_FLOAT32 = 3.4028234663852886e38
 _FIRST_WITH_LONG_NUMBERS = 10
 
@@ -70,6 +71,11 @@ def version_number(tensorrt_version: str) -> str:
     major, minor, patch = (int(part) for part in [*tensorrt_version.split("."), "0"][:3])
     factor = 10_000 if major >= _FIRST_WITH_LONG_NUMBERS else 1_000
     return str(major * factor + minor * 100 + patch)
+
+
+def begins_as_cache(text: str) -> bool:
+    """Return whether a text begins as a cache does, be the rest right or wrong."""
+    return text.startswith(_HEAD_BEGINS) or text.partition("\n")[0].rstrip("\r") == _OLD_HEAD
 
 
 def read_cache(path: Path) -> LegacyCache:
@@ -129,9 +135,9 @@ def format_cache(cache: LegacyCache) -> bytes:
     if not cache.scales:
         raise BadInputError(
             "a calibration cache needs a tensor whose range is above 0, and there is none",
-            remedy="calibrate on pictures that are not empty: asyncbench calibrate",
+            remedy="calibrate on images that are not empty: asyncbench calibrate",
         )
-    head = _OLD_HEAD if cache.version_number is None else f"TRT-{cache.version_number}-{cache.algorithm}"
+    head = _OLD_HEAD if cache.version_number is None else f"{_HEAD_BEGINS}{cache.version_number}-{cache.algorithm}"
     lines = [head, *(f"{_checked_name(name)}: {_hex_of(scale)}" for name, scale in cache.scales.items())]
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,22 +34,9 @@ _LEAST_OPSET = 13
 _PRODUCER = "asyncbench"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantizedFacts:
-    """What became of the nodes of a network.
-
-    Attributes:
-        quantized_nodes: Convolutions and matrix products that take int8.
-        float_nodes: How many others there are, by operator.
-    """
-
-    quantized_nodes: int
-    float_nodes: Mapping[str, int]
-
-
 def write_quantized_model(
     model_path: Path, table: CalibrationTable, out_path: Path, *, source: str = "the calibration table"
-) -> QuantizedFacts:
+) -> None:
     """Write the int8 network of a float one and its table. Blocking. Equal inputs give equal bytes.
 
     Args:
@@ -65,11 +51,6 @@ def write_quantized_model(
     check_table(table, source=source, model_sha256=inspect_model(model_path).sha256, foreign=foreign)
     quantized = quantize(network, table.ranges, source=source)
     write_whole(out_path, quantized.SerializeToString(deterministic=True))
-    nodes = weighted_nodes(network.graph)
-    weighted = {node.name for node in nodes}
-    others = sorted(node.op_type for node in network.graph.node if node.name not in weighted)
-    counts = {operator: others.count(operator) for operator in dict.fromkeys(others)}
-    return QuantizedFacts(quantized_nodes=len(nodes), float_nodes=counts)
 
 
 def quantize(network: onnx.ModelProto, ranges: Mapping[str, float], *, source: str) -> onnx.ModelProto:

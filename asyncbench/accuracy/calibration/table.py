@@ -1,8 +1,7 @@
-"""The portable calibration table: a JSON file that says of which network and pictures its ranges are."""
+"""The portable calibration table: a JSON file that says of which network and images its ranges are."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageHash:
-    """One picture: its name for people, and the SHA-256 of its file, by which it is known."""
+    """One image: its name for people, and the SHA-256 of its file, by which it is known."""
 
     name: str
     sha256: Sha256Text
@@ -71,8 +70,8 @@ class CalibrationTable:
     Attributes:
         model_sha256: As in `ModelFacts`; None in a table from a legacy cache, which does not say: its tensors are
             held against the graph.
-        recipe: What was done to the pictures, in words; None where it is not known.
-        images: The pictures that were seen; none where it is not known.
+        recipe: What was done to the images, in words; None where it is not known.
+        images: The images that were seen; none where it is not known.
         versions: Of the libraries that took part.
         ranges: The largest absolute value that int8 shall hold, by tensor, in the order of the graph. 0 for a tensor
             that was never anything else.
@@ -86,20 +85,13 @@ class CalibrationTable:
     versions: dict[str, str]
     ranges: Annotated[dict[str, Amax], Field(min_length=1)]
 
-    @property
-    def images_sha256(self) -> str | None:
-        """One hash for all pictures, whatever their names and order; None where they are not known."""
-        if not self.images:
-            return None
-        return hashlib.sha256("\n".join(sorted(image.sha256 for image in self.images)).encode()).hexdigest()
-
 
 _ADAPTER = TypeAdapter(CalibrationTable)
 _VERSION_ADAPTER: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
 
 def hash_images(paths: Iterable[Path]) -> tuple[ImageHash, ...]:
-    """Return name and hash of each picture. Blocking: reads the files.
+    """Return name and hash of each image. Blocking: reads the files.
 
     Raises:
         BadInputError: One cannot be read.
@@ -181,6 +173,29 @@ def check_table(table: CalibrationTable, *, source: str, model_sha256: str, fore
             f"({listed(foreign)})",
             remedy="calibrate this one: asyncbench calibrate",
         )
+
+
+def refuse_overlap(
+    calibration: Collection[ImageHash], test: Collection[ImageHash], *, forced: bool = False
+) -> tuple[ImageHash, ...]:
+    """Refuse to measure accuracy on images whose bytes were calibrated on, under whatever name: it would flatter.
+
+    Returns:
+        The test images in both, empty unless `forced`: they belong into the record.
+
+    Raises:
+        BadInputError: There are such images; the error names them.
+    """
+    calibrated = {image.sha256 for image in calibration}
+    shared = tuple(image for image in test if image.sha256 in calibrated)
+    if shared and not forced:
+        raise BadInputError(
+            f"{len(shared)} of {len(test)} images of the test set were calibrated on: "
+            f"{listed([image.name for image in shared])}",
+            remedy="calibrate on other images, or use --allow-overlap and say so beside the figure",
+            overlapping_images=len(shared),
+        )
+    return shared
 
 
 def listed(names: Collection[str]) -> str:

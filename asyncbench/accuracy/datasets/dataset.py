@@ -1,4 +1,4 @@
-"""What a dataset is: pictures in a fixed order, what is true of each, and what was left out and why."""
+"""What a dataset is: images in a fixed order, what is true of each, and what was left out and why."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from asyncbench.text_enum import TextEnum
 
 
 class DatasetKind(TextEnum):
-    """Where the truth about the pictures comes from."""
+    """Where the truth about the images comes from."""
 
     LABEL_LIST = "label-list"  # lines of `name label`, labels from 0 in the order of the sorted synsets
     DEVKIT = "devkit"  # ILSVRC2012_validation_ground_truth.txt and meta.mat
     CLASS_FOLDERS = "class-folders"
     ACCEPTED_CLASSES = "accepted-classes"  # labels.json
     COCO = "coco"  # instances JSON
-    PICTURES = "pictures"  # no truth: for speed and calibration
+    IMAGES = "images"  # no truth: for speed and calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One picture.
+    """One image.
 
     Attributes:
-        name: Its path below the folder of the pictures, with `/`.
+        name: Its path below the folder of the images, with `/`.
         classes: Those that are right for it, its own first, from 0; empty where the truth is none of classes.
         image_id: COCO's; None elsewhere.
-        marked_sha256: Of what COCO's instances say of the picture, in any order: its size and its objects' boxes,
+        marked_sha256: Of what COCO's instances say of the image, in any order: its size and its objects' boxes,
             categories and crowd flags; None elsewhere.
         marked_name: What COCO's instances call it; None elsewhere.
         marked_size: Height and width in pixels as COCO's instances say; None where nothing does.
@@ -47,10 +47,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A picture, or a piece of truth, that cannot be used.
+    """An image, or a piece of truth, that cannot be used.
 
     Attributes:
-        name: As in `Item`, or the name in the truth that no picture has.
+        name: As in `Item`, or the name in the truth that no image has.
         reason: For people, and the same for all that are alike, so that it can be counted.
     """
 
@@ -63,7 +63,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Pictures in the order in which they are used: sorted by name.
+    """Images in the order in which they are used: sorted by name.
 
     Attributes:
         truth: The file with the labels or instances; None where the folders or nothing at all say it.
@@ -86,15 +86,15 @@ class Dataset:
 
 
 def selection_sha256(dataset: Dataset) -> str:
-    """Return the SHA-256 of the chosen pictures, for the record: equal ones give comparable accuracies. Blocking.
+    """Return the SHA-256 of the chosen images, for the record: equal ones give comparable accuracies. Blocking.
 
-    It is that of one line per picture in order, `name TAB size in bytes TAB classes with commas TAB image id`, for COCO
-    with `TAB marked_sha256`: the same pictures with other boxes give other figures. The size stands in for the
+    It is that of one line per image in order, `name TAB size in bytes TAB classes with commas TAB image id`, for COCO
+    with `TAB marked_sha256`: the same images with other boxes give other figures. The size stands in for the
     contents: reading 6 GB to name a standard subset is too much, and a file that was decoded and written anew has
     another size. The folder is no part of it, so that the same subset is the same on all machines.
 
     Raises:
-        OSError: A picture has gone.
+        OSError: An image has gone.
     """
     digest = hashlib.sha256()
     for item in dataset.items:

@@ -1,4 +1,4 @@
-"""Pictures, decoded and prepared in worker threads, in order, and never more of them in memory than agreed."""
+"""Images, decoded and prepared in worker threads, in order, and never more of them in memory than agreed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CANNOT_DECODE = "it cannot be decoded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedBatch:
-    """Pictures that are ready for the network.
+    """Images that are ready for the network.
 
     Attributes:
         items: What they are, in order.
@@ -34,7 +34,7 @@ class PreparedBatch:
 
 @dataclass(slots=True)
 class _Decoding:
-    """One picture on its way; once it is decoded it has its pixels, or the reason why it is left out."""
+    """One image on its way; once it is decoded it has its pixels, or the reason why it is left out."""
 
     item: Item
     decoded: trio.Event = field(default_factory=trio.Event)
@@ -51,18 +51,18 @@ async def open_batches(
     ahead: int,
     on_left_out: Callable[[LeftOut], None],
 ) -> AsyncGenerator[PreparedBatch, None]:
-    """Give the pictures in batches, in order, to an `async for` over what `async with` binds.
+    """Give the images in batches, in order, to an `async for` over what `async with` binds.
 
     Decoding starts with the first batch that is asked for. It stops when `ahead` batches wait, and goes on when one of
     them is taken. In memory are at most `ahead` waiting batches, the one that is being filled, and `threads + 1`
-    single pictures. Leaving waits for the pictures that are being decoded at that moment, and for nothing else. What
+    single images. Leaving waits for the images that are being decoded at that moment, and for nothing else. What
     else can fail, such as memory, comes as an exception group.
 
     Args:
-        batch: Pictures of a batch; the last one has fewer where they do not come out even.
-        threads: Pictures that are decoded at once, 1 or more. OpenCV itself uses one thread meanwhile.
+        batch: Images of a batch; the last one has fewer where they do not come out even.
+        threads: Images that are decoded at once, 1 or more. OpenCV itself uses one thread meanwhile.
         ahead: Batches that wait, 1 or more.
-        on_left_out: Told of each picture that cannot be decoded, or has another size than was marked; the next one
+        on_left_out: Told of each image that cannot be decoded, or has another size than was marked; the next one
             takes its place.
     """
     filled, batches = trio.open_memory_channel[PreparedBatch](ahead - 1)  # one more waits within `send`
@@ -122,7 +122,7 @@ async def _fill(
 
 
 class _Filling:
-    """The batch that is being filled, picture by picture: copying all of it at once would hold up the event loop."""
+    """The batch that is being filled, image by image: copying all of it at once would hold up the event loop."""
 
     def __init__(self, batch: int) -> None:
         self._batch = batch
@@ -145,7 +145,7 @@ class _Filling:
 
 @contextmanager
 def _single_threaded_opencv() -> Iterator[None]:
-    """Keep OpenCV from splitting each picture over all processors: our threads use them already."""
+    """Keep OpenCV from splitting each image over all processors: our threads use them already."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -1,4 +1,4 @@
-"""Files with the classes of pictures: lines of `name label`, labels.json, and ILSVRC2012's devkit."""
+"""Files with the classes of images: lines of `name label`, labels.json, and ILSVRC2012's devkit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asyncbench.files.json_problem import json_problem
 SYNSETS_FILE = "meta.mat"
 MAX_LABEL_DIGITS = 9
 """A longer number is no label: `int` takes time that grows with its square, and refuses thousands of digits."""
-_PICTURE_NUMBER = re.compile(r"ILSVRC2012_val_([0-9]{8})\.[A-Za-z]+")
+_IMAGE_NUMBER = re.compile(r"ILSVRC2012_val_([0-9]{8})\.[A-Za-z]+")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -40,7 +40,7 @@ def read_label_list(path: Path) -> dict[str, tuple[int, ...]]:
     """Return the labels of a file with lines of `name label`, such as Caffe's and MLPerf's val.txt; blank ones may be.
 
     Raises:
-        BadInputError: It cannot be read, has another form, or lists a picture twice.
+        BadInputError: It cannot be read, has another form, or lists an image twice.
     """
     return collect_once(_name_and_label(read_lines(path), path), path)
 
@@ -49,7 +49,7 @@ def read_accepted_classes(path: Path) -> dict[str, tuple[int, ...]]:
     """Return the labels of a labels.json: a list of objects with `file` and `accept_classes`, the best one first.
 
     Raises:
-        BadInputError: It cannot be read, has another form, or lists a picture twice.
+        BadInputError: It cannot be read, has another form, or lists an image twice.
     """
     try:
         entries = [(entry["file"], tuple(entry["accept_classes"])) for entry in json.loads(read_labels(path))]
@@ -62,17 +62,17 @@ def read_accepted_classes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def read_devkit(path: Path, names: Iterable[str], *, class_count: int) -> dict[str, tuple[int, ...]]:
-    """Return the labels of the pictures from ILSVRC2012_validation_ground_truth.txt, of which line n is picture n.
+    """Return the labels of the images from ILSVRC2012_validation_ground_truth.txt, of which line n is image n.
 
     The devkit numbers its classes in an order of its own; networks count the sorted synsets. The devkit's meta.mat, in
     the same folder, connects the two. The lists of later years (map_clsloc.txt) number otherwise and are not taken.
 
     Args:
-        names: Of the pictures; those that carry no number of the validation set get no label.
+        names: Of the images; those that carry no number of the validation set get no label.
 
     Raises:
-        BadInputError: The file or meta.mat cannot be read, they do not belong together, a picture is there twice, or a
-            line within is blank: every picture after it would get another's label.
+        BadInputError: The file or meta.mat cannot be read, they do not belong together, an image is there twice, or a
+            line within is blank: every image after it would get another's label.
     """
     labels_by_id = _sorted_synset_labels(path.parent / SYNSETS_FILE, path, class_count=class_count)
     name_of = _names_by_number(names)
@@ -90,10 +90,10 @@ def is_label(text: str) -> bool:
 def _names_by_number(names: Iterable[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for name in names:
-        if match := _PICTURE_NUMBER.fullmatch(name):
+        if match := _IMAGE_NUMBER.fullmatch(name):
             number = int(match.group(1))
             if number in found:
-                raise BadInputError(f"{name} and {found[number]} are the same picture", remedy="keep one of them")
+                raise BadInputError(f"{name} and {found[number]} are the same image", remedy="keep one of them")
             found[number] = name
     return found
 

@@ -1,4 +1,4 @@
-"""Whether pictures have the sizes that COCO's instances say: boxes that were marked on others mean nothing on them."""
+"""Whether images have the sizes that COCO's instances say: boxes that were marked on others mean nothing on them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from asyncbench.models.preparation import read_image
 
 
 def size_difference(marked: tuple[int, int] | None, decoded: tuple[int, int]) -> str | None:
-    """Return why boxes that were marked on one size do not fit a picture of another, or None where they do.
+    """Return why boxes that were marked on one size do not fit an image of another, or None where they do.
 
-    A copy that was scaled evenly, its sides rounded to pixels, fits: boxes are compared as shares of the sides. A
-    picture that lies on its side does not, however close to a square.
+    A copy that was scaled evenly, its sides rounded to pixels, fits: boxes are compared as shares of the sides. An
+    image that lies on its side does not, however close to a square.
 
     Args:
         marked: Height and width, as all sizes here; None where nothing is known.
@@ -31,7 +31,7 @@ def size_difference(marked: tuple[int, int] | None, decoded: tuple[int, int]) ->
 
 
 def refuse_other_sizes(items: Sequence[Item], truth: Path) -> None:
-    """Refuse pictures of which not one has the size that the instances say. Blocking: decodes up to the first that has.
+    """Refuse images of which not one has the size that the instances say. Blocking: decodes up to the first that has.
 
     Raises:
         BadInputError: All that can be decoded have other sizes.
@@ -48,7 +48,7 @@ def refuse_other_sizes(items: Sequence[Item], truth: Path) -> None:
         differing.append(LeftOut(name=item.name, reason=difference))
     if differing:
         raise BadInputError(
-            f"no picture has the size that {truth} says; of {len(differing)} decoded the first is {differing[0]}",
-            remedy="correct height, width and boxes there; where they are those of pictures that viewers turn by an "
+            f"no image has the size that {truth} says; of {len(differing)} decoded the first is {differing[0]}",
+            remedy="correct height, width and boxes there; where they are those of images that viewers turn by an "
             "EXIF tag, turn the pixels: as in COCO, boxes are of the pixels as they are stored",
         )

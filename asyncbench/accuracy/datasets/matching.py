@@ -1,4 +1,4 @@
-"""Pictures and labels brought together: what has no counterpart is left out by name, what contradicts is refused."""
+"""Images and labels brought together: what has no counterpart is left out by name, what contradicts is refused."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from asyncbench.models.image_names import NameMatch, match_names, shown_name
 
 NO_LABEL = "it has no label"
 NO_FILE = "its label has no file"
-CONTESTED_PICTURE = "several listed names end in its name, in other folders"
+CONTESTED_IMAGE = "several listed names end in its name, in other folders"
 CONTESTED_NAME = "other listed names end in the same name, in other folders"
 _SHOWN_DIGITS = 20  # labels.json may hold thousands
 
 
 def match_labels(
-    pictures: Mapping[str, Path], labels: Mapping[str, tuple[int, ...]], *, source: Path
+    images: Mapping[str, Path], labels: Mapping[str, tuple[int, ...]], *, source: Path
 ) -> tuple[tuple[Item, ...], tuple[LeftOut, ...]]:
-    """Return the pictures that have labels, sorted by name, and what was left out on either side.
+    """Return the images that have labels, sorted by name, and what was left out on either side.
 
     Args:
-        pictures: Paths by name.
-        labels: Classes by what the file calls the picture.
+        images: Paths by name.
+        labels: Classes by what the file calls the image.
         source: The file.
 
     Raises:
-        BadInputError: A picture is listed twice, in two spellings.
+        BadInputError: An image is listed twice, in two spellings.
     """
-    match = match_names(labels, pictures, source=source)
+    match = match_names(labels, images, source=source)
     items = tuple(
-        Item(name=name, path=pictures[name], classes=labels[listed]) for name, listed in sorted(match.listed.items())
+        Item(name=name, path=images[name], classes=labels[listed]) for name, listed in sorted(match.listed.items())
     )
-    return items, without_counterpart(match, pictures, labels, unlisted=NO_LABEL)
+    return items, without_counterpart(match, images, labels, unlisted=NO_LABEL)
 
 
 def without_counterpart(
-    match: NameMatch, pictures: Collection[str], listed: Collection[str], *, unlisted: str
+    match: NameMatch, images: Collection[str], listed: Collection[str], *, unlisted: str
 ) -> tuple[LeftOut, ...]:
-    """Return the pictures that no name means, and the names that mean no picture, by name.
+    """Return the images that no name means, and the names that mean no image, by name.
 
     Args:
-        unlisted: Why a picture that is not listed is left out.
+        unlisted: Why an image that is not listed is left out.
     """
     contested = {name for names in match.contested.values() for name in names}
     return (
         *(
-            LeftOut(name=name, reason=CONTESTED_PICTURE if name in match.contested else unlisted)
-            for name in sorted(set(pictures) - match.listed.keys())
+            LeftOut(name=name, reason=CONTESTED_IMAGE if name in match.contested else unlisted)
+            for name in sorted(set(images) - match.listed.keys())
         ),
         *(
             LeftOut(name=name, reason=CONTESTED_NAME if name in contested else NO_FILE)
@@ -61,12 +61,12 @@ def collect_once(entries: Iterable[tuple[str, tuple[int, ...]]], source: Path) -
     """Return the labels by name.
 
     Raises:
-        BadInputError: A picture is listed twice: which label holds?
+        BadInputError: An image is listed twice: which label holds?
     """
     labels: dict[str, tuple[int, ...]] = {}
     for name, classes in entries:
         if name in labels:
-            raise BadInputError(f"{source} lists {shown_name(name)} twice", remedy="keep one line of each picture")
+            raise BadInputError(f"{source} lists {shown_name(name)} twice", remedy="keep one line of each image")
         labels[name] = classes
     return labels
 

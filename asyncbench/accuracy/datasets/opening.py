@@ -1,4 +1,4 @@
-"""Opens a folder as a dataset: finds the truth about its pictures, or refuses clearly. Everything here blocks."""
+"""Opens a folder as a dataset: finds the truth about its images, or refuses clearly. Everything here blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from asyncbench.models.image_folder import find_images, list_images
 
 IMAGENET_CLASSES = 1000
 
-_PICTURE_FOLDERS = ("val2017", "val")
+_IMAGE_FOLDERS = ("val2017", "val")
 _TRUTH_PATTERNS = (
     "labels.json",
     "instances*.json",
@@ -35,16 +35,16 @@ def open_dataset(
     kind: DatasetKind | None = None,
     class_count: int = IMAGENET_CLASSES,
 ) -> Dataset:
-    """Return the pictures of a folder with what is known of them.
+    """Return the images of a folder with what is known of them.
 
-    Recognized are ILSVRC2012's validation set (pictures with a list of `name label`, with the devkit's ground truth and
-    meta.mat, or in a folder per class), COCO's val2017 (pictures and instances), pictures with a labels.json, and any
-    folder of pictures, of which nothing is known.
+    Recognized are ILSVRC2012's validation set (images with a list of `name label`, with the devkit's ground truth and
+    meta.mat, or in a folder per class), COCO's val2017 (images and instances), images with a labels.json, and any
+    folder of images, of which nothing is known.
 
     Args:
-        folder: The pictures, or the folder with `val2017` or `val` in it.
+        folder: The images, or the folder with `val2017` or `val` in it.
         truth: The labels or instances; None to look for them in the usual places.
-        kind: What it must be; None to take what it is. `pictures` ignores the truth.
+        kind: What it must be; None to take what it is. `images` ignores the truth.
         class_count: Labels must be below it.
 
     Raises:
@@ -55,42 +55,42 @@ def open_dataset(
         return _open(folder, truth, kind, class_count)
     except OSError as error:  # one that may not be looked into, a name that is too long
         raise BadInputError(
-            f"cannot look into {error.filename or folder} ({error.strerror})", remedy="name a folder of pictures"
+            f"cannot look into {error.filename or folder} ({error.strerror})", remedy="name a folder of images"
         ) from error
 
 
 def _open(folder: Path, truth: Path | None, kind: DatasetKind | None, class_count: int) -> Dataset:
-    pictures_folder = _pictures_folder(folder)
-    if kind is DatasetKind.PICTURES:
-        return _pictures(pictures_folder)
-    truth = truth or _find_truth(folder, pictures_folder)
-    found = _kind_of(truth) if truth else _kind_without_truth(pictures_folder)
+    images_folder = _images_folder(folder)
+    if kind is DatasetKind.IMAGES:
+        return _images(images_folder)
+    truth = truth or _find_truth(folder, images_folder)
+    found = _kind_of(truth) if truth else _kind_without_truth(images_folder)
     if kind not in {None, found}:
         raise BadInputError(
             f"{truth or folder} is {found}, not {kind}", remedy="name the right folder or file of labels"
         )
     if truth is None:
-        is_plain = found is DatasetKind.PICTURES
-        return _pictures(pictures_folder) if is_plain else _class_folders(pictures_folder, class_count)
+        is_plain = found is DatasetKind.IMAGES
+        return _images(images_folder) if is_plain else _class_folders(images_folder, class_count)
     if found is DatasetKind.COCO:
-        items, left_out = match_instances(_named(pictures_folder), truth)
-        return _dataset(found, pictures_folder, items, left_out, truth=truth, class_count=None)
-    return _labelled(found, pictures_folder, truth, class_count)
+        items, left_out = match_instances(_named(images_folder), truth)
+        return _dataset(found, images_folder, items, left_out, truth=truth, class_count=None)
+    return _labelled(found, images_folder, truth, class_count)
 
 
-def _pictures_folder(folder: Path) -> Path:
+def _images_folder(folder: Path) -> Path:
     if not folder.is_dir():
-        raise BadInputError(f"there is no folder {folder}", remedy="name a folder of pictures")
-    inner = [folder / name for name in _PICTURE_FOLDERS if (folder / name).is_dir()]
+        raise BadInputError(f"there is no folder {folder}", remedy="name a folder of images")
+    inner = [folder / name for name in _IMAGE_FOLDERS if (folder / name).is_dir()]
     if len(inner) > 1:
         raise BadInputError(f"{folder} has both {inner[0].name} and {inner[1].name}", remedy="name one of them")
     return inner[0] if inner else folder
 
 
-def _find_truth(folder: Path, pictures_folder: Path) -> Path | None:
-    inside = {path for place in {folder, pictures_folder} for name in _TRUTH_PATTERNS for path in _there(place, name)}
+def _find_truth(folder: Path, images_folder: Path) -> Path | None:
+    inside = {path for place in {folder, images_folder} for name in _TRUTH_PATTERNS for path in _there(place, name)}
     # The usual neighbours of a folder `val2017` or `val`.
-    place, name = pictures_folder.resolve().parent, pictures_folder.name
+    place, name = images_folder.resolve().parent, images_folder.name
     neighbours = (place / "annotations" / f"instances_{name}.json", place / f"{name}.txt")
     named = {*inside, *(path for path in neighbours if path.is_file())}
     for path in sorted(named):
@@ -128,19 +128,19 @@ def _kind_without_truth(folder: Path) -> DatasetKind:
         if _subfolders(folder):
             return DatasetKind.CLASS_FOLDERS
         raise
-    return DatasetKind.PICTURES
+    return DatasetKind.IMAGES
 
 
 def _labelled(kind: DatasetKind, folder: Path, truth: Path, class_count: int) -> Dataset:
-    pictures = _named(folder)
+    images = _named(folder)
     if kind is DatasetKind.DEVKIT:
-        labels = read_devkit(truth, pictures, class_count=class_count)
+        labels = read_devkit(truth, images, class_count=class_count)
     elif kind is DatasetKind.ACCEPTED_CLASSES:
         labels = read_accepted_classes(truth)
     else:
         labels = read_label_list(truth)
     check_range(labels, truth, class_count=class_count)
-    items, left_out = match_labels(pictures, labels, source=truth)
+    items, left_out = match_labels(images, labels, source=truth)
     return _dataset(kind, folder, items, left_out, truth=truth, class_count=class_count)
 
 
@@ -157,13 +157,13 @@ def _class_folders(folder: Path, class_count: int) -> Dataset:
         for path in list_images(inner)
     ]
     if not items:
-        raise BadInputError(f"no picture in the class folders of {folder}", remedy="name a folder that has some")
+        raise BadInputError(f"no image in the class folders of {folder}", remedy="name a folder that has some")
     return _dataset(DatasetKind.CLASS_FOLDERS, folder, items, (), truth=None, class_count=class_count)
 
 
-def _pictures(folder: Path) -> Dataset:
+def _images(folder: Path) -> Dataset:
     items = [Item(name=name, path=path) for name, path in _named(folder).items()]
-    return _dataset(DatasetKind.PICTURES, folder, items, (), truth=None, class_count=None)
+    return _dataset(DatasetKind.IMAGES, folder, items, (), truth=None, class_count=None)
 
 
 def _named(folder: Path) -> dict[str, Path]:
@@ -184,12 +184,12 @@ def _dataset(
     class_count: int | None,
 ) -> Dataset:
     if not items:
-        # One of each reason: a picture that is not listed beside what the list has instead.
+        # One of each reason: an image that is not listed beside what the list has instead.
         examples = {one.reason: str(one) for one in reversed(left_out)}
         such_as = f", such as {'; '.join(reversed(examples.values()))}" if examples else ""
         raise BadInputError(
-            f"no picture of {folder} can be used, {len(left_out)} were left out{such_as}",
-            remedy="name the labels of these pictures",
+            f"no image of {folder} can be used, {len(left_out)} were left out{such_as}",
+            remedy="name the labels of these images",
         )
     return Dataset(
         kind=kind, folder=folder, items=tuple(items), truth=truth, class_count=class_count, left_out=left_out

@@ -23,7 +23,7 @@ _NAMED_AT_MOST = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class All:
-    """Every picture."""
+    """Every image."""
 
     def __str__(self) -> str:
         return "all"
@@ -31,7 +31,7 @@ class All:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstPerClass:
-    """The first pictures of each class, by name. `first 5 per class` of ILSVRC2012 are the predecessor's 5000."""
+    """The first images of each class, by name. `first 5 per class` of ILSVRC2012 are the predecessor's 5000."""
 
     count: int
 
@@ -41,7 +41,7 @@ class FirstPerClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EveryNth:
-    """The first picture, and each that follows `step` after one that was taken."""
+    """The first image, and each that follows `step` after one that was taken."""
 
     step: int
 
@@ -52,7 +52,7 @@ class EveryNth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamesIn:
-    """The pictures that a file names, one a line; empty lines and those that start with `#` are left out."""
+    """The images that a file names, one a line; empty lines and those that start with `#` are left out."""
 
     path: Path
 
@@ -101,7 +101,7 @@ def choose(dataset: Dataset, subset: Subset) -> Dataset:
 def _first_per_class(dataset: Dataset, subset: FirstPerClass) -> tuple[Item, ...]:
     if dataset.class_count is None:
         raise BadInputError(
-            f"{subset}: the pictures in {dataset.folder} have no class each", remedy="use `every 10th` or `@names.txt`"
+            f"{subset}: the images in {dataset.folder} have no class each", remedy="use `every 10th` or `@names.txt`"
         )
     taken: Counter[int] = Counter()
     chosen = []
@@ -116,12 +116,12 @@ def _named(dataset: Dataset, path: Path) -> tuple[Item, ...]:
     names = _read_names(path)
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise BadInputError(f"{path} names {_some(twice)} twice", remedy="name each picture once")
+        raise BadInputError(f"{path} names {_some(twice)} twice", remedy="name each image once")
     match = match_names(names, {item.name: item.path for item in dataset.items}, source=path)
     missing = sorted(set(names) - set(match.listed.values()))
     if missing:
         raise BadInputError(
-            f"{path} names {_some(missing)}, not among the {len(dataset.items)} usable pictures of {dataset.folder}",
+            f"{path} names {_some(missing)}, not among the {len(dataset.items)} usable images of {dataset.folder}",
             remedy="take them out of the list, or name the folder that has them",
         )
     return tuple(item for item in dataset.items if item.name in match.listed)
@@ -132,7 +132,7 @@ def _read_names(path: Path) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     names = [line for line in lines if line and not line.startswith("#")]
     if not names:
-        raise BadInputError(f"{path} names no picture", remedy="write one name a line")
+        raise BadInputError(f"{path} names no image", remedy="write one name a line")
     return names
 
 

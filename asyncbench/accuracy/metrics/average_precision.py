@@ -1,4 +1,4 @@
-"""Intervals of average precision: the bootstrap over pictures."""
+"""Intervals of average precision: the bootstrap over images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from asyncbench.results.accuracy import Interval, MetricName
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 
-MIN_PICTURES = 20
-"""A guess: of fewer, resampling says more about which pictures were drawn than about the network."""
+MIN_IMAGES = 20
+"""A guess: of fewer, resampling says more about which images were drawn than about the network."""
 
 MAX_RESAMPLES = 200  # what a standard error needs: Efron and Tibshirani, chapter 6
 _MIN_RESAMPLES = 100
@@ -30,7 +30,7 @@ class BootstrapErrors:
 
     Attributes:
         own: Of the first evaluation, by metric.
-        drop: Of the second minus the first, on the same resampled pictures; empty where there is no second.
+        drop: Of the second minus the first, on the same resampled images; empty where there is no second.
     """
 
     own: dict[MetricName, float]
@@ -39,27 +39,27 @@ class BootstrapErrors:
 
 
 def bootstrap_errors(evaluations: Sequence[BoxEvaluation], *, seed: int) -> BootstrapErrors | None:
-    """Return standard errors by drawing as many pictures, with replacement, again and again. Blocking: up to 30 s.
+    """Return standard errors by drawing as many images, with replacement, again and again. Blocking: up to 30 s.
 
-    Only the spread of the draws is used. Their quantiles would not do: fewer different pictures have a higher average
+    Only the spread of the draws is used. Their quantiles would not do: fewer different images have a higher average
     precision. For the same reason the interval is one for subsets of this size: 93 to 96 % of simulated subsets of 20,
-    50 and 200 pictures held the mean of such subsets, the quantiles 88 to 93 %; the value of all 1,500, which is 19, 11
+    50 and 200 images held the mean of such subsets, the quantiles 88 to 93 %; the value of all 1,500, which is 19, 11
     and 6 % lower, was in 73 to 78 %. A drop compares equal sizes and has no such bias.
 
     Args:
-        evaluations: One, or one and its reference, of the same pictures.
+        evaluations: One, or one and its reference, of the same images.
 
     Returns:
-        None for fewer than `MIN_PICTURES`, or where nothing can be evaluated.
+        None for fewer than `MIN_IMAGES`, or where nothing can be evaluated.
 
     Source: Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 6 and 13.
     """
-    pictures = evaluations[0].pictures
-    if pictures < MIN_PICTURES or not evaluations[0].matches:
+    images = evaluations[0].images
+    if images < MIN_IMAGES or not evaluations[0].matches:
         return None
     resamples = resample_count(sum(matches.right.size for one in evaluations for matches in one.matches))
     generator = np.random.default_rng(seed)
-    draws = generator.multinomial(pictures, np.full(pictures, 1 / pictures), size=resamples)
+    draws = generator.multinomial(images, np.full(images, 1 / images), size=resamples)
     # Axes: resample, evaluation, metric.
     values = np.array([[weighted_precision(one.matches, weights) for one in evaluations] for weights in draws])
     drops = values[:, 1] - values[:, 0] if len(evaluations) > 1 else None
@@ -77,12 +77,12 @@ def resample_count(work: int) -> int:
 
 
 def weighted_precision(matches: Sequence[CategoryMatches], weights: Int64Array) -> list[float]:
-    """Return AP, AP50 and AP75 where picture i is there `weights[i]` times; NaN where no object is left.
+    """Return AP, AP50 and AP75 where image i is there `weights[i]` times; NaN where no object is left.
 
     With all weights 1 it is pycocotools' own: precision is made to fall, and is read at 101 recalls.
 
     Args:
-        weights: `(pictures,)` int64.
+        weights: `(images,)` int64.
     """
     curves = [_curve(category, weights) for category in matches if category.objects @ weights]
     if not curves:
@@ -93,7 +93,7 @@ def weighted_precision(matches: Sequence[CategoryMatches], weights: Int64Array) 
 
 def _curve(category: CategoryMatches, weights: Int64Array) -> Float64Array:
     """Return `(10, 101)`: the precision of one category by overlap and recall, 0 where that recall is not reached."""
-    weight = weights[category.pictures]
+    weight = weights[category.images]
     right = np.cumsum(category.right * weight, axis=1)
     wrong = np.cumsum(category.wrong * weight, axis=1)
     recall = right / (category.objects @ weights)

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from asyncbench.accuracy.metrics.average_precision import (
-    MIN_PICTURES,
+    MIN_IMAGES,
     BootstrapErrors,
     bootstrap_errors,
     normal_interval,
 )
 from asyncbench.accuracy.metrics.coco import AP_THRESHOLDS, BoxEvaluation, evaluate_boxes
-from asyncbench.accuracy.metrics.detection import PictureTruth
+from asyncbench.accuracy.metrics.detection import ImageTruth
 from asyncbench.models.decoding import Detections
 from asyncbench.results.accuracy import Interval, Metric, MetricName, PublishedFigure
 
 
 def box_metrics(
     found: Mapping[str, Detections],
-    truth: Mapping[str, PictureTruth],
+    truth: Mapping[str, ImageTruth],
     *,
     reference: Mapping[str, Detections] | None = None,
     published: Mapping[MetricName, PublishedFigure] | None = None,
     seed: int = 0,
 ) -> dict[MetricName, Metric]:
-    """Return the metrics over the pictures of `found` that have a truth. Blocking: seconds to a minute.
+    """Return the metrics over the images of `found` that have a truth. Blocking: seconds to a minute.
 
     Args:
-        found: What the engine found, by picture.
-        reference: What the reference found in the same pictures.
+        found: What the engine found, by image.
+        reference: What the reference found in the same images.
         published: For the whole validation set, where known.
         seed: Of the bootstrap.
 
     Raises:
-        ValueError: The reference has other pictures.
+        ValueError: The reference has other images.
     """
     if reference is not None and found.keys() != reference.keys():
-        raise ValueError("the engine and its reference saw different pictures")
+        raise ValueError("the engine and its reference saw different images")
     own = evaluate_boxes(found, truth)
     other = None if reference is None else evaluate_boxes({item: reference[item] for item in found}, truth)
     errors = bootstrap_errors([own] if other is None else [own, other], seed=seed)
@@ -62,7 +62,7 @@ def _metric(
         value=value,
         interval=_interval(value, errors.own if errors else {}, name, lowest=0.0),
         method=_method(errors, seed=seed),
-        n=own.pictures,
+        n=own.images,
         reference_value=reference_value,
         drop=drop,
         drop_interval=_interval(drop, errors.drop if errors else {}, name, lowest=-1.0),
@@ -80,5 +80,5 @@ def _interval(
 
 def _method(errors: BootstrapErrors | None, *, seed: int) -> str:
     if errors is None:
-        return f"none: fewer than {MIN_PICTURES} pictures, or no object in them"
-    return f"1.96 standard errors: bootstrap over pictures, {errors.resamples} resamples, seed {seed}"
+        return f"none: fewer than {MIN_IMAGES} images, or no object in them"
+    return f"1.96 standard errors: bootstrap over images, {errors.resamples} resamples, seed {seed}"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pycocotools.coco import COCO  # type: ignore[import-untyped]  # pycocotools comes without types
 from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]  # see above
 
-from asyncbench.accuracy.metrics.detection import PictureTruth
+from asyncbench.accuracy.metrics.detection import ImageTruth
 from asyncbench.models.decoding import Detections
 from asyncbench.results.accuracy import MetricName
 
@@ -21,7 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 _CocoEntry: TypeAlias = dict[str, object]
-_Evaluated: TypeAlias = dict[str, Any]  # one picture and category, as COCOeval.evaluateImg returns it
+_Evaluated: TypeAlias = dict[str, Any]  # one image and category, as COCOeval.evaluateImg returns it
 
 MAX_DETECTIONS = 100
 _ALL_AREAS = [0.0, 1e10]
@@ -31,17 +31,17 @@ AP_THRESHOLDS = {MetricName.AP: slice(None), MetricName.AP50: slice(0, 1), Metri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryMatches:
-    """All detections of one category in all pictures, the surest first, and which of them are right.
+    """All detections of one category in all images, the surest first, and which of them are right.
 
     Attributes:
-        pictures: `(n,)` int64, the position of each detection's picture.
+        images: `(n,)` int64, the position of each detection's image.
         scores: `(n,)` float64.
         right: `(10, n)` bool, by overlap.
         wrong: `(10, n)` bool; what hit a crowd is neither.
-        objects: `(pictures,)` int64, how many there were to find.
+        objects: `(images,)` int64, how many there were to find.
     """
 
-    pictures: Int64Array
+    images: Int64Array
     scores: Float64Array
     right: BoolArray
     wrong: BoolArray
@@ -53,35 +53,35 @@ class BoxEvaluation:
     """What pycocotools makes of detections.
 
     Attributes:
-        values: None where no picture has an object that counts.
-        pictures: How many were looked at.
+        values: None where no image has an object that counts.
+        images: How many were looked at.
     """
 
     values: Mapping[MetricName, float | None]
     matches: tuple[CategoryMatches, ...]
-    pictures: int
+    images: int
 
 
-def evaluate_boxes(found: Mapping[str, Detections], truth: Mapping[str, PictureTruth]) -> BoxEvaluation:
-    """Return AP, AP50 and AP75 over the pictures of `found` that have a truth. Blocking: 5,000 pictures take 20 s.
+def evaluate_boxes(found: Mapping[str, Detections], truth: Mapping[str, ImageTruth]) -> BoxEvaluation:
+    """Return AP, AP50 and AP75 over the images of `found` that have a truth. Blocking: 5,000 images take 20 s.
 
     pycocotools prints what it does, so `sys.stdout` of the whole process is silent meanwhile. Records go past it.
     """
-    pictures = [item for item in found if item in truth]
+    images = [item for item in found if item in truth]
     with redirect_stdout(StringIO()):
-        evaluation = _evaluation([found[item] for item in pictures], [truth[item] for item in pictures])
+        evaluation = _evaluation([found[item] for item in images], [truth[item] for item in images])
         evaluation.evaluate()
         evaluation.accumulate()
     precision = evaluation.eval["precision"]  # (overlaps, recalls, categories, 1, 1); -1: no object of the category
     return BoxEvaluation(
         values={name: _mean(precision[overlaps]) for name, overlaps in AP_THRESHOLDS.items()},
-        matches=tuple(_matches(evaluation.evalImgs, len(pictures))),
-        pictures=len(pictures),
+        matches=tuple(_matches(evaluation.evalImgs, len(images))),
+        images=len(images),
     )
 
 
-def _evaluation(found: Sequence[Detections], truth: Sequence[PictureTruth]) -> COCOeval:
-    categories = sorted({item.category_id for picture in truth for item in picture.objects})
+def _evaluation(found: Sequence[Detections], truth: Sequence[ImageTruth]) -> COCOeval:
+    categories = sorted({item.category_id for image in truth for item in image.objects})
     evaluation = COCOeval(
         _coco(_true_entries(truth), categories), _coco(_found_entries(found, truth), categories), "bbox"
     )
@@ -104,18 +104,18 @@ def _coco(entries: Sequence[_CocoEntry], categories: Sequence[int]) -> COCO:
     return coco
 
 
-def _true_entries(truth: Sequence[PictureTruth]) -> list[_CocoEntry]:
+def _true_entries(truth: Sequence[ImageTruth]) -> list[_CocoEntry]:
     return [
-        _entry(picture, item.category_id, item.box_xywh) | {"iscrowd": int(item.is_crowd)}
-        for picture, known in enumerate(truth)
+        _entry(image, item.category_id, item.box_xywh) | {"iscrowd": int(item.is_crowd)}
+        for image, known in enumerate(truth)
         for item in known.objects
     ]
 
 
-def _found_entries(found: Sequence[Detections], truth: Sequence[PictureTruth]) -> list[_CocoEntry]:
+def _found_entries(found: Sequence[Detections], truth: Sequence[ImageTruth]) -> list[_CocoEntry]:
     return [
-        _entry(picture, category_id, (left, top, right - left, bottom - top)) | {"score": score}
-        for picture, (detections, known) in enumerate(zip(found, truth, strict=True))
+        _entry(image, category_id, (left, top, right - left, bottom - top)) | {"score": score}
+        for image, (detections, known) in enumerate(zip(found, truth, strict=True))
         for (top, left, bottom, right), score, category_id in zip(
             (detections.boxes.astype(np.float64) * [known.height, known.width, known.height, known.width]).tolist(),
             detections.scores.tolist(),
@@ -125,9 +125,9 @@ def _found_entries(found: Sequence[Detections], truth: Sequence[PictureTruth]) -
     ]
 
 
-def _entry(picture: int, category_id: int, box_xywh: tuple[float, float, float, float]) -> _CocoEntry:
+def _entry(image: int, category_id: int, box_xywh: tuple[float, float, float, float]) -> _CocoEntry:
     return {
-        "image_id": picture,
+        "image_id": image,
         "category_id": category_id,
         "bbox": list(box_xywh),
         "area": box_xywh[2] * box_xywh[3],
@@ -140,13 +140,13 @@ def _mean(precision: Float64Array) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def _matches(entries: Sequence[_Evaluated | None], pictures: int) -> Iterator[CategoryMatches]:
-    """Yield the matches of each category that has an object; entries are ordered by category, then by picture."""
-    for start in range(0, len(entries), max(pictures, 1)):
-        present = [(picture, entry) for picture, entry in enumerate(entries[start : start + pictures]) if entry]
-        objects = np.zeros(pictures, dtype=np.int64)
-        for picture, entry in present:
-            objects[picture] = np.count_nonzero(np.asarray(entry["gtIgnore"]) == 0)
+def _matches(entries: Sequence[_Evaluated | None], images: int) -> Iterator[CategoryMatches]:
+    """Yield the matches of each category that has an object; entries are ordered by category, then by image."""
+    for start in range(0, len(entries), max(images, 1)):
+        present = [(image, entry) for image, entry in enumerate(entries[start : start + images]) if entry]
+        objects = np.zeros(images, dtype=np.int64)
+        for image, entry in present:
+            objects[image] = np.count_nonzero(np.asarray(entry["gtIgnore"]) == 0)
         if objects.any():
             yield _category(present, objects)
 
@@ -158,7 +158,7 @@ def _category(present: Sequence[tuple[int, _Evaluated]], objects: Int64Array) ->
     ignored = np.concatenate([entry["dtIgnore"] for _, entry in present], axis=1)[:, order].astype(np.bool_)
     counts = [len(entry["dtScores"]) for _, entry in present]
     return CategoryMatches(
-        pictures=np.repeat([picture for picture, _ in present], counts)[order],
+        images=np.repeat([image for image, _ in present], counts)[order],
         scores=scores[order],
         right=matched & ~ignored,
         wrong=~matched & ~ignored,

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asyncbench.accuracy.datasets.truth_file import read_truth
-from asyncbench.accuracy.metrics.detection import PictureTruth, TrueObject
+from asyncbench.accuracy.datasets.truth_file import read_coco
+from asyncbench.accuracy.metrics.detection import ImageTruth, TrueObject
 from asyncbench.errors import BadInputError
-from asyncbench.files.json_problem import json_problem
 
 _NUMBERS_OF_A_BOX = 4
 _SHOWN_CHARACTERS = 60
 
 
-def read_coco_truth(path: Path) -> dict[str, PictureTruth]:
-    """Return what was marked in each picture, by what it calls the picture. Blocking: val2017 takes a second.
+def read_coco_truth(path: Path) -> dict[str, ImageTruth]:
+    """Return what was marked in each image, by what it calls the image. Blocking: val2017 takes a second.
 
     Raises:
-        BadInputError: The file cannot be read, has another form, or says of a picture or an object what cannot be.
+        BadInputError: The file cannot be read, has another form, or says of an image or an object what cannot be.
     """
-    remedy = "name COCO's instances_*.json"
-    text = read_truth(path, what="the instances", remedy=remedy)
-    try:
-        return _truth(json.loads(text), path)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise BadInputError(f"{path} has no instances in COCO's form ({json_problem(error)})", remedy=remedy) from error
+    return read_coco(path, lambda instances: _truth(instances, path))
 
 
-def _truth(instances: Mapping[str, Any], path: Path) -> dict[str, PictureTruth]:
+def _truth(instances: Mapping[str, Any], path: Path) -> dict[str, ImageTruth]:
     objects: dict[int, list[TrueObject]] = defaultdict(list)
     for entry in instances["annotations"]:
         objects[int(entry["image_id"])].append(_object(entry, path))
     _refuse_shares([one.box_xywh for several in objects.values() for one in several], path)
     return {
-        str(image["file_name"]): PictureTruth(
+        str(image["file_name"]): ImageTruth(
             height=_side(image, "height", path),
             width=_side(image, "width", path),
             objects=tuple(objects[int(image["id"])]),
@@ -81,7 +74,7 @@ def _refuse_shares(boxes: Sequence[tuple[float, float, float, float]], path: Pat
 def _is_box(box: object) -> bool:
     """Return whether it is four finite numbers, of which the width and the height are not below 0.
 
-    Boxes of no width are in COCO itself; boxes that begin outside the picture do no harm.
+    Boxes of no width are in COCO itself; boxes that begin outside the image do no harm.
     """
     if not isinstance(box, list) or len(box) != _NUMBERS_OF_A_BOX or any(type(one) not in {int, float} for one in box):
         return False

@@ -1,4 +1,4 @@
-"""What a detector found in a picture, in the way that average precision wants it, and what was there."""
+"""What a detector found in an image, in the way that average precision wants it, and what was there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asyncbench.tensors import AnyArray
 # frozen graph has 0.3 instead, which its model zoo says lowers the average precision.
 SCORE_THRESHOLD = 1e-8
 _MAX_DETECTIONS = 100
-_FIRST_CANDIDATES = 1000  # on COCO pictures enough for 100 detections; more are tried where it is not
+_FIRST_CANDIDATES = 1000  # on COCO images enough for 100 detections; more are tried where it is not
 _CORNERS = 4
 
 
@@ -23,7 +23,7 @@ class TrueObject:
     """An object that people marked.
 
     Attributes:
-        box_xywh: Left, top, width, height in pixels of the picture.
+        box_xywh: Left, top, width, height in pixels of the image.
         is_crowd: Many objects in one box: detections inside it are neither right nor wrong.
     """
 
@@ -33,8 +33,8 @@ class TrueObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureTruth:
-    """All that was marked in a picture, and its size in pixels."""
+class ImageTruth:
+    """All that was marked in an image, and its size in pixels."""
 
     height: int
     width: int
@@ -42,7 +42,7 @@ class PictureTruth:
 
 
 def read_detections(outputs: Mapping[str, AnyArray]) -> list[Detections]:
-    """Return the objects of each picture of a batch, at most 100 each. Takes 10 to 50 ms a picture.
+    """Return the objects of each image of a batch, at most 100 each. Takes 10 to 50 ms an image.
 
     Args:
         outputs: Boxes `(items, anchors, 4)` and scores `(items, anchors, categories)`, in either order.

@@ -9,8 +9,8 @@ from pathlib import Path
 import onnxruntime as ort
 import trio
 
+from asyncbench.accuracy.calibration.calibration_file import read_calibration, require_calibration
 from asyncbench.accuracy.calibration.quantized_graph import write_quantized_model
-from asyncbench.accuracy.calibration.table_file import read_calibration, require_calibration
 from asyncbench.backends.base import Backend, EngineFacts, EngineMemory, EngineRequest, Lane, LaneFacts, Report
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.lane_body import EmptyBody

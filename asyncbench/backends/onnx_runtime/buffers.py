@@ -12,7 +12,7 @@ import trio
 
 from asyncbench.backends.onnx_runtime.session import LoadedModel, shrink_arena
 from asyncbench.errors import AsyncbenchError, BadInputError, DoesNotFitError, LaneError
-from asyncbench.memory.host.refusal_words import speaks_of_memory
+from asyncbench.memory.host.process_limits import speaks_of_memory
 from asyncbench.models.onnxruntime_messages import plain_text
 from asyncbench.tensors import AnyArray, TensorSpec
 

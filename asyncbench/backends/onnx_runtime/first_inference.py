@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from asyncbench.errors import BadInputError, DoesNotFitError
-from asyncbench.memory.host.refusal_words import speaks_of_memory
+from asyncbench.memory.host.process_limits import speaks_of_memory
 from asyncbench.models.onnxruntime_messages import batch_inside, plain_text
 from asyncbench.tensors import AnyArray, TensorSpec
 

@@ -24,7 +24,7 @@ from asyncbench.backends.onnx_runtime.first_inference import (
 from asyncbench.clock import now_ns
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
 from asyncbench.files.user_file import require_regular_file
-from asyncbench.memory.host.refusal_words import speaks_of_memory
+from asyncbench.memory.host.process_limits import speaks_of_memory
 from asyncbench.models.model_hash import model_sha256
 from asyncbench.models.onnxruntime_messages import explain_unusable, plain_text
 from asyncbench.tensors import AnyArray, TensorSpec

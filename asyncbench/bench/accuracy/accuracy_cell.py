@@ -13,9 +13,8 @@ from asyncbench.bench.cell.cell_memory import admission_reasons, admitted_memory
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record
 from asyncbench.bench.memory.admission_controller import AdmissionController
 from asyncbench.error_group import own_error_alone
-from asyncbench.error_translation import leaves_unfit, own_error_of, unless_own
+from asyncbench.error_translation import leaves_unfit, log_error
 from asyncbench.errors import AsyncbenchError
-from asyncbench.event_log import get_logger
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.record import CellRecord
@@ -25,8 +24,6 @@ from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.messages import CellEnded
 
 Note: TypeAlias = Callable[[int], None]
-
-_log = get_logger()
 
 
 class Quality(Protocol):
@@ -73,14 +70,7 @@ async def add_quality(
     try:
         ran = await run_admitted(controller, frame.cell, measure, max_lanes=max_lanes)
     except Exception as raised:  # noqa: BLE001 # see bench_process: it costs this cell alone
-        error = own_error_of(raised)
-        _log.warning(
-            "accuracy.failed",
-            index=frame.index,
-            error=type(error).__name__,
-            message=error.message,
-            exc_info=unless_own(raised),
-        )
+        error = log_error("accuracy.failed", raised, index=frame.index)
         record = (
             _without_accuracy(timed.record, error)
             if timed

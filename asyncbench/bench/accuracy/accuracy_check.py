@@ -10,9 +10,8 @@ from typing import Any
 
 import trio
 
-from asyncbench.accuracy.calibration.overlap import refuse_overlap
-from asyncbench.accuracy.calibration.table import hash_images
-from asyncbench.accuracy.calibration.table_file import read_calibration
+from asyncbench.accuracy.calibration.calibration_file import read_calibration
+from asyncbench.accuracy.calibration.table import hash_images, refuse_overlap
 from asyncbench.accuracy.datasets.dataset import Dataset, DatasetKind, Item, LeftOut, selection_sha256
 from asyncbench.accuracy.datasets.decoding_pipeline import PreparedBatch, open_batches
 from asyncbench.accuracy.datasets.marked_size import refuse_other_sizes
@@ -21,7 +20,7 @@ from asyncbench.accuracy.datasets.subset import choose, parse_subset
 from asyncbench.accuracy.metrics.box_metrics import box_metrics
 from asyncbench.accuracy.metrics.classification import class_metrics, read_top_labels
 from asyncbench.accuracy.metrics.coco_truth import read_coco_truth
-from asyncbench.accuracy.metrics.detection import PictureTruth, read_detections
+from asyncbench.accuracy.metrics.detection import ImageTruth, read_detections
 from asyncbench.accuracy.metrics.drift import output_drift, split_items
 from asyncbench.backends.base import Backend, Engine, EngineRequest
 from asyncbench.bench.accuracy.accuracy_cell import Note
@@ -54,8 +53,8 @@ class LabelledData:
     """A data set that was opened for one network.
 
     Attributes:
-        truth: What was marked in each picture; None where the items have classes instead.
-        published: Of the network's published weights; nothing where the file only takes the same pictures.
+        truth: What was marked in each image; None where the items have classes instead.
+        published: Of the network's published weights; nothing where the file only takes the same images.
         overlapping: Images that the calibration has seen too, counted although that was asked for; None where the
             calibration does not say what it has seen.
     """
@@ -64,7 +63,7 @@ class LabelledData:
     dataset: Dataset
     subset_sha256: str
     info: ModelInfo
-    truth: Mapping[str, PictureTruth] | None
+    truth: Mapping[str, ImageTruth] | None
     published: Mapping[MetricName, PublishedFigure]
     overlapping: int | None = 0
 
@@ -84,10 +83,10 @@ def open_labelled_data(config: SweepConfig, subject: ModelUnderTest, precision: 
     if config.subset is not None:
         dataset = choose(dataset, parse_subset(config.subset))
     is_detection = info.task is Task.DETECTION
-    if (dataset.kind is DatasetKind.COCO) is not is_detection or dataset.kind is DatasetKind.PICTURES:
+    if (dataset.kind is DatasetKind.COCO) is not is_detection or dataset.kind is DatasetKind.IMAGES:
         wanted = "COCO's instances" if is_detection else "labels of ImageNet's classes"
         raise BadInputError(
-            f"{info.name} needs pictures with {wanted}, {config.dataset} is {dataset.kind}",
+            f"{info.name} needs images with {wanted}, {config.dataset} is {dataset.kind}",
             remedy="name another --dataset, or the file with --truth",
         )
     marked = _marked(dataset) if is_detection else None
@@ -104,8 +103,8 @@ def open_labelled_data(config: SweepConfig, subject: ModelUnderTest, precision: 
     )
 
 
-def _marked(dataset: Dataset) -> dict[str, PictureTruth] | None:
-    """Return what was marked in each picture, by the picture's name: instances may call it otherwise."""
+def _marked(dataset: Dataset) -> dict[str, ImageTruth] | None:
+    """Return what was marked in each image, by the image's name: instances may call it otherwise."""
     if dataset.truth is None:
         return None
     marked = read_coco_truth(dataset.truth)
@@ -196,7 +195,7 @@ class QualityCheck:
         left_out = [*self._data.dataset.left_out, *skipped]
         why = f": {left_out[0]}" if left_out else ""
         return BadInputError(
-            f"of {counted(len(left_out), 'picture')} of {self._data.name} none can be used{why}",
+            f"of {counted(len(left_out), 'image')} of {self._data.name} none can be used{why}",
             remedy="name another data set",
         )
 
@@ -236,8 +235,8 @@ class QualityCheck:
     async def _batches(
         self, engine: Engine, batch: int, skipped: list[LeftOut], items: Sequence[Item], note: Note
     ) -> AsyncIterator[AsyncIterator[ItemBatch]]:
-        """Open the pictures here, in the caller's task: whoever iterates may be any."""
-        pictures = open_batches(
+        """Open the images here, in the caller's task: whoever iterates may be any."""
+        images = open_batches(
             items,
             self._data.info.recipe,
             batch=batch,
@@ -245,7 +244,7 @@ class QualityCheck:
             ahead=BATCHES_AHEAD,
             on_left_out=skipped.append,
         )
-        async with pictures as batches, aclosing(_item_batches(batches, engine.facts.inputs[0], note)) as inputs:
+        async with images as batches, aclosing(_item_batches(batches, engine.facts.inputs[0], note)) as inputs:
             yield inputs
 
     def _metrics(self, found: Answers, reference: Answers | None) -> dict[MetricName, Metric]:

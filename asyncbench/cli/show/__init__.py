@@ -1,1 +1,1 @@
-"""How a sweep is shown to people, always on stderr."""
+"""Views of a sweep for people, always on stderr."""

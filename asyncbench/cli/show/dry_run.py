@@ -1,4 +1,4 @@
-"""What a sweep would do, for people."""
+"""Plan of a sweep, for people: a dry run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cells of a sweep would take of memory: a table whose colours are a map of what fits."""
+"""Memory that the cells of a sweep would take: a table whose colours are a map of what fits."""
 
 from __future__ import annotations
 

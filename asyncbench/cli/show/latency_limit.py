@@ -1,4 +1,4 @@
-"""What a sweep says of a latency limit: the best cell below it, what cannot be told, or that there is none. Pure."""
+"""Lines about a latency limit: the best cell below it, what cannot be told, or that there is none. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a sweep is, and how long it still takes."""
+"""Pace of a sweep: cells that ended, time left."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def _by_model(
     if len(models) < 2:  # noqa: PLR2004 # several
         return [(trailer, list(records.values()))]
     configs = (load_header(config) for config in header.config)
-    limits = {config.model_label: config.asked_latency for config in configs}
+    limits = {config.model_label: config.latency_limit for config in configs}
     cells_of = {model: [record for record in records.values() if record.model == model] for model in models}
     return [
         (

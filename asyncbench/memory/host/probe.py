@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from asyncbench.errors import BackendUnavailableError
 from asyncbench.memory.host.cgroup import CgroupMemory, CgroupOomReading
 from asyncbench.memory.host.cgroup_path import find_memory_groups
 from asyncbench.memory.host.kernel_file import KernelFile, find_number, line_pattern
-from asyncbench.memory.host.meminfo import MemInfo
-from asyncbench.memory.host.pressure import Pressure
 
 SYSTEM: Final = "system"
+_AVAILABLE: Final = line_pattern("MemAvailable")  # page cache that can be dropped included
 _OOM_KILL: Final = line_pattern("oom_kill")
+_KIB: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +26,11 @@ class HostReading:
         available_bytes: The least of MemAvailable and of the headroom of the own group and all its parents.
         limit_bytes: The limit of the group that `limited_by` names; None where that is the system.
         limited_by: What gave the least: `system`, or `cgroup /path`.
-        pressure_avg10: Percent of the last 10 s in which some task waited for memory; None where it is not counted.
-        oom_kills: See `OomCount`.
     """
 
     available_bytes: int
     limit_bytes: int | None
     limited_by: str
-    pressure_avg10: float | None
-    oom_kills: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +58,13 @@ class HostMemory:
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
+        self._meminfo_path = root / "proc/meminfo"
         with ExitStack() as files:
-            self._meminfo = MemInfo(root)
+            self._meminfo = KernelFile(self._meminfo_path)  # of the whole machine, in a container too
             files.callback(self._meminfo.close)
             self._groups = [CgroupMemory(folder) for folder in find_memory_groups(root)]
             for group in self._groups:
                 files.callback(group.close)
-            self._pressure = Pressure(root, "memory")
-            files.callback(self._pressure.close)
             self._vmstat = KernelFile(root / "proc/vmstat")
             files.callback(self._vmstat.close)
             self._files = files.pop_all()
@@ -79,20 +75,13 @@ class HostMemory:
         Raises:
             BackendUnavailableError: /proc does not tell.
         """
-        available_bytes, limited_by, limit_bytes = self._meminfo.read().available_bytes, SYSTEM, None
+        available_bytes, limited_by, limit_bytes = self._read_available_bytes(), SYSTEM, None
         for group in self._groups:
             reading = group.read()
             if reading is not None and reading.headroom_bytes < available_bytes:
                 available_bytes, limited_by = reading.headroom_bytes, f"cgroup {group.name}"
                 limit_bytes = reading.limit_bytes
-        pressure = self._pressure.read()
-        return HostReading(
-            available_bytes=available_bytes,
-            limit_bytes=limit_bytes,
-            limited_by=limited_by,
-            pressure_avg10=pressure.some_avg10 if pressure else None,
-            oom_kills=self._read_oom_kills()[0],
-        )
+        return HostReading(available_bytes=available_bytes, limit_bytes=limit_bytes, limited_by=limited_by)
 
     def read_oom(self) -> OomCount:
         """Return what was killed so far, for `classify_death`: read it before a process starts and after it ended."""
@@ -111,3 +100,11 @@ class HostMemory:
             if oom_kills is not None:
                 return oom_kills, True
         return find_number(_OOM_KILL, self._vmstat.read()), False
+
+    def _read_available_bytes(self) -> int:
+        available_kib = find_number(_AVAILABLE, self._meminfo.read())
+        if available_kib is None:
+            raise BackendUnavailableError(
+                f"{self._meminfo_path} tells no MemAvailable", remedy="run it on Linux with /proc mounted"
+            )
+        return available_kib * _KIB

@@ -1,4 +1,4 @@
-"""Which limit of this process was met: asked after something was refused, to say its name and number."""
+"""Limits of this process, looked up after something was refused, to say which one it was and its number."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ _KIB: Final = 1 << 10
 _DEFAULT_STACK_BYTES: Final = 8 << 20
 _EVENTS: Final = line_pattern("max")
 _ROOT: Final = Path("/")
+# How libraries say that they got no memory, where nobody could turn it into an error of ours.
+_NO_MEMORY: Final = (
+    "MemoryError",
+    "annot allocate memory",
+    "Memory allocation still failed",
+    "Unable to allocate",
+    "bad_alloc",
+    "bad allocation",
+    "Failed to allocate memory",
+    "failed to map segment",  # the loader's words for a library that does not fit into the address space
+)
+
+
+def speaks_of_memory(text: str) -> bool:
+    """Return whether the text of an error says that memory was refused."""
+    return any(words in text for words in _NO_MEMORY)
 
 
 def thread_limit_text(root: Path = _ROOT) -> str:

@@ -1,4 +1,4 @@
 """Published weights: fetched once, checked, pinned by their hash and kept in the cache folder.
 
-`published`, `folder` and `pin` import neither onnx nor httpx2, so the supervisor may use them.
+`published` and `folder` import neither onnx nor httpx2, so the supervisor may use them.
 """

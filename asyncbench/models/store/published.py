@@ -57,7 +57,7 @@ PUBLISHED: tuple[PublishedWeights, ...] = (
         licence="Apache-2.0",
         accuracy="mAP 0.23, COCO (MLPerf)",
         outputs=frozenset({"num_detections:0", "detection_boxes:0", "detection_scores:0", "detection_classes:0"}),
-        remark="it takes pictures of any size and has loops and non-maximum suppression inside, which no backend here "
+        remark="it takes images of any size and has loops and non-maximum suppression inside, which no backend here "
         "runs; a copy that is cut before the suppression can be kept with --from",
     ),
 )

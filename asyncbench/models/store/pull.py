@@ -14,11 +14,9 @@ from asyncbench.errors import BadInputError
 from asyncbench.files.durable_file import cannot_store, replace_durably, write_durably
 from asyncbench.files.file_lock import hold_lock
 from asyncbench.files.hash import sha256_of
-from asyncbench.models.store.download import PAUSES_S, OnProgress, download
-from asyncbench.models.store.folder import WeightsFolder
+from asyncbench.models.store.download import PAUSES_S, OnProgress, PartFile, download
+from asyncbench.models.store.folder import Pin, WeightsFolder, encode_pin, find_damage, read_pin
 from asyncbench.models.store.network_check import check_network
-from asyncbench.models.store.part_file import PartFile
-from asyncbench.models.store.pin import Pin, encode_pin, find_damage, read_pin
 from asyncbench.models.store.published import PublishedWeights
 
 UNKNOWN_LICENCE = "unknown, see where the copy came from"

@@ -103,7 +103,7 @@ def test_min_max_finds_the_largest_absolute_value_of_each_tensor(network_path):
     assert ranges["relu1"] == pytest.approx(relu1.max(), rel=1e-6)
 
 
-def test_how_pictures_are_grouped_into_batches_does_not_matter(network_path):
+def test_how_images_are_grouped_into_batches_does_not_matter(network_path):
     network = load_float_network(network_path)
     items = noise(6, 3, 8, 8)
     method = Method(name=MethodName.ENTROPY)
@@ -114,7 +114,7 @@ def test_how_pictures_are_grouped_into_batches_does_not_matter(network_path):
     assert by_two == pytest.approx(by_one, rel=1e-6)
 
 
-def test_the_table_says_of_which_model_and_pictures_it_is(network_path):
+def test_the_table_says_of_which_model_and_images_it_is(network_path):
     progress: list[int] = []
     images = (IMAGE, ImageHash(name="b.jpg", sha256="b" * 64))
     batches = [CalibrationBatch(inputs={"input": noise(2, 3, 8, 8)}, images=images)] * 2
@@ -129,7 +129,7 @@ def test_the_table_says_of_which_model_and_pictures_it_is(network_path):
     assert progress == [2, 4]
 
 
-def test_pictures_are_drawn_one_batch_at_a_time_and_what_progress_raises_ends_it(network_path):
+def test_images_are_drawn_one_batch_at_a_time_and_what_progress_raises_ends_it(network_path):
     drawn = []
 
     def batches():
@@ -147,7 +147,7 @@ def test_pictures_are_drawn_one_batch_at_a_time_and_what_progress_raises_ends_it
     assert drawn == [0, 1]
 
 
-def test_no_pictures_are_refused(network_path):
+def test_no_images_are_refused(network_path):
     with pytest.raises(BadInputError, match="no image to calibrate on"):
         calibrate(network_path, [], method=MIN_MAX, recipe=None, on_progress=lambda _: None)
 
@@ -169,7 +169,7 @@ def test_what_the_runtime_does_not_take_is_refused_in_plain_words(network_path, 
     assert capfd.readouterr() == ("", "")
 
 
-def test_pictures_that_the_network_does_not_take_are_refused_in_one_line(network_path):
+def test_images_that_the_network_does_not_take_are_refused_in_one_line(network_path):
     with pytest.raises(BadInputError) as refused:
         collect_ranges(load_float_network(network_path), [{"input": np.zeros((1, 1), np.float32)}], method=MIN_MAX)
 

@@ -131,21 +131,6 @@ def test_tensors_that_the_graph_does_not_have_are_counted_and_the_first_are_name
         check(table, foreign=names)
 
 
-def test_the_hash_of_all_images_does_not_depend_on_their_names_and_order(tmp_path):
-    def table_of(*images):
-        method = Method(name=MethodName.ENTROPY)
-        return CalibrationTable(
-            model_sha256=None, method=method, recipe=None, images=images, versions={}, ranges={"x": 1.0}
-        )
-
-    assert (
-        table_of(image("a", "1"), image("b", "2")).images_sha256
-        == table_of(image("x", "2"), image("y", "1")).images_sha256
-    )
-    assert table_of(image("a", "1")).images_sha256 != table_of(image("a", "2")).images_sha256
-    assert table_of().images_sha256 is None
-
-
 def test_images_are_known_by_their_bytes(tmp_path):
     for name in ("a.jpg", "copy.jpg"):
         (tmp_path / name).write_bytes(b"same")

@@ -1,4 +1,4 @@
-"""From a folder of pictures to a table: batches, pictures that cannot be used, and files under a wrong name."""
+"""From a folder of images to a table: batches, images that cannot be used, and files under a wrong name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from asyncbench.accuracy.calibration.image_calibration import calibrate_on_pictures, parse_method
+from asyncbench.accuracy.calibration.image_calibration import calibrate_on_images, parse_method
 from asyncbench.accuracy.calibration.table import Method, MethodName
 from asyncbench.errors import BadInputError
 from asyncbench.models.graphs import write_model
@@ -31,7 +31,7 @@ def fixed_to(batch: int, mobilenet: Path, path: Path) -> Path:
     return path
 
 
-def write_pictures(folder: Path, *names: str, shape: tuple[int, int] = (8, 8)) -> Path:
+def write_images(folder: Path, *names: str, shape: tuple[int, int] = (8, 8)) -> Path:
     folder.mkdir(exist_ok=True)
     for index, name in enumerate(names):
         pixels = np.full((*shape, 3), 30 * (index + 1), dtype=np.uint8)
@@ -40,10 +40,10 @@ def write_pictures(folder: Path, *names: str, shape: tuple[int, int] = (8, 8)) -
 
 
 def calibrated(model_file: Path, folder: Path, *, model: str | None = None):
-    """Return the names of the pictures in the table, and what was left out and why."""
+    """Return the names of the images in the table, and what was left out and why."""
     given = {"model_file": str(model_file)} | ({} if model is None else {"model": model})
     left_out: dict[str, str] = {}
-    table = calibrate_on_pictures(
+    table = calibrate_on_images(
         check_config(given, source=""),
         folder,
         folder.parent / "table.json",
@@ -60,7 +60,7 @@ def calibrated(model_file: Path, folder: Path, *, model: str | None = None):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_network_of_a_fixed_batch_is_calibrated_at_that_batch(mobilenet, tmp_path, batch):
     model = fixed_to(batch, mobilenet, tmp_path / "fixed.onnx")
-    folder = write_pictures(tmp_path / "pictures", "a.png", "b.png", "c.png")
+    folder = write_images(tmp_path / "images", "a.png", "b.png", "c.png")
 
     used, left_out = calibrated(model, folder)
 
@@ -69,22 +69,22 @@ def test_a_network_of_a_fixed_batch_is_calibrated_at_that_batch(mobilenet, tmp_p
 
 
 @pytest.mark.slow
-def test_fewer_pictures_than_a_fixed_batch_are_refused(mobilenet, tmp_path):
+def test_fewer_images_than_a_fixed_batch_are_refused(mobilenet, tmp_path):
     model = fixed_to(4, mobilenet, tmp_path / "fixed.onnx")
-    folder = write_pictures(tmp_path / "pictures", "a.png", "b.png")
+    folder = write_images(tmp_path / "images", "a.png", "b.png")
 
     with pytest.raises(
-        BadInputError, match=r"fixed\.onnx runs at batch 4 only, and the folder has 2 pictures: .* 4 or more"
+        BadInputError, match=r"fixed\.onnx runs at batch 4 only, and the folder has 2 images: .* 4 or more"
     ):
         calibrated(model, folder)
 
 
 @pytest.mark.slow
-def test_pictures_that_cannot_be_prepared_are_left_out_by_name_and_the_next_take_their_places(mobilenet, tmp_path):
+def test_images_that_cannot_be_prepared_are_left_out_by_name_and_the_next_take_their_places(mobilenet, tmp_path):
     model = fixed_to(2, mobilenet, tmp_path / "fixed.onnx")
-    folder = write_pictures(tmp_path / "pictures", "a.png", "z.png")
-    write_pictures(folder, "line.png", shape=(1, 65000))
-    (folder / "broken.png").write_bytes(b"no picture")
+    folder = write_images(tmp_path / "images", "a.png", "z.png")
+    write_images(folder, "line.png", shape=(1, 65000))
+    (folder / "broken.png").write_bytes(b"no image")
 
     used, left_out = calibrated(model, folder)
 
@@ -95,7 +95,7 @@ def test_pictures_that_cannot_be_prepared_are_left_out_by_name_and_the_next_take
 
 @pytest.mark.slow
 def test_a_file_that_is_another_known_network_than_the_one_named_is_refused(mobilenet, tmp_path):
-    folder = write_pictures(tmp_path / "pictures", "a.png")
+    folder = write_images(tmp_path / "images", "a.png")
 
     with pytest.raises(BadInputError, match=r"\.onnx is mobilenet, not resnet50"):
         calibrated(mobilenet, folder, model="resnet50")
@@ -103,8 +103,8 @@ def test_a_file_that_is_another_known_network_than_the_one_named_is_refused(mobi
     assert not (tmp_path / "table.json").exists()
 
 
-def test_a_file_that_does_not_take_the_pictures_of_the_network_named_is_refused(network_path, tmp_path):
-    folder = write_pictures(tmp_path / "pictures", "a.png")
+def test_a_file_that_does_not_take_the_images_of_the_network_named_is_refused(network_path, tmp_path):
+    folder = write_images(tmp_path / "images", "a.png")
 
     with pytest.raises(
         BadInputError,

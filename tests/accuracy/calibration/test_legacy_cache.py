@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbench.accuracy.calibration.conversion import cache_of, table_of
+from asyncbench.accuracy.calibration.calibration_file import cache_of, table_of
 from asyncbench.accuracy.calibration.legacy_cache import (
     LEVELS,
     Algorithm,
@@ -201,7 +201,7 @@ def test_what_a_cache_does_not_know_is_said():
     assert table.ranges == {name: parse(SAMPLE).scales[name] * LEVELS for name in ("data", "prob")}
     assert (table.model_sha256, table.images, table.method.name) == (None, (), MethodName.ENTROPY)
     assert table.versions == {"tensorrt": "8601"}
-    assert "which pictures" in lost[0]
+    assert "which images" in lost[0]
     assert "of which model" in lost[1]
     assert lost[2] == "1 tensor that only TensorRT knows: (Unnamed Layer* 4) [Constant]_output"
 

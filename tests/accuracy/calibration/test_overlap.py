@@ -1,11 +1,10 @@
-"""Pictures that were calibrated on are kept out of the test, or counted there."""
+"""Images that were calibrated on are kept out of the test, or counted there."""
 
 from __future__ import annotations
 
 import pytest
 
-from asyncbench.accuracy.calibration.overlap import refuse_overlap
-from asyncbench.accuracy.calibration.table import ImageHash
+from asyncbench.accuracy.calibration.table import ImageHash, refuse_overlap
 from asyncbench.errors import BadInputError
 
 

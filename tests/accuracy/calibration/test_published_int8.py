@@ -1,4 +1,4 @@
-"""int8 of the published weights, calibrated on other pictures than it is tested on, through ONNX Runtime."""
+"""int8 of the published weights, calibrated on other images than it is tested on, through ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import onnxruntime
 import pytest
 
 from asyncbench.accuracy.calibration.calibrate import CalibrationBatch, calibrate
-from asyncbench.accuracy.calibration.overlap import refuse_overlap
 from asyncbench.accuracy.calibration.quantized_graph import write_quantized_model
-from asyncbench.accuracy.calibration.table import Method, MethodName, hash_images
+from asyncbench.accuracy.calibration.table import Method, MethodName, hash_images, refuse_overlap
 from asyncbench.models.catalog import find_model
 from asyncbench.models.image_folder import find_images
 from asyncbench.models.label_check import check_labels
@@ -41,7 +40,7 @@ def outputs_of(model: Path, items: AnyArray) -> dict[str, AnyArray]:
 
 
 def fp32_and_int8(name: str, tmp_path: Path, *, calibration: Path, test: Path, method: Method):
-    """Return the outputs of both on the test pictures, and those pictures."""
+    """Return the outputs of both on the test images, and those images."""
     model, recipe = SHARED / "models" / FILES[name], find_model(name).recipe
     calibration_paths, paths = find_images(calibration), find_images(test)[:10]
     refuse_overlap(hash_images(calibration_paths), hash_images(paths))
@@ -65,7 +64,7 @@ def fp32_and_int8(name: str, tmp_path: Path, *, calibration: Path, test: Path, m
     ],
     ids=str,
 )
-def test_a_classifier_in_int8_is_right_as_often_as_in_fp32_but_for_one_picture(tmp_path, name, method, min_right):
+def test_a_classifier_in_int8_is_right_as_often_as_in_fp32_but_for_one_image(tmp_path, name, method, min_right):
     fp32, int8, paths = fp32_and_int8(name, tmp_path, calibration=COCO, test=IMAGENET, method=method)
 
     right = {

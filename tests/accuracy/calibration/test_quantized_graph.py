@@ -102,13 +102,6 @@ def test_a_skip_connection_reads_what_the_convolution_beside_it_reads(network_pa
     assert add.input[0] == second.output[0]
 
 
-def test_what_became_of_the_nodes_is_told(network_path, table, tmp_path):
-    facts = write_quantized_model(network_path, table, tmp_path / "q.onnx")
-
-    assert facts.quantized_nodes == 3
-    assert facts.float_nodes == {"Add": 1, "Flatten": 1, "GlobalAveragePool": 1, "Relu": 1, "Softmax": 1}
-
-
 @pytest.mark.parametrize(
     "options", [{}, {"opset": 11}, {"opset": 11, "weights_as_inputs": True}, {"opset": 17}], ids=str
 )

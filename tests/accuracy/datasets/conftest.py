@@ -10,10 +10,10 @@ import pytest
 
 
 @pytest.fixture
-def write_pictures(tmp_path):
-    """Return a function that writes small pictures of one colour each, and returns their folder."""
+def write_images(tmp_path):
+    """Return a function that writes small images of one colour each, and returns their folder."""
 
-    def write(*names: str, folder: str = "pictures") -> Path:
+    def write(*names: str, folder: str = "images") -> Path:
         place = tmp_path / folder
         place.mkdir(parents=True, exist_ok=True)
         for index, name in enumerate(names):

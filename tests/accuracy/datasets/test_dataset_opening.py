@@ -41,9 +41,9 @@ def coco(images, annotations=(), categories=(1, 3)):
 
 
 class TestLabelLists:
-    @pytest.mark.parametrize("place", ["val.txt", "val_map.txt", "../pictures.txt"])
-    def test_are_found_in_the_usual_places(self, write_pictures, place):
-        folder = write_pictures(*VAL)
+    @pytest.mark.parametrize("place", ["val.txt", "val_map.txt", "../images.txt"])
+    def test_are_found_in_the_usual_places(self, write_images, place):
+        folder = write_images(*VAL)
         (folder / place).write_text("".join(f"{name} {label}\n" for label, name in enumerate(VAL)))
 
         dataset = open_dataset(folder)
@@ -53,20 +53,20 @@ class TestLabelLists:
         assert dataset.left_out == ()
 
     @pytest.mark.parametrize("between", [" ", "\t", "  ", " \t "])
-    def test_have_spaces_or_tabs_between_name_and_label(self, write_pictures, between):
-        folder = write_pictures("a.jpg", "b  c.jpg")
+    def test_have_spaces_or_tabs_between_name_and_label(self, write_images, between):
+        folder = write_images("a.jpg", "b  c.jpg")
         (folder / "val.txt").write_text(f"a.jpg{between}1\nb  c.jpg{between}2\n")
 
         assert classes(open_dataset(folder)) == {"a.jpg": (1,), "b  c.jpg": (2,)}
 
-    def test_may_stand_beside_a_folder_val(self, write_pictures):
-        folder = write_pictures(*VAL, folder="ilsvrc/val")
+    def test_may_stand_beside_a_folder_val(self, write_images):
+        folder = write_images(*VAL, folder="ilsvrc/val")
         (folder.parent / "val.txt").write_text(f"{VAL[0]} 7\n")
 
         assert classes(open_dataset(folder.parent)) == {VAL[0]: (7,)}
 
-    def test_pictures_without_a_label_and_labels_without_a_picture_are_left_out_by_name(self, write_pictures):
-        folder = write_pictures("a.jpg", "b.jpg")
+    def test_images_without_a_label_and_labels_without_an_image_are_left_out_by_name(self, write_images):
+        folder = write_images("a.jpg", "b.jpg")
         (folder / "val.txt").write_text("b.jpg 1\nc.jpg 2\n")
 
         dataset = open_dataset(folder)
@@ -77,50 +77,50 @@ class TestLabelLists:
         )
         assert dataset.left_out_counts() == {"it has no label": 1, "its label has no file": 1}
 
-    def test_a_picture_that_is_listed_twice_is_refused_by_name(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_an_image_that_is_listed_twice_is_refused_by_name(self, write_images):
+        folder = write_images("a.jpg")
         (folder / "val.txt").write_text("a.jpg 1\na.jpg 1\n")
 
         with pytest.raises(BadInputError, match=r"val\.txt lists a\.jpg twice"):
             open_dataset(folder)
 
-    def test_a_label_out_of_range_is_refused_by_name(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_a_label_out_of_range_is_refused_by_name(self, write_images):
+        folder = write_images("a.jpg")
         (folder / "val.txt").write_text("a.jpg 1000\nb.jpg 0\n")
 
         with pytest.raises(BadInputError, match=r"the label 1000 of a\.jpg is not in 0\.\.999: correct it"):
             open_dataset(folder)
 
-    def test_labels_that_count_from_one_are_recognized(self, write_pictures):
-        folder = write_pictures("a.jpg", "b.jpg")
+    def test_labels_that_count_from_one_are_recognized(self, write_images):
+        folder = write_images("a.jpg", "b.jpg")
         (folder / "val.txt").write_text("a.jpg 1\nb.jpg 1000\n")
 
         with pytest.raises(BadInputError, match="count from 1"):
             open_dataset(folder)
 
     @pytest.mark.parametrize("line", ["a.jpg", "a.jpg x", "a.jpg -1", "a.jpg 1.5"])
-    def test_another_form_is_refused_with_its_line(self, write_pictures, line):
-        folder = write_pictures("a.jpg")
+    def test_another_form_is_refused_with_its_line(self, write_images, line):
+        folder = write_images("a.jpg")
         (folder / "val.txt").write_text(f"b.jpg 1\n{line}\n")
 
         with pytest.raises(BadInputError, match=f"line 2: {line!r}"):
             open_dataset(folder)
 
-    def test_a_blank_line_counts_in_the_number_of_the_line_that_is_refused(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_a_blank_line_counts_in_the_number_of_the_line_that_is_refused(self, write_images):
+        folder = write_images("a.jpg")
         (folder / "val.txt").write_text("\n\ncat.png x\n")
 
         with pytest.raises(BadInputError, match=r"line 3: 'cat\.png x'"):
             open_dataset(folder)
 
-    def test_blank_lines_do_no_harm(self, write_pictures):
-        folder = write_pictures("a.jpg", "b.jpg")
+    def test_blank_lines_do_no_harm(self, write_images):
+        folder = write_images("a.jpg", "b.jpg")
         (folder / "val.txt").write_text("\na.jpg 1\n\nb.jpg 2\n\n")
 
         assert classes(open_dataset(folder)) == {"a.jpg": (1,), "b.jpg": (2,)}
 
-    def test_a_label_of_thousands_of_digits_is_refused_with_its_line(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_a_label_of_thousands_of_digits_is_refused_with_its_line(self, write_images):
+        folder = write_images("a.jpg")
         (folder / "val.txt").write_text(f"a.jpg {'1' * 5000}\n")
 
         with pytest.raises(BadInputError, match=r"line 1: 'a\.jpg 1") as caught:
@@ -128,8 +128,8 @@ class TestLabelLists:
 
         assert len(caught.value.message) < 1000
 
-    def test_labels_of_other_pictures_leave_nothing_and_say_so(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_labels_of_other_images_leave_nothing_and_say_so(self, write_images):
+        folder = write_images("a.jpg")
         (folder / "val.txt").write_text("b.jpg 1\n")
 
         with pytest.raises(BadInputError, match=r"2 were left out, such as a\.jpg: it has no label"):
@@ -137,8 +137,8 @@ class TestLabelLists:
 
 
 class TestDevkit:
-    def test_numbers_become_places_among_the_sorted_synsets(self, write_pictures):
-        folder = write_pictures(*VAL)
+    def test_numbers_become_places_among_the_sorted_synsets(self, write_images):
+        folder = write_images(*VAL)
         write_devkit(folder, [1, 2, 3, 1])
 
         dataset = open_dataset(folder, class_count=3)
@@ -146,8 +146,8 @@ class TestDevkit:
         assert dataset.kind is DatasetKind.DEVKIT
         assert [item.classes for item in dataset.items] == [(2,), (0,), (1,), (2,)]
 
-    def test_lines_belong_to_the_number_in_the_name_also_where_pictures_are_missing(self, write_pictures):
-        folder = write_pictures(VAL[2], "other.jpg")
+    def test_lines_belong_to_the_number_in_the_name_also_where_images_are_missing(self, write_images):
+        folder = write_images(VAL[2], "other.jpg")
         write_devkit(folder, [1, 2, 3])
 
         dataset = open_dataset(folder, class_count=3)
@@ -155,23 +155,23 @@ class TestDevkit:
         assert classes(dataset) == {VAL[2]: (1,)}
         assert [one.name for one in dataset.left_out] == ["other.jpg", VAL[0], VAL[1]]
 
-    def test_the_ground_truth_alone_is_refused_because_its_order_is_another(self, write_pictures):
-        folder = write_pictures(*VAL)
+    def test_the_ground_truth_alone_is_refused_because_its_order_is_another(self, write_images):
+        folder = write_images(*VAL)
         write_devkit(folder, [1, 2, 3, 1])
         (folder / "meta.mat").unlink()
 
         with pytest.raises(BadInputError, match=r"devkit's order.*put the devkit's meta\.mat beside it"):
             open_dataset(folder, class_count=3)
 
-    def test_a_number_of_no_class_is_refused_with_its_line(self, write_pictures):
-        folder = write_pictures(*VAL)
+    def test_a_number_of_no_class_is_refused_with_its_line(self, write_images):
+        folder = write_images(*VAL)
         write_devkit(folder, [1, 2, 1001, 1])
 
         with pytest.raises(BadInputError, match=r"txt:3: '1001' is no class in 1\.\.3"):
             open_dataset(folder, class_count=3)
 
-    def test_a_number_of_thousands_of_digits_is_refused_with_its_line(self, write_pictures):
-        folder = write_pictures(*VAL)
+    def test_a_number_of_thousands_of_digits_is_refused_with_its_line(self, write_images):
+        folder = write_images(*VAL)
         write_devkit(folder, [1, "1" * 5000])
 
         with pytest.raises(BadInputError, match=r"txt:2: '1{40}' is no class in 1\.\.3"):
@@ -180,36 +180,36 @@ class TestDevkit:
     @pytest.mark.parametrize(
         ("labels", "line"), [(["1", "", "2", "3"], 2), (["", "1", "2"], 1), (["1", " \t", "2"], 2)]
     )
-    def test_a_blank_line_within_is_refused_because_later_labels_would_move(self, write_pictures, labels, line):
-        folder = write_pictures(*VAL)
+    def test_a_blank_line_within_is_refused_because_later_labels_would_move(self, write_images, labels, line):
+        folder = write_images(*VAL)
         write_devkit(folder, labels)
 
         with pytest.raises(BadInputError, match=rf"txt:{line}: a blank line is no class"):
             open_dataset(folder, class_count=3)
 
-    def test_blank_lines_at_the_end_do_no_harm(self, write_pictures):
-        folder = write_pictures(*VAL)
+    def test_blank_lines_at_the_end_do_no_harm(self, write_images):
+        folder = write_images(*VAL)
         write_devkit(folder, [1, 2, 3, 1, "", " "])
 
         assert [item.classes for item in open_dataset(folder, class_count=3).items] == [(2,), (0,), (1,), (2,)]
 
-    def test_the_same_picture_in_two_formats_is_refused(self, write_pictures):
-        folder = write_pictures("ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000001.png")
+    def test_the_same_image_in_two_formats_is_refused(self, write_images):
+        folder = write_images("ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000001.png")
         write_devkit(folder, [1])
 
-        with pytest.raises(BadInputError, match="are the same picture"):
+        with pytest.raises(BadInputError, match="are the same image"):
             open_dataset(folder, class_count=3)
 
     @pytest.mark.parametrize("synsets", [{1: "n01", 2: "n02"}, {1: "n01", 2: "n01", 3: "n02"}])
-    def test_synsets_that_are_not_all_there_are_refused(self, write_pictures, synsets):
-        folder = write_pictures(*VAL)
+    def test_synsets_that_are_not_all_there_are_refused(self, write_images, synsets):
+        folder = write_images(*VAL)
         write_devkit(folder, [1], synsets)
 
         with pytest.raises(BadInputError, match="does not number 3 synsets"):
             open_dataset(folder, class_count=3)
 
-    def test_a_file_that_is_no_meta_mat_is_refused(self, write_pictures):
-        folder = write_pictures(*VAL)
+    def test_a_file_that_is_no_meta_mat_is_refused(self, write_images):
+        folder = write_images(*VAL)
         write_devkit(folder, [1])
         (folder / "meta.mat").write_bytes(b"nothing of the kind")
 
@@ -218,8 +218,8 @@ class TestDevkit:
 
 
 class TestClassFolders:
-    def test_labels_are_places_among_the_sorted_folders(self, write_pictures):
-        folder = write_pictures("n02/b.jpg", "n01/z.jpg", "n01/a.jpg")
+    def test_labels_are_places_among_the_sorted_folders(self, write_images):
+        folder = write_images("n02/b.jpg", "n01/z.jpg", "n01/a.jpg")
         (folder / "n03").mkdir()
 
         dataset = open_dataset(folder, class_count=3)
@@ -227,14 +227,14 @@ class TestClassFolders:
         assert dataset.kind is DatasetKind.CLASS_FOLDERS
         assert classes(dataset) == {"n01/a.jpg": (0,), "n01/z.jpg": (0,), "n02/b.jpg": (1,)}
 
-    def test_a_part_of_the_classes_is_refused_because_places_would_be_wrong(self, write_pictures):
-        folder = write_pictures("n02/b.jpg", "n01/z.jpg")
+    def test_a_part_of_the_classes_is_refused_because_places_would_be_wrong(self, write_images):
+        folder = write_images("n02/b.jpg", "n01/z.jpg")
 
         with pytest.raises(BadInputError, match="has 2 folders, and a label is a place among all 1000"):
             open_dataset(folder)
 
-    def test_a_class_with_other_files_only_has_no_pictures_and_the_others_count(self, write_pictures):
-        folder = write_pictures("n02/b.jpg", "n01/z.jpg")
+    def test_a_class_with_other_files_only_has_no_images_and_the_others_count(self, write_images):
+        folder = write_images("n02/b.jpg", "n01/z.jpg")
         (folder / "n03").mkdir()
         (folder / "n03" / ".DS_Store").touch()
 
@@ -244,13 +244,13 @@ class TestClassFolders:
         (tmp_path / "n01").mkdir()
         (tmp_path / "n01" / ".DS_Store").touch()
 
-        with pytest.raises(BadInputError, match="no picture in the class folders of"):
+        with pytest.raises(BadInputError, match="no image in the class folders of"):
             open_dataset(tmp_path, class_count=1)
 
 
 class TestAcceptedClasses:
-    def test_are_read_with_the_picture_s_own_class_first(self, write_pictures):
-        folder = write_pictures("cat.jpg")
+    def test_are_read_with_the_image_s_own_class_first(self, write_images):
+        folder = write_images("cat.jpg")
         (folder / "labels.json").write_text(json.dumps([{"file": "cat.jpg", "accept_classes": [282, 281]}]))
 
         dataset = open_dataset(folder)
@@ -260,16 +260,16 @@ class TestAcceptedClasses:
     @pytest.mark.parametrize(
         "entry", [{"file": "a"}, {"file": "a", "accept_classes": []}, {"file": "a", "accept_classes": ["1"]}, 1]
     )
-    def test_another_form_is_refused(self, write_pictures, entry):
-        folder = write_pictures("a.jpg")
+    def test_another_form_is_refused(self, write_images, entry):
+        folder = write_images("a.jpg")
         (folder / "labels.json").write_text(json.dumps([entry]))
 
         with pytest.raises(BadInputError, match=r"labels\.json has no labels in a form that is known"):
             open_dataset(folder)
 
     @pytest.mark.parametrize("text", ["[" * 100_000, f'[{{"file": "a", "accept_classes": [{"1" * 5000}]}}]'])
-    def test_what_python_s_reader_gives_up_on_is_refused(self, write_pictures, text):
-        folder = write_pictures("a.jpg")
+    def test_what_python_s_reader_gives_up_on_is_refused(self, write_images, text):
+        folder = write_images("a.jpg")
         (folder / "labels.json").write_text(text)
 
         with pytest.raises(BadInputError, match=r"labels\.json has no labels in a form that is known") as caught:
@@ -277,14 +277,14 @@ class TestAcceptedClasses:
 
         assert len(caught.value.message) < 1000
 
-    def test_a_label_of_thousands_of_digits_is_refused_in_one_short_line(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_a_label_of_thousands_of_digits_is_refused_in_one_short_line(self, write_images):
+        folder = write_images("a.jpg")
         (folder / "labels.json").write_text(f'[{{"file": "a.jpg", "accept_classes": [{"1" * 4000}]}}]')
 
         with pytest.raises(BadInputError, match=r"the label 1{20} of a\.jpg is not in"):
             open_dataset(folder)
 
-    def test_the_shared_pictures_are_all_labelled(self, shared_images):
+    def test_the_shared_images_are_all_labelled(self, shared_images):
         dataset = open_dataset(shared_images / "imagenet")
 
         assert (dataset.kind, len(dataset.items)) == (DatasetKind.ACCEPTED_CLASSES, 10)
@@ -292,8 +292,8 @@ class TestAcceptedClasses:
 
 
 class TestCoco:
-    def test_the_usual_layout_is_found_from_either_folder(self, write_pictures):
-        folder = write_pictures("000001.jpg", "000002.jpg", folder="coco/val2017")
+    def test_the_usual_layout_is_found_from_either_folder(self, write_images):
+        folder = write_images("000001.jpg", "000002.jpg", folder="coco/val2017")
         truth = folder.parent / "annotations" / "instances_val2017.json"
         truth.parent.mkdir()
         truth.write_text(json.dumps(coco([(2, "000002.jpg"), (1, "000001.jpg")], [(9, 1, 3)])))
@@ -304,8 +304,8 @@ class TestCoco:
             assert (dataset.kind, dataset.truth, dataset.folder) == (DatasetKind.COCO, truth, folder)
             assert [(item.name, item.image_id) for item in dataset.items] == [("000001.jpg", 1), ("000002.jpg", 2)]
 
-    def test_what_has_no_counterpart_is_left_out_by_name(self, write_pictures):
-        folder = write_pictures("a.jpg", "b.jpg")
+    def test_what_has_no_counterpart_is_left_out_by_name(self, write_images):
+        folder = write_images("a.jpg", "b.jpg")
         (folder / "instances.json").write_text(json.dumps(coco([(1, "a.jpg"), (2, "c.jpg")], [(9, 77, 1)])))
 
         dataset = open_dataset(folder)
@@ -313,7 +313,7 @@ class TestCoco:
         assert {one.name: one.reason for one in dataset.left_out} == {
             "b.jpg": "the instances do not list it",
             "c.jpg": "its label has no file",
-            "annotation 9": "its picture is not listed",
+            "annotation 9": "its image is not listed",
         }
 
     @pytest.mark.parametrize(
@@ -325,8 +325,8 @@ class TestCoco:
             ({"images": []}, "has no instances in COCO's form"),
         ],
     )
-    def test_contradictions_are_refused_by_name(self, write_pictures, truth, complaint):
-        folder = write_pictures("a.jpg", "b.jpg")
+    def test_contradictions_are_refused_by_name(self, write_images, truth, complaint):
+        folder = write_images("a.jpg", "b.jpg")
         (folder / "instances.json").write_text(json.dumps(truth))
 
         with pytest.raises(BadInputError, match=complaint):
@@ -341,8 +341,8 @@ class TestCoco:
         ],
         ids=["deep", "infinite", "long"],
     )
-    def test_what_python_s_reader_gives_up_on_is_refused(self, write_pictures, text):
-        folder = write_pictures("a.jpg")
+    def test_what_python_s_reader_gives_up_on_is_refused(self, write_images, text):
+        folder = write_images("a.jpg")
         (folder / "instances.json").write_text(text)
 
         with pytest.raises(BadInputError, match=r"instances\.json has no instances in COCO's form") as caught:
@@ -366,9 +366,9 @@ class TestCoco:
         ],
     )
     def test_categories_that_are_not_coco_s_are_refused_since_nothing_would_ever_be_found(
-        self, write_pictures, categories, marked, complaint
+        self, write_images, categories, marked, complaint
     ):
-        folder = write_pictures("a.jpg")
+        folder = write_images("a.jpg")
         truth = coco([(1, "a.jpg")], [(9, 1, marked)])
         truth["categories"] = [{"id": number, "name": name} for number, name in categories.items()]
         (folder / "instances.json").write_text(json.dumps(truth))
@@ -376,8 +376,8 @@ class TestCoco:
         with pytest.raises(BadInputError, match=complaint):
             open_dataset(folder)
 
-    def test_categories_without_names_or_with_another_spelling_of_some_are_coco_s(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_categories_without_names_or_with_another_spelling_of_some_are_coco_s(self, write_images):
+        folder = write_images("a.jpg")
         truth = coco([(1, "a.jpg")], [(1, 1, 1), (2, 1, 5), (3, 1, 18)])
         # A number that nothing is marked with does no harm.
         named = [{"id": 1, "name": "Person"}, {"id": 5, "name": "aeroplane"}, {"id": 0, "name": "background"}]
@@ -394,44 +394,44 @@ class TestCoco:
             ('{"images": 7}', r"\(a value is not of the kind that belongs there\)"),
         ],
     )
-    def test_what_is_wrong_with_the_form_is_said_in_words(self, write_pictures, text, complaint):
-        folder = write_pictures("a.jpg")
+    def test_what_is_wrong_with_the_form_is_said_in_words(self, write_images, text, complaint):
+        folder = write_images("a.jpg")
         (folder / "instances.json").write_text(text)
 
         with pytest.raises(BadInputError, match=complaint):
             open_dataset(folder)
 
-    def test_the_shared_pictures_are_all_listed(self, shared_images):
+    def test_the_shared_images_are_all_listed(self, shared_images):
         dataset = open_dataset(shared_images / "coco")
 
         assert (dataset.kind, len(dataset.items), dataset.left_out) == (DatasetKind.COCO, 20, ())
         assert dataset.items[0].image_id == 30
 
 
-class TestPictures:
-    def test_a_folder_of_which_nothing_is_known_will_do(self, write_pictures):
-        folder = write_pictures("b.jpg", "a.png")
+class TestImages:
+    def test_a_folder_of_which_nothing_is_known_will_do(self, write_images):
+        folder = write_images("b.jpg", "a.png")
 
         dataset = open_dataset(folder)
 
-        assert (dataset.kind, classes(dataset)) == (DatasetKind.PICTURES, {"a.png": (), "b.jpg": ()})
+        assert (dataset.kind, classes(dataset)) == (DatasetKind.IMAGES, {"a.png": (), "b.jpg": ()})
 
-    def test_the_truth_is_not_looked_at_where_only_pictures_are_asked_for(self, write_pictures):
-        folder = write_pictures("a.jpg")
+    def test_the_truth_is_not_looked_at_where_only_images_are_asked_for(self, write_images):
+        folder = write_images("a.jpg")
         (folder / "labels.json").write_text("nonsense")
 
-        assert open_dataset(folder, kind=DatasetKind.PICTURES).kind is DatasetKind.PICTURES
+        assert open_dataset(folder, kind=DatasetKind.IMAGES).kind is DatasetKind.IMAGES
 
 
-def test_another_kind_than_the_one_asked_for_is_refused(write_pictures):
-    folder = write_pictures("a.jpg")
+def test_another_kind_than_the_one_asked_for_is_refused(write_images):
+    folder = write_images("a.jpg")
 
-    with pytest.raises(BadInputError, match="is pictures, not coco"):
+    with pytest.raises(BadInputError, match="is images, not coco"):
         open_dataset(folder, kind=DatasetKind.COCO)
 
 
-def test_two_files_of_labels_are_refused_unless_one_is_named(write_pictures):
-    folder = write_pictures("a.jpg")
+def test_two_files_of_labels_are_refused_unless_one_is_named(write_images):
+    folder = write_images("a.jpg")
     (folder / "val.txt").write_text("a.jpg 1\n")
     (folder / "labels.json").write_text("[]")
 
@@ -441,7 +441,7 @@ def test_two_files_of_labels_are_refused_unless_one_is_named(write_pictures):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_a_folder_without_pictures_is_refused(tmp_path, name):
+def test_a_folder_without_images_is_refused(tmp_path, name):
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(BadInputError, match=name) as caught:
@@ -450,8 +450,8 @@ def test_a_folder_without_pictures_is_refused(tmp_path, name):
     assert "--input" not in caught.value.remedy  # calibrate and accuracy have none
 
 
-def test_missing_and_empty_labels_are_refused(write_pictures):
-    folder = write_pictures("a.jpg")
+def test_missing_and_empty_labels_are_refused(write_images):
+    folder = write_images("a.jpg")
     (folder / "empty.txt").write_text("\n")
 
     with pytest.raises(BadInputError, match=r"cannot read the labels .*gone\.txt"):

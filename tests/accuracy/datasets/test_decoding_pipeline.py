@@ -1,4 +1,4 @@
-"""Decoding in threads: order, bounds, corrupt pictures, cancellation."""
+"""Decoding in threads: order, bounds, corrupt images, cancellation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ RECIPE = Recipe(height=8, width=8)
 
 
 @pytest.fixture
-def items(write_pictures):
+def items(write_images):
     names = [f"{index:02d}.png" for index in range(23)]
-    return open_dataset(write_pictures(*names)).items
+    return open_dataset(write_images(*names)).items
 
 
 def never(left_out):
@@ -40,17 +40,17 @@ async def collect(items, recipe=RECIPE, *, on_left_out=never, **settings):
 
 @pytest.mark.parametrize("batch", [1, 4, 23, 50])
 @pytest.mark.parametrize(("threads", "ahead"), [(1, 1), (3, 2)])
-async def test_every_picture_comes_once_in_order(items, batch, threads, ahead):
+async def test_every_image_comes_once_in_order(items, batch, threads, ahead):
     found = await collect(items, batch=batch, threads=threads, ahead=ahead)
 
     assert [item for one in found for item in one.items] == list(items)
     assert {len(one.items) for one in found[:-1]} <= {batch}
     assert [one.pixels.shape for one in found] == [(len(one.items), 3, 8, 8) for one in found]
-    # Picture i is of the one value i.
+    # Image i is of the one value i.
     assert [round(float(pixels.mean())) for one in found for pixels in one.pixels] == list(range(23))
 
 
-async def test_pictures_are_prepared_as_for_every_other_use(shared_images):
+async def test_images_are_prepared_as_for_every_other_use(shared_images):
     items, recipe = open_dataset(shared_images / "coco").items[:3], find_model("ssdmobilenet").recipe
 
     (found,) = await collect(items, recipe)
@@ -65,8 +65,8 @@ async def test_the_layout_is_that_of_the_recipe(items):
     assert found[0].pixels.shape == (4, 6, 8, 3)
 
 
-async def test_corrupt_and_missing_pictures_are_left_out_by_name_and_the_next_ones_take_their_place(items):
-    items[1].path.write_bytes(b"no picture")
+async def test_corrupt_and_missing_images_are_left_out_by_name_and_the_next_ones_take_their_place(items):
+    items[1].path.write_bytes(b"no image")
     items[5].path.unlink()
     items[6].path.write_bytes(b"")
     left_out = []
@@ -80,7 +80,7 @@ async def test_corrupt_and_missing_pictures_are_left_out_by_name_and_the_next_on
     ]
 
 
-async def test_damaged_and_endless_pictures_are_left_out_by_name(items):
+async def test_damaged_and_endless_images_are_left_out_by_name(items):
     noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
     encoded = bytearray(cv2.imencode(".jpg", noise)[1].tobytes())
     encoded[len(encoded) // 2 : -2] = bytes(len(encoded) - len(encoded) // 2 - 2)
@@ -94,16 +94,16 @@ async def test_damaged_and_endless_pictures_are_left_out_by_name(items):
     assert sum(len(one.items) for one in found) == len(items) - 2
 
 
-async def test_nothing_but_corrupt_pictures_gives_no_batch(items):
+async def test_nothing_but_corrupt_images_gives_no_batch(items):
     for item in items:
-        item.path.write_bytes(b"no picture")
+        item.path.write_bytes(b"no image")
     left_out = []
 
     assert await collect(items, on_left_out=left_out.append) == []
     assert len(left_out) == len(items)
 
 
-async def test_no_pictures_give_no_batch():
+async def test_no_images_give_no_batch():
     assert await collect([]) == []
 
 
@@ -148,7 +148,7 @@ async def test_no_more_is_decoded_than_was_agreed_while_nobody_takes_a_batch(wat
         await trio.testing.wait_all_tasks_blocked(0.1)
 
         assert read_before_the_first == 0
-        assert kind.read <= 2 * (1 + 3) + 3  # and `threads + 1` single pictures
+        assert kind.read <= 2 * (1 + 3) + 3  # and `threads + 1` single images
 
 
 async def test_as_many_are_decoded_at_once_as_there_are_threads(watched):

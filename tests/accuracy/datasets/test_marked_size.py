@@ -1,4 +1,4 @@
-"""Boxes that were marked on a picture of another size: swapped sides, other copies, EXIF's turns."""
+"""Boxes that were marked on an image of another size: swapped sides, other copies, EXIF's turns."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SIDES = st.integers(8, 5000)
 
 
 @pytest.fixture
-def marked_folder(write_pictures):
-    """Return a function that makes a data set of pictures of 24 x 20 pixels; it takes what the instances say."""
+def marked_folder(write_images):
+    """Return a function that makes a data set of images of 24 x 20 pixels; it takes what the instances say."""
 
     def make(*sizes):
         names = [f"p{number}.jpg" for number in range(len(sizes))]
-        folder = write_pictures(*names)
+        folder = write_images(*names)
         images = [
             {"id": number, "file_name": name, "width": width, "height": height}
             for number, (name, (width, height)) in enumerate(zip(names, sizes, strict=True))
@@ -45,7 +45,7 @@ async def batches_of(dataset):
         return [item.name for one in [one async for one in batches] for item in one.items], left_out
 
 
-async def test_a_picture_of_another_size_than_the_instances_say_is_left_out_by_name_with_both_sizes(marked_folder):
+async def test_an_image_of_another_size_than_the_instances_say_is_left_out_by_name_with_both_sizes(marked_folder):
     dataset = marked_folder((24, 20), (20, 24), (24, 30), (48, 40))
 
     used, left_out = await batches_of(dataset)
@@ -57,7 +57,7 @@ async def test_a_picture_of_another_size_than_the_instances_say_is_left_out_by_n
     ]
 
 
-async def test_a_picture_that_exif_would_turn_counts_where_its_instances_are_of_the_stored_pixels(marked_folder):
+async def test_an_image_that_exif_would_turn_counts_where_its_instances_are_of_the_stored_pixels(marked_folder):
     dataset = marked_folder((24, 20), (20, 24))
     pixels = cv2.imencode(".jpg", np.zeros((20, 24, 3), dtype=np.uint8))[1].tobytes()
     entry = (0x0112).to_bytes(2, "big") + (3).to_bytes(2, "big") + (1).to_bytes(4, "big") + b"\x00\x06\x00\x00"
@@ -71,28 +71,28 @@ async def test_a_picture_that_exif_would_turn_counts_where_its_instances_are_of_
     assert left_out == [LeftOut(name="p1.jpg", reason="it is 24 x 20 pixels, the instances say 20 x 24")]
 
 
-def test_pictures_of_which_none_has_its_size_are_refused_with_their_number_and_the_first(marked_folder):
+def test_images_of_which_none_has_its_size_are_refused_with_their_number_and_the_first(marked_folder):
     dataset = marked_folder((20, 24), (20, 24), (20, 24))
-    dataset.items[2].path.write_bytes(b"no picture")
+    dataset.items[2].path.write_bytes(b"no image")
 
     with pytest.raises(
         BadInputError,
-        match=r"no picture has the size that .*instances\.json says; of 2 decoded the first is p0\.jpg: "
+        match=r"no image has the size that .*instances\.json says; of 2 decoded the first is p0\.jpg: "
         "it is 24 x 20 pixels, the instances say 20 x 24: correct height",
     ):
         refuse_other_sizes(dataset.items, dataset.truth)
 
 
-def test_one_picture_of_the_right_size_will_do_and_no_other_is_decoded_after_it(marked_folder):
+def test_one_image_of_the_right_size_will_do_and_no_other_is_decoded_after_it(marked_folder):
     dataset = marked_folder((20, 24), (24, 20), (20, 24))
     dataset.items[2].path.unlink()
 
     refuse_other_sizes(dataset.items, dataset.truth)
 
 
-def test_pictures_that_cannot_be_decoded_are_not_the_instances_fault(marked_folder):
+def test_images_that_cannot_be_decoded_are_not_the_instances_fault(marked_folder):
     dataset = marked_folder((20, 24))
-    dataset.items[0].path.write_bytes(b"no picture")
+    dataset.items[0].path.write_bytes(b"no image")
 
     refuse_other_sizes(dataset.items, dataset.truth)
 

@@ -95,7 +95,7 @@ def test_every_nth_takes_the_first_and_goes_on_in_equal_steps(dataset, step):
     assert [dataset.items.index(item) for item in chosen.items] == list(range(0, len(dataset.items), step))
 
 
-def test_pictures_without_classes_have_no_first_per_class():
+def test_images_without_classes_have_no_first_per_class():
     dataset = labelled([1], class_count=None)
 
     with pytest.raises(BadInputError, match="have no class each"):
@@ -116,7 +116,7 @@ def test_a_list_chooses_by_name_in_the_order_of_the_dataset(tmp_path):
     [
         ("a.jpg\nb.jpg\nc.jpg\nd.jpg\n", r"names a\.jpg, b\.jpg, c\.jpg and 1 more, not among the 3 usable"),
         ("00000.jpg\n00000.jpg\n", r"names 00000\.jpg twice"),
-        ("# nothing\n", "names no picture"),
+        ("# nothing\n", "names no image"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused_by_name(tmp_path, text, complaint):
@@ -132,14 +132,14 @@ def test_a_missing_list_is_named(tmp_path):
         choose(labelled([1]), NamesIn(path=tmp_path / "gone.txt"))
 
 
-def test_the_hash_does_not_depend_on_the_place_of_the_folder(write_pictures):
-    here, there = write_pictures("a.jpg", "b.jpg", folder="here"), write_pictures("a.jpg", "b.jpg", folder="there")
+def test_the_hash_does_not_depend_on_the_place_of_the_folder(write_images):
+    here, there = write_images("a.jpg", "b.jpg", folder="here"), write_images("a.jpg", "b.jpg", folder="there")
 
     assert selection_sha256(open_dataset(here)) == selection_sha256(open_dataset(there))
 
 
-def test_the_hash_depends_on_names_sizes_order_and_labels(write_pictures):
-    dataset = open_dataset(write_pictures("a.jpg", "b.jpg"))
+def test_the_hash_depends_on_names_sizes_order_and_labels(write_images):
+    dataset = open_dataset(write_images("a.jpg", "b.jpg"))
     first, second = dataset.items
     others = [
         replace(dataset, items=(second, first)),
@@ -182,16 +182,16 @@ def coco_hash(folder, instances):
         ("images", "width", 48),
     ],
 )
-def test_the_hash_depends_on_what_is_marked_in_a_picture(write_pictures, table, key, value):
-    folder = write_pictures("a.jpg")
+def test_the_hash_depends_on_what_is_marked_in_an_image(write_images, table, key, value):
+    folder = write_images("a.jpg")
     other = copy.deepcopy(INSTANCES)
     other[table][0][key] = value
 
     assert coco_hash(folder, other) != coco_hash(folder, INSTANCES)
 
 
-def test_the_hash_does_not_depend_on_the_order_or_the_numbers_of_objects_nor_on_other_pictures(write_pictures):
-    folder = write_pictures("a.jpg")
+def test_the_hash_does_not_depend_on_the_order_or_the_numbers_of_objects_nor_on_other_images(write_images):
+    folder = write_images("a.jpg")
     other = copy.deepcopy(INSTANCES)
     other["annotations"].reverse()
     other["annotations"][0]["id"] = 99

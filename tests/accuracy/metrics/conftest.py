@@ -1,11 +1,11 @@
-"""Pictures of 100 x 100 pixels, so that a box in percent is a box in pixels."""
+"""Images of 100 x 100 pixels, so that a box in percent is a box in pixels."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from asyncbench.accuracy.metrics.detection import PictureTruth, TrueObject
+from asyncbench.accuracy.metrics.detection import ImageTruth, TrueObject
 from asyncbench.models.decoding import Detections
 
 
@@ -27,10 +27,10 @@ def detected():
 
 @pytest.fixture
 def marked():
-    """Return a function that makes the truth of a picture of (category, (left, top, width, height))."""
+    """Return a function that makes the truth of an image of (category, (left, top, width, height))."""
 
     def make(*objects, crowds=()):
-        return PictureTruth(
+        return ImageTruth(
             height=100,
             width=100,
             objects=tuple(

@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from asyncbench.accuracy.metrics.average_precision import bootstrap_errors, resample_count, weighted_precision
 from asyncbench.accuracy.metrics.box_metrics import box_metrics
 from asyncbench.accuracy.metrics.coco import evaluate_boxes
-from asyncbench.accuracy.metrics.detection import PictureTruth, TrueObject
+from asyncbench.accuracy.metrics.detection import ImageTruth, TrueObject
 from asyncbench.models.decoding import Detections
 from asyncbench.results.accuracy import MetricName
 
@@ -57,18 +57,18 @@ def test_nothing_found_is_zero_and_not_undefined(detected, marked):
     assert values_of(detected(), marked((1, HERE))) == [0.0] * 3  # predecessor: NaN
 
 
-def test_pictures_without_any_object_have_no_average_precision(detected, marked):
+def test_images_without_any_object_have_no_average_precision(detected, marked):
     metrics = box_metrics({"a": detected((0.9, 1, HERE))}, {"a": marked()})
 
     assert [(metric.value, metric.interval) for metric in metrics.values()] == [(None, None)] * 3
     assert metrics[MetricName.AP].n == 1
 
 
-def test_no_pictures_have_no_average_precision():
+def test_no_images_have_no_average_precision():
     assert [metric.value for metric in box_metrics({}, {}).values()] == [None] * 3
 
 
-def test_a_box_in_a_picture_without_objects_is_a_false_one(detected, marked):
+def test_a_box_in_an_image_without_objects_is_a_false_one(detected, marked):
     found = {"empty": detected((0.9, 1, HERE)), "full": detected((0.8, 1, HERE))}
 
     metrics = box_metrics(found, {"empty": marked(), "full": marked((1, HERE))})
@@ -97,7 +97,7 @@ def test_the_overlap_decides_which_of_the_three_count(detected, marked):
     assert values == pytest.approx([0.3, 1.0, 0.0])
 
 
-def test_pictures_without_a_truth_do_not_count(detected, marked):
+def test_images_without_a_truth_do_not_count(detected, marked):
     metrics = box_metrics({"a": detected((0.9, 1, HERE)), "b": detected((0.9, 1, HERE))}, {"a": marked((1, HERE))})
 
     assert (metrics[MetricName.AP].value, metrics[MetricName.AP].n) == (pytest.approx(1.0), 1)
@@ -109,12 +109,12 @@ def test_nothing_is_printed(detected, marked, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_reference_of_other_pictures_is_refused(detected, marked):
-    with pytest.raises(ValueError, match="different pictures"):
+def test_a_reference_of_other_images_is_refused(detected, marked):
+    with pytest.raises(ValueError, match="different images"):
         box_metrics({"a": detected()}, {"a": marked()}, reference={"b": detected()})
 
 
-def some_pictures(seed, count):
+def some_images(seed, count):
     """Return random truths and detections, about half of them right, with scores that are often equal."""
     generator = np.random.default_rng(seed)
     found, truth = {}, {}
@@ -124,7 +124,7 @@ def some_pictures(seed, count):
         categories = generator.integers(1, 4, 4)
         true_boxes = np.concatenate([left_top, size], axis=1)
         guesses = np.concatenate([true_boxes + generator.normal(0, 2, (4, 4)), generator.uniform(1, 50, (4, 4))])
-        truth[f"{number:03}"] = PictureTruth(
+        truth[f"{number:03}"] = ImageTruth(
             height=100,
             width=100,
             objects=tuple(
@@ -196,7 +196,7 @@ def coco_stats(instances, results):
 @settings(max_examples=settings.default.max_examples // 10)
 @given(st.integers(0, 1000))
 def test_the_values_are_those_of_pycocotools_by_hand(seed):
-    found, truth = some_pictures(seed, 12)
+    found, truth = some_images(seed, 12)
 
     values = list(evaluate_boxes(found, truth).values.values())
 
@@ -205,8 +205,8 @@ def test_the_values_are_those_of_pycocotools_by_hand(seed):
 
 @settings(max_examples=settings.default.max_examples // 10)
 @given(st.integers(0, 1000))
-def test_with_every_picture_once_the_bootstraps_precision_is_pycocotools(seed):
-    found, truth = some_pictures(seed, 12)
+def test_with_every_image_once_the_bootstraps_precision_is_pycocotools(seed):
+    found, truth = some_images(seed, 12)
     evaluation = evaluate_boxes(found, truth)
 
     weighted = weighted_precision(evaluation.matches, np.ones(12, dtype=np.int64))
@@ -214,10 +214,10 @@ def test_with_every_picture_once_the_bootstraps_precision_is_pycocotools(seed):
     assert weighted == pytest.approx(list(evaluation.values.values()), abs=1e-12)
 
 
-def test_a_picture_that_is_drawn_twice_counts_as_two_equal_pictures():
-    found, truth = some_pictures(5, 12)
+def test_an_image_that_is_drawn_twice_counts_as_two_equal_images():
+    found, truth = some_images(5, 12)
     weights = np.random.default_rng(5).multinomial(12, np.full(12, 1 / 12))
-    # Scores made different, because of equal ones of two pictures COCO takes the first picture's first.
+    # Scores made different, because of equal ones of two images COCO takes the first image's first.
     found = {
         name: Detections(
             boxes=one.boxes,
@@ -239,7 +239,7 @@ def test_a_picture_that_is_drawn_twice_counts_as_two_equal_pictures():
 
 @pytest.mark.slow
 def test_the_interval_holds_the_value_and_the_drop_is_paired():
-    found, truth = some_pictures(1, 60)
+    found, truth = some_images(1, 60)
     worse = {
         name: Detections(boxes=one.boxes * np.float32(1.05), scores=one.scores, category_ids=one.category_ids)
         for name, one in found.items()
@@ -251,20 +251,20 @@ def test_the_interval_holds_the_value_and_the_drop_is_paired():
     assert metric.interval.low < metric.value < metric.interval.high
     assert 0 < metric.drop_interval.low < metric.drop < metric.drop_interval.high
     assert metric.drop == pytest.approx(metric.reference_value - metric.value)
-    # Of the same pictures, differences spread less than the values.
+    # Of the same images, differences spread less than the values.
     assert metric.drop_interval.high - metric.drop_interval.low < metric.interval.high - metric.interval.low
     assert (same.drop, same.drop_interval.low, same.drop_interval.high) == (0, 0, 0)
 
 
 def test_equal_seeds_give_equal_intervals():
-    evaluation = evaluate_boxes(*some_pictures(1, 20))
+    evaluation = evaluate_boxes(*some_images(1, 20))
 
     assert bootstrap_errors([evaluation], seed=3) == bootstrap_errors([evaluation], seed=3)
     assert bootstrap_errors([evaluation], seed=3) != bootstrap_errors([evaluation], seed=4)
 
 
-def test_few_pictures_have_no_interval_and_the_method_says_so():
-    metric = box_metrics(*some_pictures(1, 19))[MetricName.AP]
+def test_few_images_have_no_interval_and_the_method_says_so():
+    metric = box_metrics(*some_images(1, 19))[MetricName.AP]
 
     assert metric.value is not None
     assert metric.interval is None

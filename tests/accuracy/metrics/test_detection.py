@@ -54,7 +54,7 @@ def test_values_that_are_no_numbers_are_no_objects():
     assert found.category_ids.tolist() == [8]
 
 
-def test_each_picture_of_a_batch_is_read_whichever_output_comes_first():
+def test_each_image_of_a_batch_is_read_whichever_output_comes_first():
     items = [some_outputs(seed) for seed in (1, 2)]
     boxes, scores = (np.stack(arrays) for arrays in zip(*items, strict=True))
 
@@ -96,7 +96,7 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path, text):
 
 
 def write_instances(path, *, image=None, annotation=None):
-    """Write one good picture with one good object, some of their entries replaced; None takes an entry out."""
+    """Write one good image with one good object, some of their entries replaced; None takes an entry out."""
     images = [{"id": 9, "file_name": "a.jpg", "height": 3, "width": 4} | (image or {})]
     annotations = [{"id": 7, "image_id": 9, "category_id": 2, "bbox": [1, 2, 3, 4], "iscrowd": 0} | (annotation or {})]
     path.write_text(json.dumps({"images": images, "annotations": annotations}), encoding="utf-8")
@@ -115,7 +115,7 @@ def test_objects_that_can_be_are_taken(tmp_path, annotation):
 
 @pytest.mark.parametrize("side", ["height", "width"])
 @pytest.mark.parametrize("value", [0, -1, 2.5, "3", True, float("nan"), None])
-def test_a_picture_of_no_size_is_refused_by_id(tmp_path, side, value):
+def test_an_image_of_no_size_is_refused_by_id(tmp_path, side, value):
     path = write_instances(tmp_path / "instances.json", image={side: value})
 
     with pytest.raises(BadInputError, match=rf"instances\.json: image 9 has the {side} .*not a whole number of pixels"):

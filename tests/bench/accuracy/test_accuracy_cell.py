@@ -23,7 +23,7 @@ simulated = partial(simulated_engine, memory="164MiB")  # of which an engine tak
 
 
 class Check:
-    """Stands for QualityCheck, whose pictures and network do not matter here: it fails, or needs that many lanes."""
+    """Stands for QualityCheck, whose images and network do not matter here: it fails, or needs that many lanes."""
 
     def __init__(self, *, max_lanes=LANES, error=None, forever=False):
         self.tried = []

@@ -174,21 +174,21 @@ def shared_folder():
     return folder
 
 
-async def pictures(folder, names, recipe, batch):
+async def images(folder, names, recipe, batch):
     for start in range(0, len(names), batch):
         some = names[start : start + batch]
         items = await trio.to_thread.run_sync(lambda some=some: [prepare(read_image(folder / n), recipe) for n in some])
         yield ItemBatch(item_ids=tuple(some), inputs={"input": np.stack(items)})
 
 
-async def run_pictures(model, weights, folder, names, *, at, take):
+async def run_images(model, weights, folder, names, *, at, take):
     """Return the answers at each (batch, concurrency) of `at`."""
     batches = tuple(sorted({batch for batch, _ in at}))
     request = engine_request(model_name=model, model_path=weights, batches=batches, max_concurrency=2)
     answers = []
     async with OnnxRuntimeBackend().open_engine(request) as engine:
         for batch, concurrency in at:
-            async with aclosing(pictures(folder, names, find_model(model).recipe, batch)) as inputs:
+            async with aclosing(images(folder, names, find_model(model).recipe, batch)) as inputs:
                 answers.append(
                     await run_accuracy(engine, batch=batch, concurrency=concurrency, inputs=inputs, take=take)
                 )
@@ -207,7 +207,7 @@ def accepted_labels(folder):
 async def test_the_published_classifiers_are_right_at_any_batch_and_concurrency(shared_folder, model, file, right):
     folder = shared_folder / "images" / "imagenet"
     accepted = accepted_labels(folder)
-    run = partial(run_pictures, model, shared_folder / "models" / file, folder, sorted(accepted))
+    run = partial(run_images, model, shared_folder / "models" / file, folder, sorted(accepted))
 
     alone, together = await run(at=[(1, 1), (4, 2)], take=read_top_labels)
     metrics = class_metrics(together, accepted, reference=alone)
@@ -224,7 +224,7 @@ async def test_an_engine_at_another_batch_drifts_by_no_more_than_rounding(shared
     folder = shared_folder / "images" / "imagenet"
     weights = shared_folder / "models" / "mobilenet_v1_1.0_224.onnx"
 
-    alone, together = await run_pictures(
+    alone, together = await run_images(
         "mobilenet", weights, folder, sorted(accepted_labels(folder)), at=[(1, 1), (4, 2)], take=split_items
     )
     (drift,) = output_drift(together, alone)
@@ -246,7 +246,7 @@ async def test_the_published_detector_has_pycocotools_precision_at_any_batch_and
     truth = read_coco_truth(coco_folder / "instances.json")
     weights = shared_folder / "models" / "ssd_mobilenet_v1_coco_300.onnx"
 
-    alone, together = await run_pictures(
+    alone, together = await run_images(
         "ssdmobilenet", weights, coco_folder, sorted(truth), at=[(1, 1), (4, 2)], take=read_detections
     )
     metrics = box_metrics(together, truth, reference=alone)

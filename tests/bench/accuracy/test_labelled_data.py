@@ -1,4 +1,4 @@
-"""A data set as a sweep opens it: whose accuracy can be told, and that what was marked belongs to the pictures."""
+"""A data set as a sweep opens it: whose accuracy can be told, and that what was marked belongs to the images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from asyncbench.bench.accuracy.accuracy_check import open_labelled_data
-from asyncbench.bench.model_under_test import ModelUnderTest, Pictures
+from asyncbench.bench.model_under_test import Images, ModelUnderTest
 from asyncbench.errors import BadInputError
 from asyncbench.models.catalog import MODELS, find_model
 from asyncbench.sweep.cell import Precision
@@ -18,12 +18,12 @@ from asyncbench.sweep.config import SweepConfig, check_config
 
 
 def subject_of(config, info):
-    return ModelUnderTest(config=config, path=Path("any.onnx"), info=info, pictures=Pictures(used=(), found=0))
+    return ModelUnderTest(config=config, path=Path("any.onnx"), info=info, images=Images(used=(), found=0))
 
 
 @pytest.fixture
 def coco_folder(tmp_path):
-    """Return a function that writes pictures of 24 x 20 pixels, and instances with their names and sizes."""
+    """Return a function that writes images of 24 x 20 pixels, and instances with their names and sizes."""
 
     def write(*entries):
         for number in range(len(entries)):
@@ -48,14 +48,14 @@ def open_data(folder):
 
 
 @pytest.mark.parametrize("prefix", ["", "val2017/", "images\\"])
-def test_the_objects_are_known_by_the_picture_s_own_name(coco_folder, prefix):
+def test_the_objects_are_known_by_the_image_s_own_name(coco_folder, prefix):
     data = open_data(coco_folder((f"{prefix}p0.png", 24, 20), (f"{prefix}p1.png", 24, 20)))
 
-    assert {name: len(picture.objects) for name, picture in data.truth.items()} == {"p0.png": 1, "p1.png": 0}
+    assert {name: len(image.objects) for name, image in data.truth.items()} == {"p0.png": 1, "p1.png": 0}
     assert [item.name for item in data.dataset.items] == ["p0.png", "p1.png"]
 
 
-def test_pictures_that_all_have_other_sizes_than_the_instances_say_are_refused(coco_folder):
+def test_images_that_all_have_other_sizes_than_the_instances_say_are_refused(coco_folder):
     folder = coco_folder(("p0.png", 20, 24), ("p1.png", 20, 24))
 
     with pytest.raises(BadInputError, match=r"p0\.png: it is 24 x 20 pixels, the instances say 20 x 24"):
@@ -69,7 +69,7 @@ def test_some_of_another_size_are_left_to_be_told_of_when_they_are_decoded(coco_
 
 
 def refusal(**keys):
-    config = check_config({"dataset": "pictures", **keys}, source="")
+    config = check_config({"dataset": "images", **keys}, source="")
     info = None if config.backend == "simulated" else find_model(config.model)
     with pytest.raises(BadInputError) as caught:
         open_labelled_data(config, subject_of(config, info), Precision.FP32)

@@ -11,8 +11,7 @@ from onnx import helper
 
 from asyncbench.errors import BadInputError, OutputError
 from asyncbench.models.catalog import MODELS
-from asyncbench.models.store.folder import WeightsFolder
-from asyncbench.models.store.pin import find_weights
+from asyncbench.models.store.folder import WeightsFolder, find_weights
 from asyncbench.models.store.published import PUBLISHED, find_published
 from asyncbench.models.store.pull import UNKNOWN_LICENCE, keep_copy
 

@@ -11,7 +11,7 @@ import trio
 
 from asyncbench.errors import BadInputError, DownloadError
 from asyncbench.models.store.download import open_client
-from asyncbench.models.store.pin import find_weights
+from asyncbench.models.store.folder import find_weights
 from asyncbench.models.store.pull import pull_weights
 
 

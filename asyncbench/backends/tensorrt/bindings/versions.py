@@ -206,7 +206,7 @@ class Bindings:
                 return 1
 
             def get_batch(self, _names: list[str]) -> None:
-                return None  # no pictures: the cache must be complete
+                return None  # no images: the cache must be complete
 
             def read_calibration_cache(self) -> bytes:
                 return cache

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncbench.accuracy.calibration.conversion import cache_of
+from asyncbench.accuracy.calibration.calibration_file import (
+    cache_of,
+    is_legacy_cache,
+    read_calibration,
+    require_calibration,
+)
 from asyncbench.accuracy.calibration.float_graph import foreign_tensors, load_float_network
 from asyncbench.accuracy.calibration.legacy_cache import for_builder, read_cache, write_cache
 from asyncbench.accuracy.calibration.quantized_graph import write_quantized_model
 from asyncbench.accuracy.calibration.table import check_table
-from asyncbench.accuracy.calibration.table_file import is_legacy_cache, read_calibration, require_calibration
 from asyncbench.backends.tensorrt.bindings.variant import TensorRtVariant
 from asyncbench.files.whole_file import create_folder
 from asyncbench.models.model_hash import model_sha256

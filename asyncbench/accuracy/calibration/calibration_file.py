@@ -1,14 +1,26 @@
-"""From the portable table to TensorRT's legacy cache and back, and what is lost on the way."""
+"""Calibration files, portable tables or caches of TensorRT, and the way from the one to the other."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from asyncbench.accuracy.calibration.legacy_cache import LEVELS, Algorithm, LegacyCache, version_number
-from asyncbench.accuracy.calibration.table import CalibrationTable, Method, MethodName, listed
+from asyncbench.accuracy.calibration.legacy_cache import (
+    LEVELS,
+    Algorithm,
+    LegacyCache,
+    begins_as_cache,
+    read_cache,
+    version_number,
+)
+from asyncbench.accuracy.calibration.table import CalibrationTable, Method, MethodName, listed, read_table
 from asyncbench.errors import BadInputError
+from asyncbench.files.user_file import read_user_text, require_regular_file
 from asyncbench.units import counted
 
+_WHAT = "cannot read the calibration"
+_REMEDY = "name a table of `asyncbench calibrate`, or a cache of TensorRT, with --calibration"
 # TensorRT's legacy calibrator takes a quantile, whose value its cache does not have.
 _METHODS = {
     Algorithm.ENTROPY_2: MethodName.ENTROPY,
@@ -19,6 +31,35 @@ _METHODS = {
 # How TensorRT calls tensors that the network it was given does not have: those of layers without a name, and, from
 # 8.6 on, of layers that its parser puts in.
 _OWN_NAMES = ("(Unnamed ", "ONNXTRT_")
+
+
+def require_calibration(path: Path) -> None:
+    """Check that a calibration is a file that can be read more than once: it is also known by its hash.
+
+    Raises:
+        BadInputError: It is missing, or no file.
+    """
+    require_regular_file(path, what=_WHAT, remedy=_REMEDY)
+
+
+def is_legacy_cache(path: Path) -> bool:
+    """Return whether a file begins as TensorRT's calibration caches do. Blocking.
+
+    Raises:
+        BadInputError: It cannot be read, or is no text.
+    """
+    return begins_as_cache(read_user_text(path, what=_WHAT, remedy=_REMEDY))
+
+
+def read_calibration(path: Path) -> CalibrationTable:
+    """Return what a calibration file says, of whichever of the two kinds it is. Blocking.
+
+    A cache does not say of which model it is, nor which images it has seen.
+
+    Raises:
+        BadInputError: It cannot be read, is cut off, is neither, or has no tensor of a network.
+    """
+    return table_of(read_cache(path), source=str(path))[0] if is_legacy_cache(path) else read_table(path)
 
 
 def table_of(
@@ -42,7 +83,7 @@ def table_of(
             f"{source} has only tensors that TensorRT knows: {listed(unnamed)}",
             remedy="calibrate the ONNX file: asyncbench calibrate",
         )
-    lost = ["which pictures it was calibrated on, and what was done to them: a cache does not say"]
+    lost = ["which images it was calibrated on, and what was done to them: a cache does not say"]
     if model_sha256 is None:
         lost.append("of which model it is: name it with --model, or only its tensors tell")
     if unnamed:

@@ -7,9 +7,9 @@ import os
 
 import pytest
 
+from asyncbench.accuracy.calibration.calibration_file import is_legacy_cache, read_calibration, require_calibration
 from asyncbench.accuracy.calibration.legacy_cache import read_cache
 from asyncbench.accuracy.calibration.table import encode_table, read_table, write_table
-from asyncbench.accuracy.calibration.table_file import is_legacy_cache, read_calibration, require_calibration
 from asyncbench.errors import BadInputError
 
 
