@@ -120,7 +120,7 @@ def _batch_text(largest: int, largest_listed: int) -> str:
 
 
 def _remedy(limited_by: LimitedBy, available: Available, *, largest: int, lanes: int) -> str:
-    ways = [f"lower --batch to {largest}"] if largest else []
+    remedies = [f"lower --batch to {largest}"] if largest else []
     if lanes:
-        ways += [f"lower --concurrency to {lanes}", "let lanes be shared by --on-pressure backpressure"]
-    return ", or ".join([*ways, f"free {_WHOSE[limited_by]}", *available.ways.get(limited_by, ())])
+        remedies += [f"lower --concurrency to {lanes}", "let lanes be shared by --on-pressure backpressure"]
+    return ", or ".join([*remedies, f"free {_WHOSE[limited_by]}", *available.remedies.get(limited_by, ())])

@@ -32,13 +32,13 @@ class Available:
 
     Attributes:
         shared_pool: Both are the same memory, as on a Jetson: the sum of a need counts, against the smaller of the two.
-        ways: What the user can do for more of each memory: of the options, those that hold some of it back.
+        remedies: What the user can do for more of each memory: of the options, those that hold some of it back.
     """
 
     device_bytes: int | None
     host_bytes: int | None
     shared_pool: bool = False
-    ways: Mapping[LimitedBy, tuple[str, ...]] = field(default_factory=dict)
+    remedies: Mapping[LimitedBy, tuple[str, ...]] = field(default_factory=dict)
 
     def shortage(self, need: MemoryForecast) -> Shortage | None:
         """Return what `need` is too large for, the device first; None where it fits."""

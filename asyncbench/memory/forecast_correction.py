@@ -95,11 +95,11 @@ class _Overhead:
         self._missed = self._missed_lanes = 0.0
         self._fixed_bytes, self._per_lane_bytes = float(prior.fixed_bytes), float(prior.per_lane_bytes)
         self._surcharge_bytes = 0  # per lane
-        self._least_ratio = 1.0  # of what was used to what was forecast, over all cells
+        self._min_ratio = 1.0  # of what was used to what was forecast, over all cells
 
     def corrected_bytes(self, raw_bytes: int, lanes: int) -> int:
         line_bytes = raw_bytes + ceil(self._fixed_bytes + self._per_lane_bytes * lanes)
-        return max(line_bytes, ceil(raw_bytes * self._least_ratio)) + self._surcharge_bytes * lanes
+        return max(line_bytes, ceil(raw_bytes * self._min_ratio)) + self._surcharge_bytes * lanes
 
     def learn_at_least(self, raw_bytes: int, used_bytes: int, lanes: int) -> None:
         short_bytes = used_bytes - self.corrected_bytes(raw_bytes, lanes)
@@ -107,7 +107,7 @@ class _Overhead:
 
     def learn(self, raw_bytes: int, used_bytes: int, lanes: int) -> None:
         if used_bytes < raw_bytes:
-            self._least_ratio = min(self._least_ratio, used_bytes / raw_bytes)
+            self._min_ratio = min(self._min_ratio, used_bytes / raw_bytes)
         missed_bytes = used_bytes - raw_bytes
         keep = self._prior.keep_ratio
         self._weight = self._weight * keep + 1

@@ -38,7 +38,7 @@ class MemoryPolicy:
     reserve_bytes: int | None = None
     share_lanes: bool = True
 
-    def ways(self) -> dict[LimitedBy, tuple[str, ...]]:
+    def remedies(self) -> dict[LimitedBy, tuple[str, ...]]:
         """Return what can be changed of this for more of each memory."""
         device = () if self.device_budget_bytes is None else ("raise --memory-budget",)
         host = () if self.host_budget_bytes is None else ("raise --host-memory-budget",)
@@ -121,12 +121,12 @@ class AdmissionController:
         kept_bytes = memory.kept_bytes if memory.shared_with_host else 0
         kept_bytes += 0 if self._inputs is None else self._inputs.held_bytes
         left_bytes = host.available_bytes + kept_bytes - self._host_reserve_bytes
-        host_bytes = _least(self._policy.host_budget_bytes, left_bytes)
+        host_bytes = _smallest(self._policy.host_budget_bytes, left_bytes)
         return Available(
             device_bytes=self._device_bytes(memory),
             host_bytes=None if host_bytes is None else max(0, host_bytes),
             shared_pool=memory.shared_with_host,
-            ways=self._policy.ways(),
+            remedies=self._policy.remedies(),
         )
 
     async def admit(self, *, batch: int, concurrency: int) -> Admission:
@@ -206,11 +206,11 @@ class AdmissionController:
 def _refused(available: Available, raw: MemoryForecast) -> tuple[LimitedBy, int | None]:
     """Return which memory it will have been that was refused, and what there is of it."""
     if available.shared_pool:
-        return LimitedBy.POOL, _least(available.device_bytes, available.host_bytes)
+        return LimitedBy.POOL, _smallest(available.device_bytes, available.host_bytes)
     if available.device_bytes is None or raw.device_bytes == 0:
         return LimitedBy.HOST, available.host_bytes
     return LimitedBy.DEVICE, available.device_bytes
 
 
-def _least(*limits: int | None) -> int | None:
+def _smallest(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)

@@ -18,7 +18,7 @@ from asyncbench.memory.governor_rule import GovernorRule, LaneGovernor, LaneRead
 from asyncbench.results.cell_parts import LaneChange
 
 PERIOD_S = 0.1
-MOST_EVENTS = 64
+MAX_EVENTS = 64
 
 _log = get_logger()
 
@@ -152,7 +152,7 @@ class Governor:
             free_bytes=max(0, headroom.free_bytes),  # below 0 where a limit is overdrawn
         )
         _log.info("governor.changed", lanes=change.lanes, limited_by=change.limited_by, free=change.free_bytes)
-        del self.changes[MOST_EVENTS - 1 :]  # the last one tells how it ended
+        del self.changes[MAX_EVENTS - 1 :]  # the last one tells how it ended
         self.changes.append(change)
 
 
