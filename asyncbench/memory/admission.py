@@ -1,4 +1,4 @@
-"""How many lanes of a cell fit, before anything of it is allocated."""
+"""Admission: the number of lanes of a cell that fit, found before anything of it is allocated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WHOSE = {LimitedBy.DEVICE: "device memory", LimitedBy.HOST: "host memory", Limi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """How a cell may run.
+    """Lanes that a cell may have.
 
     Attributes:
         lanes: Lanes that may be resident, from 1 to the cell's concurrency.

@@ -1,4 +1,4 @@
-"""What a backend's own forecast misses, learned from cell to cell."""
+"""Correction of a backend's own forecast of memory, learned from cell to cell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LANE_STIFFNESS = 10.0  # guess: what is missed at first is mostly loaded once (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverheadPrior:
-    """What is believed of one memory's overhead before anything was seen, and how fast that gives way.
+    """Prior belief about the overhead in one memory, and how fast it gives way to readings.
 
     Attributes:
         fixed_bytes: What is missed once, however many lanes; not negative.
@@ -87,7 +87,7 @@ class ForecastCorrection:
 
 
 class _Overhead:
-    """What is missed of one memory: the sums of the regression, and the line through them."""
+    """Overhead in one memory that the forecast misses: the sums of the regression, and the line through them."""
 
     def __init__(self, prior: OverheadPrior) -> None:
         self._prior = prior

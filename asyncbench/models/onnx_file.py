@@ -1,4 +1,4 @@
-"""Reads an ONNX file without its weights, so that looking at a 2 GB network takes a few megabytes."""
+"""Reading of an ONNX file without its weights: looking at a 2 GB network takes a few megabytes."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """How much was done.
+    """Counts of the floods so far.
 
     Attributes:
         early: Floods that came before the sweep listened to signals.
@@ -60,13 +60,13 @@ class Tally:
 
     @property
     def left(self) -> bool:
-        """Whether more floods are wanted."""
+        """True while more floods are wanted."""
         return self.begun < self.wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flood:
-    """What was sent, and what it met.
+    """Signals that were sent to one start of a sweep, and the state they met.
 
     Attributes:
         listened: Whether the sweep had come so far as to listen to signals.

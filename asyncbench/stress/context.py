@@ -1,4 +1,4 @@
-"""What a scenario is given: a seed, a folder, how much to do, and somebody to tell what was found."""
+"""Context of a scenario: its seed, its folder, its settings, and the findings that it reports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def is_verdict(self) -> bool:
-        """Whether this is about all steps together."""
+        """True where this is about all steps together."""
         return self.step is None
 
     def to_line(self) -> str:
@@ -48,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StressSettings:
-    """How much is done, and with what.
+    """Settings of a run of the scenarios.
 
     Attributes:
         quick: A few of each thing, so that all of it takes two minutes.
@@ -66,7 +66,7 @@ class StressSettings:
 
 @dataclass(slots=True, kw_only=True)
 class ScenarioContext:
-    """One scenario's own. On the Trio thread only.
+    """Context of one scenario. On the Trio thread only.
 
     Attributes:
         folder: Its own, empty at the start, and removed after it.
@@ -85,7 +85,7 @@ class ScenarioContext:
 
     @property
     def quick(self) -> bool:
-        """Whether little is to be done."""
+        """True where little is to be done."""
         return self.settings.quick
 
     def random(self, name: object = "") -> random.Random:

@@ -20,7 +20,7 @@ from asyncbench.wire.line_stream import read_lines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReading:
-    """What the hog sees of the GPU's memory."""
+    """The GPU's memory as the hog sees it."""
 
     free_bytes: int
     total_bytes: int

@@ -51,7 +51,7 @@ class Hog(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoggedCell:
-    """What is measured, and where the hog takes memory.
+    """The cell that is measured, and the hog beside it.
 
     Attributes:
         arguments: Of the sweep: one cell, without its length.
@@ -65,7 +65,7 @@ class HoggedCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long each thing takes.
+    """Durations and counts of a hogged cell.
 
     Attributes:
         cycles: How often the hog takes memory in one cell.

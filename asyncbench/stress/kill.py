@@ -41,7 +41,7 @@ _TEAR_RATIO = 0.1  # a kill hardly ever tears a line of some kilobytes: these ar
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """How much was done.
+    """Counts of the kills so far.
 
     Attributes:
         begun: Kills that somebody is at, done or not.
@@ -56,7 +56,7 @@ class Tally:
 
     @property
     def left(self) -> bool:
-        """Whether more kills are wanted."""
+        """True while more kills are wanted."""
         return self.begun < self.wanted
 
 

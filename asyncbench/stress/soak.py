@@ -30,7 +30,7 @@ _SAMPLE_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """What a process holds.
+    """Memory, descriptors and threads of a process.
 
     Of several looks memory counts at its most; threads and descriptors at their least, since some are held for a
     moment only, and what leaks is there at every look.

@@ -1,4 +1,4 @@
-"""All scenarios, one after the other; what each found is told at once."""
+"""All scenarios, one after the other; each finding is reported at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RUNS: Final = "the scenario runs to its end"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioEnd:
-    """What became of a scenario.
+    """Result of a scenario.
 
     Attributes:
         held: Whether no promise broke.

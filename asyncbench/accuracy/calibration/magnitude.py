@@ -1,4 +1,4 @@
-"""How the absolute values of a tensor are spread, in bounded memory, and which range follows from it.
+"""Histogram of a tensor's absolute values in bounded memory, and the range that follows from it.
 
 ONNX Runtime has calibrators too. They are not used: their entropy search has one candidate by default and takes half a
 second a tensor where it has as many as here, it spends half of its levels on signs that a ReLU never has, their

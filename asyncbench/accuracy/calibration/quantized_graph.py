@@ -1,4 +1,4 @@
-"""Makes the int8 network: the float one with QuantizeLinear and DequantizeLinear nodes, as TensorRT 10+ wants it.
+"""The int8 network: the float one with QuantizeLinear and DequantizeLinear nodes, as TensorRT 10+ wants it.
 
 Every convolution and matrix product with weights gets int8 input and int8 weights: activations symmetric with one
 scale a tensor, weights symmetric with one scale an output channel, biases in float. Nothing is quantized on the way

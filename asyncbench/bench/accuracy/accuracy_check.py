@@ -259,7 +259,7 @@ class QualityCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Standard:
-    """What the reference says."""
+    """Answers of the reference."""
 
     name: str
     answers: Answers

@@ -1,4 +1,4 @@
-"""What the cells of one engine may take of memory: asked before each of them, and told what it really took."""
+"""Admission of cells: the memory they may take, corrected by what earlier cells really took."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ReadHost = Callable[[], HostReading]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPolicy:
-    """What the user said of memory.
+    """The user's limits on memory.
 
     Attributes:
         device_budget_bytes: For engine and lanes; None for as much as there is.
@@ -93,7 +93,7 @@ class AdmissionController:
 
     @property
     def shares_lanes(self) -> bool:
-        """Whether a cell may run on fewer lanes than its concurrency."""
+        """True where a cell may run on fewer lanes than its concurrency."""
         return self._policy.share_lanes
 
     def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:

@@ -1,4 +1,4 @@
-"""Watches memory while a cell runs: takes lanes away when it is short, and gives them back when there is room."""
+"""Governor of a running cell: takes lanes away when memory is short, and gives them back when there is room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetches a file over HTTP, goes on where it broke off, and never takes a part for the whole."""
+"""Download of a file over HTTP that goes on where it broke off, and never takes a part for the whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gets published weights into the cache folder, whole, checked and pinned, or not at all."""
+"""Pull of published weights into the cache folder: whole, checked and pinned, or not at all."""
 
 from __future__ import annotations
 
