@@ -70,7 +70,7 @@ def admit(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fit:
-    """Answers what fits, by bisection: needs never fall when batch or lanes rise."""
+    """The largest lanes and batches that fit, by bisection: needs never fall when batch or lanes rise."""
 
     need_of: NeedOf
     available: Available

@@ -109,7 +109,7 @@ def _not_onnx(path: Path, reason: str, kind: ForeignFile | None) -> BadInputErro
 
 
 class _Skim:
-    """Reads messages of one file without the values of large tensors."""
+    """Reader of the messages of one file, without the values of large tensors."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -27,7 +27,7 @@ class DeviceReading:
 
 
 class DeviceHog:
-    """Holds as much of the first GPU as it is told; see Hog.
+    """Holder of as much of the first GPU's memory as it is told; see Hog.
 
     Attributes:
         total_bytes: All the memory of the GPU.

@@ -1,4 +1,4 @@
-"""What becomes of a scenario that holds, breaks, cannot run or fails."""
+"""Ends of scenarios that hold, break, cannot run or fail."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""What a soak takes for a leak, and what not."""
+"""Leaks as a soak sees them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ OnProgress: TypeAlias = Callable[[int], None]
 
 
 class Quality(Protocol):
-    """Measures the accuracy of an engine; `quality_check` does, which few sweeps need."""
+    """Measurement of an engine's accuracy; implemented by `accuracy_check`, which few sweeps need."""
 
     @property
     def subset_sha256(self) -> str:

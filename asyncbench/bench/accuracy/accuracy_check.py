@@ -140,7 +140,7 @@ def _overlapping(config: SweepConfig, dataset: Dataset) -> int | None:
 
 
 class QualityCheck:
-    """Measures accuracy on the lanes of an engine. The reference runs once, when it is first needed.
+    """Measurement of accuracy on the lanes of an engine. The reference runs once, when it is first needed.
 
     Args:
         reference: Whose fp32 answers are the standard; None where the engine is that itself.

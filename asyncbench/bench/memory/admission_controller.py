@@ -65,7 +65,7 @@ class Headroom:
 
 
 class AdmissionController:
-    """Admits cells, and learns from them. One per open engine; on the Trio thread only.
+    """Admission of cells, which learns from each of them. One per open engine; on the Trio thread only.
 
     Args:
         batches: Every batch of the sweep.

@@ -24,7 +24,7 @@ _log = get_logger()
 
 
 class Governor:
-    """Owns which lanes of a cell have their memory. One per cell; runs beside each of its loops.
+    """Owner of the decision which lanes of a cell have their memory. One per cell; runs beside each of its loops.
 
     The reserve that it keeps is half of what admission leaves: a cell that was just admitted shall not be disturbed by
     a few megabytes that nobody could predict.

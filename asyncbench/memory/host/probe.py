@@ -49,7 +49,7 @@ class OomCount:
 
 
 class HostMemory:
-    """Reads the host's memory. It keeps its files open: use `contextlib.closing`.
+    """Reader of the host's memory. It keeps its files open: use `contextlib.closing`.
 
     The groups are looked up once, when it is made: a process that is moved to another group makes another one.
 
