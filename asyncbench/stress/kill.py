@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from asyncbench.results.status import Status
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.descendants import find_bench
 from asyncbench.stress.file_state import FileState, read_state, tear_last_line
 from asyncbench.stress.simulated_sweep import (
@@ -41,7 +41,7 @@ _TEAR_RATIO = 0.1  # a kill hardly ever tears a line of some kilobytes: these ar
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """How much was done.
+    """Counts of the kills so far.
 
     Attributes:
         begun: Kills that somebody is at, done or not.
@@ -56,31 +56,31 @@ class Tally:
 
     @property
     def left(self) -> bool:
-        """Whether more kills are wanted."""
+        """True while more kills are wanted."""
         return self.begun < self.wanted
 
 
-async def run(stage: Stage) -> None:
+async def run(context: ScenarioContext) -> None:
     """Kill until it was enough, on as many files at once as there are processors."""
-    tally = Tally(wanted=QUICK_KILLS if stage.quick else KILLS)
-    files = await on_files(stage, lambda: tally.left, lambda file, dice: _Victim(stage, tally, file, dice).run())
+    tally = Tally(wanted=QUICK_KILLS if context.quick else KILLS)
+    files = await on_files(context, lambda: tally.left, lambda file, rng: _Victim(context, tally, file, rng).run())
     kills = f"{tally.supervisor} kills of the supervisor, {tally.bench} of the bench process, {files} files"
-    stage.conclude(PARSES, kills, kills=tally.supervisor + tally.bench)
-    stage.conclude(REPEATS, kills, files=files)
-    stage.conclude(ONE_CELL, f"{tally.bench} kills of the bench process")
-    stage.conclude(ENDS, f"after {tally.longest_leftover_s:.1f} s at most", longest_s=tally.longest_leftover_s)
-    stage.conclude(COMPLETES, f"{files} files")
-    stage.conclude(NOTICE, f"{tally.torn} torn lines, torn by hand after a kill")
+    context.conclude(PARSES, kills, kills=tally.supervisor + tally.bench)
+    context.conclude(REPEATS, kills, files=files)
+    context.conclude(ONE_CELL, f"{tally.bench} kills of the bench process")
+    context.conclude(ENDS, f"after {tally.longest_leftover_s:.1f} s at most", longest_s=tally.longest_leftover_s)
+    context.conclude(COMPLETES, f"{files} files")
+    context.conclude(NOTICE, f"{tally.torn} torn lines, torn by hand after a kill")
 
 
 class _Victim:
     """One file, from its first start until it is complete."""
 
-    def __init__(self, stage: Stage, tally: Tally, file: SweepFile, dice: random.Random) -> None:
-        self._stage = stage
+    def __init__(self, context: ScenarioContext, tally: Tally, file: SweepFile, rng: random.Random) -> None:
+        self._stage = context
         self._tally = tally
         self._file = file
-        self._dice = dice
+        self._dice = rng
 
     async def run(self) -> None:
         before = await trio.to_thread.run_sync(read_state, self._file.path)
@@ -96,7 +96,7 @@ class _Victim:
         bench_kills = file.bench_kills
         command = sweep_command(file.path, *file.begin(), resume=before.read is not None)
         async with open_child(command, errors=file.errors) as child:
-            ended = await self._harass(child)
+            ended = await self._kill_until_done(child)
             leftover_s = await check_leftovers(self._stage, child, step)
         self._tally.longest_leftover_s = max(self._tally.longest_leftover_s, leftover_s)
         self._check_notice(before, ended, step)
@@ -113,7 +113,7 @@ class _Victim:
         check_complete(self._stage, after, f"{step}, exit code {ended.code}: {ended.said[-300:]}")
         return True
 
-    async def _harass(self, child: Child) -> Ended:
+    async def _kill_until_done(self, child: Child) -> Ended:
         """Kill at random instants until the sweep has ended, or enough was killed."""
         while not child.ended() and self._tally.left:
             # A start lasts longer than all of the cells: chance alone would hardly ever meet a cell.

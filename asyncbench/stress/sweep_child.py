@@ -26,7 +26,7 @@ _END_LIMIT_S: Final = 10.0  # guess: a killed process needs this long to give gi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a child ended.
+    """The end of a child process.
 
     Attributes:
         code: As subprocess gives it; None where it did not end within its limit.

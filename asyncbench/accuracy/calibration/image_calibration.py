@@ -1,4 +1,4 @@
-"""Calibrates a network on a folder of images."""
+"""Calibration of a network on a folder of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches memory while a cell runs: takes lanes away when it is short, and gives them back when there is room."""
+"""Governor of a running cell: takes lanes away when memory is short, and gives them back when there is room."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asyncbench.memory.governor_rule import GovernorRule, LaneGovernor, LaneRead
 from asyncbench.results.cell_parts import LaneChange
 
 PERIOD_S = 0.1
-MOST_EVENTS = 64
+MAX_EVENTS = 64
 
 ReadHeadrooms = Callable[[], Awaitable[Sequence[Headroom]]]
 
@@ -26,7 +26,7 @@ _log = get_logger()
 
 
 class Governor:
-    """Owns which lanes of a cell have their memory. One per cell; runs beside each of its loops.
+    """Owner of the decision which lanes of a cell have their memory. One per cell; runs beside each of its loops.
 
     The reserve that it keeps is half of what admission leaves: a cell that was just admitted shall not be disturbed by
     a few megabytes that nobody could predict.
@@ -155,7 +155,7 @@ class Governor:
             free_bytes=max(0, headroom.free_bytes),  # below 0 where a limit is overdrawn
         )
         _log.info("governor.changed", lanes=change.lanes, limited_by=change.limited_by, free=change.free_bytes)
-        del self.changes[MOST_EVENTS - 1 :]  # the last one tells how it ended
+        del self.changes[MAX_EVENTS - 1 :]  # the last one tells how it ended
         self.changes.append(change)
 
 
