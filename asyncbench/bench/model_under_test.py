@@ -16,7 +16,7 @@ from asyncbench.sweep.config import SweepConfig
 from asyncbench.tensors import AnyArray, TensorSpec
 
 LABELS_FILE = "labels.json"
-MOST_IMAGES = 256
+MAX_IMAGES = 256
 """Of which a batch is made: a larger one repeats them. What more of them would show is worth neither the time to decode
 them, nor a place in the header."""
 
@@ -26,7 +26,7 @@ class Images:
     """Of a folder.
 
     Attributes:
-        used: The first ones by name, as many as the largest batch needs, `MOST_IMAGES` at most.
+        used: The first ones by name, as many as the largest batch needs, `MAX_IMAGES` at most.
         found: How many there are.
     """
 
@@ -118,4 +118,4 @@ def images_of(config: SweepConfig) -> Images:
     if config.input is not InputKind.IMAGES:
         return Images(used=(), found=0)
     found = find_images(Path(config.images) if config.images else sample_image_folder())
-    return Images(used=found[: min(max(config.batch), MOST_IMAGES)], found=len(found))
+    return Images(used=found[: min(max(config.batch), MAX_IMAGES)], found=len(found))

@@ -252,7 +252,7 @@ class BenchServer:
             timed=timed,
             max_lanes=max_lanes,
             stop_requested=self._stop_requested,
-            note=lambda done: note("accuracy", done, now_ns() - started_at_ns),
+            on_progress=lambda done: note("accuracy", done, now_ns() - started_at_ns),
         )
 
     def _need_opened(self) -> OpenedEngine:

@@ -80,7 +80,7 @@ def pull(
 
     async def obtain() -> Pin:
         if source is not None:
-            return await keep_copy(folder, weights, source, say=_say)
+            return await keep_copy(folder, weights, source, report=_print_line)
         address = url or weights.url
         with _show_progress() as on_progress:
             async with open_client() as client:
@@ -89,7 +89,7 @@ def pull(
                     weights,
                     client=client,
                     url=address,
-                    say=_say,
+                    report=_print_line,
                     on_fetch=lambda: _announce(weights, address),
                     on_progress=on_progress,
                 )
@@ -97,7 +97,7 @@ def pull(
     try:
         pin = trio.run(obtain)
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on where it stopped")
+        _print_line("interrupted; the same command goes on where it stopped")
         return ExitCode.INTERRUPTED
     _report(pin, folder)
     return ExitCode.OK
@@ -116,25 +116,25 @@ def _state(weights: PublishedWeights, folder: WeightsFolder) -> str:
 
 
 def _announce(weights: PublishedWeights, url: str) -> None:
-    _say(f"{weights.title}, {weights.accuracy}, licence {weights.licence}")
-    _say(f"from {url}")
+    _print_line(f"{weights.title}, {weights.accuracy}, licence {weights.licence}")
+    _print_line(f"from {url}")
     if weights.remark:
-        _say(f"note: {weights.remark}")
+        _print_line(f"note: {weights.remark}")
 
 
 def _report(pin: Pin, folder: WeightsFolder) -> None:
     path = folder.weights_path(pin.model)
-    _say(f"{format_size(pin.size_bytes)}, SHA-256 {pin.sha256}, licence {pin.licence}")
+    _print_line(f"{format_size(pin.size_bytes)}, SHA-256 {pin.sha256}, licence {pin.licence}")
     typer.echo(path)
     if pin.complaint:
-        _say(f"this file cannot be run as it is: {pin.complaint}")
+        _print_line(f"this file cannot be run as it is: {pin.complaint}")
         return
     # With its name given, images are prepared as for the built-in network: only right for the same architecture.
     name = f"{pin.model} " if pin.network == pin.model else ""
-    _say(f"run it with: asyncbench sweep {name}--model {path}")
+    _print_line(f"run it with: asyncbench sweep {name}--model {path}")
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     typer.echo(line, err=True)
 
 
@@ -162,4 +162,4 @@ class _ProgressLines:
         tenths = 10 * done_bytes // total_bytes
         if tenths != self._said_tenths:
             self._said_tenths = tenths
-            _say(f"{tenths * 10} % of {format_size(total_bytes)}")
+            _print_line(f"{tenths * 10} % of {format_size(total_bytes)}")

@@ -53,9 +53,9 @@ def run_stress(
     )
     if docs is not None:
         read_rows(docs)  # what cannot be used is said before hours have gone
-    with _reporting_to(report) as tell:
+    with _reporting_to(report) as report_finding:
         scenarios = {name: SCENARIOS[name] for name in names}
-        held = trio.run(_run, scenarios, settings, tell, partial(_ended, docs))
+        held = trio.run(_run, scenarios, settings, report_finding, partial(_ended, docs))
     if held is None:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if held else ExitCode.INTERNAL
@@ -78,7 +78,7 @@ def chosen_scenarios(only: list[str] | None, soak: str | None) -> tuple[str, ...
 async def _run(
     scenarios: Mapping[str, Scenario],
     settings: StressSettings,
-    tell: Callable[[Finding], None],
+    report: Callable[[Finding], None],
     ended: Callable[[ScenarioEnd], None],
 ) -> bool | None:
     """Return whether every promise held, or None where a signal came; by then all that was started is gone."""
@@ -91,7 +91,7 @@ async def _run(
                     nursery.cancel_scope.cancel()
 
             nursery.start_soon(stop_on_signal)
-            held = await run_suite(scenarios, settings, tell=tell, ended=ended)
+            held = await run_suite(scenarios, settings, report=report, ended=ended)
             nursery.cancel_scope.cancel()
     return held
 
@@ -104,13 +104,13 @@ def _reporting_to(path: Path | None) -> Iterator[Callable[[Finding], None]]:
         OutputError: The report cannot be written.
     """
     if path is None:
-        yield partial(_tell, None)
+        yield partial(_report_finding, None)
         return
     with closing(SideFile(path, option="--report", append=False)) as file:
-        yield partial(_tell, file)
+        yield partial(_report_finding, file)
 
 
-def _tell(file: SideFile | None, finding: Finding) -> None:
+def _report_finding(file: SideFile | None, finding: Finding) -> None:
     if file is not None:
         file.write_line(finding.to_line().rstrip("\n"))
     if finding.is_verdict or finding.held is False:

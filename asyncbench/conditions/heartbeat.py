@@ -73,7 +73,7 @@ class Heartbeat:
         suspended = now.suspended_ns - before.suspended_ns > _SHORTEST_SUSPENSION_NS
         if suspended:
             self._suspensions.append((now.at_ns, now.suspended_ns - before.suspended_ns))
-        if gap_ns > self._longest_usual_ns() and cpu_ns <= self._most_cpu_ns(gap_ns):
+        if gap_ns > self._longest_usual_ns() and cpu_ns <= self._max_cpu_ns(gap_ns):
             self._stalls.append(_Stall(before.at_ns, now.at_ns, gap_ns - self._mean_gap_ns()))
             return True
         if gap_ns <= self._longest_usual_ns():
@@ -104,7 +104,7 @@ class Heartbeat:
     def _longest_usual_ns(self) -> int:
         return max(_SHORTEST_STALL_NS, _TIMES_LATE * (self._mean_gap_ns() - self._every_ns))
 
-    def _most_cpu_ns(self, gap_ns: int) -> int:
+    def _max_cpu_ns(self, gap_ns: int) -> int:
         """Return what a process that was stopped may have used: it ran as usual before and after, for a beat each."""
         mean_cpu_ns = self._usual_cpu_ns // self._usual_beats if self._usual_beats else 0
         return int(gap_ns * _BUSY_RATIO) + 2 * mean_cpu_ns

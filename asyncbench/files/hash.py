@@ -1,4 +1,4 @@
-"""What files are known by: engines, models and tables go into records and caches by their hash."""
+"""Hashes of files: engines, models and tables go into records and caches by their hash."""
 
 from __future__ import annotations
 

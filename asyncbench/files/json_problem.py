@@ -1,4 +1,4 @@
-"""Why JSON does not have the form that was expected, in words instead of an exception's name."""
+"""Descriptions of what is wrong with a JSON document, in words instead of an exception's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the files of this package, whole or not at all, and the folders for them."""
+"""Files that are written whole or not at all, and the folders for them."""
 
 from __future__ import annotations
 

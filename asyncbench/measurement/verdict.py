@@ -28,7 +28,7 @@ _STALLED_RATIO = 0.05
 _THROTTLED_RATIO = 0.01
 # Finer is not worth a digit: the histogram is not.
 _FINEST_RATIO = 0.0001
-_LEAST_IN_FLIGHT = 0.01
+_MIN_IN_FLIGHT = 0.01
 # Nobody measures one cell for longer.
 _LONGEST_ADVISED_NS = 600 * NS_PER_S
 
@@ -49,7 +49,7 @@ def judge(
     stop_reason: StopReason | None,
     rule: StopRule,
     interrupted: bool,
-    canary_mismatch: str | None,
+    output_mismatch: str | None,
     window: WindowResult | None,
     progress: StopProgress,
     drift_ratio: float | None,
@@ -65,7 +65,7 @@ def judge(
 
     Args:
         stop_reason: None where something else than the rule ended the window.
-        canary_mismatch: How the outputs differ from the reference; None where they do not.
+        output_mismatch: How the outputs differ from the reference; None where they do not.
         window: None where it never opened.
         progress: How precise the service times are.
         drift_ratio: Significant change of the service time over the window; None where there is none.
@@ -80,8 +80,8 @@ def judge(
     findings: list[_Finding] = []
     if interrupted:
         findings.append((Status.INTERRUPTED, ReasonCode.INTERRUPTED, _interrupted_text(window)))
-    if canary_mismatch is not None:
-        findings.append((Status.INVALID, ReasonCode.CANARY_MISMATCH, canary_mismatch))
+    if output_mismatch is not None:
+        findings.append((Status.INVALID, ReasonCode.OUTPUT_MISMATCH, output_mismatch))
     if window is None or window.n == 0:
         findings.append((Status.INVALID, ReasonCode.NO_COMPLETIONS, "no inference completed inside the window"))
     else:
@@ -245,7 +245,7 @@ def _load_findings(window: WindowResult, lanes: int, *, awaited: bool) -> Iterat
 
 
 def _in_flight(window: WindowResult) -> str:
-    return f"{window.mean_in_flight:.2f}" if window.mean_in_flight >= _LEAST_IN_FLIGHT else "less than 0.01"
+    return f"{window.mean_in_flight:.2f}" if window.mean_in_flight >= _MIN_IN_FLIGHT else "less than 0.01"
 
 
 def _runner_bound_text(window: WindowResult, lanes: int, idle_ratio: float, *, awaited: bool) -> str:

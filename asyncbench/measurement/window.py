@@ -12,7 +12,7 @@ from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.stamps import Completions, Int64Array
 
 # More than one inference a lane is in flight at the closing instant where lanes queue ahead. Guess: none queues more.
-_MOST_IN_FLIGHT_PER_LANE = 64
+_MAX_IN_FLIGHT_PER_LANE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class WindowMeter:
         self._crossing: list[tuple[int, int]] = []  # issued, completed
         self._before_opening = 0.0  # inferences' worth of work that was done before the opening, of those counted
         self._by_work = by_work
-        self._most_crossing = concurrency * _MOST_IN_FLIGHT_PER_LANE
+        self._max_crossing = concurrency * _MAX_IN_FLIGHT_PER_LANE
 
     def open(self, opened_at_ns: int) -> None:
         """Start at an instant at which an inference completed, not earlier than any completion seen so far."""
@@ -121,8 +121,8 @@ class WindowMeter:
         inside = completions.issued_at_ns < (self._closed_at_ns or 0)
         issued, completed = completions.issued_at_ns[inside].tolist(), completions.completed_at_ns[inside].tolist()
         self._crossing.extend(zip(issued, completed, strict=True))
-        if len(self._crossing) > self._most_crossing:
-            raise ValueError(f"more than {self._most_crossing} inferences in flight at the end of the window")
+        if len(self._crossing) > self._max_crossing:
+            raise ValueError(f"more than {self._max_crossing} inferences in flight at the end of the window")
 
     def _count(self, completions: Completions, counted: slice, opened_at_ns: int) -> None:
         issued, completed = completions.issued_at_ns[counted], completions.completed_at_ns[counted]

@@ -1,1 +1,1 @@
-"""Rules of memory: what is needed, what may be taken, who waits. No files, no GPU; readings come as arguments."""
+"""Rules of memory: what is needed, what may be taken, what fits. No files, no GPU; readings come as arguments."""

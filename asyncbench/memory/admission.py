@@ -1,4 +1,4 @@
-"""How many lanes of a cell fit, before anything of it is allocated."""
+"""Admission: the number of lanes of a cell that fit, found before anything of it is allocated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WHOSE = {LimitedBy.DEVICE: "device memory", LimitedBy.HOST: "host memory", Limi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """How a cell may run.
+    """Lanes that a cell may have.
 
     Attributes:
         lanes: Lanes that may be resident, from 1 to the cell's concurrency.
@@ -70,7 +70,7 @@ def admit(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fit:
-    """Answers what fits, by bisection: needs never fall when batch or lanes rise."""
+    """The largest lanes and batches that fit, by bisection: needs never fall when batch or lanes rise."""
 
     need_of: NeedOf
     available: Available
@@ -120,7 +120,7 @@ def _batch_text(largest: int, largest_listed: int) -> str:
 
 
 def _remedy(limited_by: LimitedBy, available: Available, *, largest: int, lanes: int) -> str:
-    ways = [f"lower --batch to {largest}"] if largest else []
+    remedies = [f"lower --batch to {largest}"] if largest else []
     if lanes:
-        ways += [f"lower --concurrency to {lanes}", "let lanes be shared by --on-pressure backpressure"]
-    return ", or ".join([*ways, f"free {_WHOSE[limited_by]}", *available.ways.get(limited_by, ())])
+        remedies += [f"lower --concurrency to {lanes}", "let lanes be shared by --on-pressure backpressure"]
+    return ", or ".join([*remedies, f"free {_WHOSE[limited_by]}", *available.remedies.get(limited_by, ())])

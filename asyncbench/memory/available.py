@@ -1,4 +1,4 @@
-"""What may be taken of the device's memory and of the host's, and which of them is short."""
+"""Memory of the device and of the host that may be taken, and the one that is short."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from asyncbench.text_enum import TextEnum
 
 
 class LimitedBy(TextEnum):
-    """Which memory is short."""
+    """The memory that is short."""
 
     DEVICE = "device"
     HOST = "host"
@@ -28,17 +28,17 @@ class Shortage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Available:
-    """What may be taken, after budgets, limits and reserves; None where no limit is known.
+    """Bytes that may be taken, after budgets, limits and reserves; None where no limit is known.
 
     Attributes:
         shared_pool: Both are the same memory, as on a Jetson: the sum of a need counts, against the smaller of the two.
-        ways: What the user can do for more of each memory: of the options, those that hold some of it back.
+        remedies: What the user can do for more of each memory: of the options, those that hold some of it back.
     """
 
     device_bytes: int | None
     host_bytes: int | None
     shared_pool: bool = False
-    ways: Mapping[LimitedBy, tuple[str, ...]] = field(default_factory=dict)
+    remedies: Mapping[LimitedBy, tuple[str, ...]] = field(default_factory=dict)
 
     def shortage(self, need: MemoryForecast) -> Shortage | None:
         """Return what `need` is too large for, the device first; None where it fits."""

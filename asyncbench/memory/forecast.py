@@ -1,4 +1,4 @@
-"""How much memory something is expected to take, on the device and on the host."""
+"""Forecast of memory on the device and on the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryForecast:
-    """What a cell is expected to take beside what the open engine takes already.
+    """Memory that a cell is expected to take on top of what the open engine takes already.
 
     Attributes:
         device_bytes: On the GPU; 0 where there is none.

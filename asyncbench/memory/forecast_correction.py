@@ -1,4 +1,4 @@
-"""What a backend's own forecast misses, learned from cell to cell."""
+"""Correction of a backend's own forecast of memory, learned from cell to cell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LANE_STIFFNESS = 10.0  # guess: what is missed at first is mostly loaded once (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverheadPrior:
-    """What is believed of one memory's overhead before anything was seen, and how fast that gives way.
+    """Prior belief about the overhead in one memory, and how fast it gives way to readings.
 
     Attributes:
         fixed_bytes: What is missed once, however many lanes; not negative.
@@ -35,7 +35,7 @@ HOST_PRIOR = OverheadPrior(weight=0.1, keep_ratio=0.75)
 
 
 class ForecastCorrection:
-    """Adds to a forecast what it was found to miss: what allocators round up, CUDA graphs, the context's own memory.
+    """Correction of forecasts by what they missed: rounding of allocators, CUDA graphs, the memory of the context.
 
     For each memory, `missed = fixed + per_lane x lanes`. Both numbers minimise a sum of squares over all cells seen:
     of the distance of `used - raw` from that line, each cell's weight times `keep_ratio` for each cell since, and of
@@ -87,7 +87,7 @@ class ForecastCorrection:
 
 
 class _Overhead:
-    """What is missed of one memory: the sums of the regression, and the line through them."""
+    """Overhead in one memory that the forecast misses: the sums of the regression, and the line through them."""
 
     def __init__(self, prior: OverheadPrior) -> None:
         self._prior = prior
@@ -95,11 +95,11 @@ class _Overhead:
         self._missed = self._missed_lanes = 0.0
         self._fixed_bytes, self._per_lane_bytes = float(prior.fixed_bytes), float(prior.per_lane_bytes)
         self._surcharge_bytes = 0  # per lane
-        self._least_ratio = 1.0  # of what was used to what was forecast, over all cells
+        self._min_ratio = 1.0  # of what was used to what was forecast, over all cells
 
     def corrected_bytes(self, raw_bytes: int, lanes: int) -> int:
         line_bytes = raw_bytes + ceil(self._fixed_bytes + self._per_lane_bytes * lanes)
-        return max(line_bytes, ceil(raw_bytes * self._least_ratio)) + self._surcharge_bytes * lanes
+        return max(line_bytes, ceil(raw_bytes * self._min_ratio)) + self._surcharge_bytes * lanes
 
     def learn_at_least(self, raw_bytes: int, used_bytes: int, lanes: int) -> None:
         short_bytes = used_bytes - self.corrected_bytes(raw_bytes, lanes)
@@ -107,7 +107,7 @@ class _Overhead:
 
     def learn(self, raw_bytes: int, used_bytes: int, lanes: int) -> None:
         if used_bytes < raw_bytes:
-            self._least_ratio = min(self._least_ratio, used_bytes / raw_bytes)
+            self._min_ratio = min(self._min_ratio, used_bytes / raw_bytes)
         missed_bytes = used_bytes - raw_bytes
         keep = self._prior.keep_ratio
         self._weight = self._weight * keep + 1

@@ -1,4 +1,4 @@
-"""How many lanes may run under memory pressure: fewer at once, more again slowly."""
+"""Rule for the number of lanes under memory pressure: fewer at once, more again slowly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROOM_PERCENT = 125  # of a lane: what giving one back must leave above the rese
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GovernorRule:
-    """When lanes are taken and given back.
+    """Thresholds and delays by which lanes are taken away and given back.
 
     Attributes:
         reserve_bytes: What should stay free, >= 0.
@@ -30,7 +30,7 @@ class GovernorRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneReading:
-    """How things stand. Read once the lanes that were asked to free their memory have done so.
+    """Memory and lanes at one instant, read once the lanes that were asked to free their memory have done so.
 
     Attributes:
         available_bytes: What is free now.

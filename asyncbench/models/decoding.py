@@ -1,4 +1,4 @@
-"""What a network's outputs mean: classes, and boxes after non-maximum suppression."""
+"""Meaning of a network's outputs: classes, and boxes after non-maximum suppression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is that was given for an ONNX model and is none, by its first bytes."""
+"""Recognition, by its first bytes, of a file that was given for an ONNX model and is none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXT = re.compile(rb"[\t\n\r\x20-\x7e]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignFile:
-    """What a file is, as the end of a sentence that starts with its path, and what to do about it."""
+    """Description of a file, as the end of a sentence that starts with its path, and the remedy."""
 
     text: str
     remedy: str

@@ -23,7 +23,7 @@ class OutputsBehind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphFacts:
-    """What the nodes of a model say of it.
+    """Facts that follow from the nodes of a model.
 
     Attributes:
         precision: In which most of its weights are computed with, such as `int8`; None where it has neither weights

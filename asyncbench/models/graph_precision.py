@@ -1,4 +1,4 @@
-"""In which precision a graph computes with its weights, whatever was asked of the runtime."""
+"""Precision in which a graph computes with its weights, whatever was asked of the runtime."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class _Traced:
 
 
 class _Weights:
-    """Where the inputs of nodes come from: names are looked up in all graphs of a model at once."""
+    """Sources of the inputs of nodes: names are looked up in all graphs of a model at once."""
 
     def __init__(self, model: ModelProto) -> None:
         self._makers = {name: node for node in nodes_of(model) for name in node.output if name}

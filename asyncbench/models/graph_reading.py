@@ -1,4 +1,4 @@
-"""Reads what the nodes of a model say of it: see `graph_facts`."""
+"""Reading of the facts that follow from the nodes of a model; see `graph_facts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recognizes a network that we know in a file that somebody else wrote, and refuses a file that cannot be it."""
+"""Recognition of a packaged network in a file that somebody else wrote, and refusal of one that cannot be it."""
 
 from __future__ import annotations
 

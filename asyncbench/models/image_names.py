@@ -1,4 +1,4 @@
-"""Which image a list of labels means: lists name images by other folders, and with Windows' backslashes."""
+"""Matching of the image names in a list to files: lists have other folders, and Windows' backslashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is fed with: images, seeded noise or zeros."""
+"""Inputs of a network: images, seeded noise or zeros."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an ONNX file says about itself, read without its weights and without a runtime."""
+"""Inspection of an ONNX file, without its weights and without a runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a classifier says what is in the images: the cheapest proof that an engine computes the network."""
+"""Check of a classifier's answers against labels: the cheapest proof that an engine computes the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from asyncbench.tensors import AnyArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCheck:
-    """How many images of a batch the network got right.
+    """Number of images of a batch that the network got right.
 
     Attributes:
         right: Images whose most probable class is among those that are accepted.

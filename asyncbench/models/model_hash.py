@@ -1,4 +1,4 @@
-"""What a model is known by: the hash of its file and of every file that its weights lie in.
+"""Hash of a model: of its file and of every file that its weights lie in.
 
 Records, engine caches, calibration tables and `--resume` all go by it: two models with one hash are one model to them.
 """

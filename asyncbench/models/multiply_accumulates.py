@@ -1,4 +1,4 @@
-"""Counts the multiply-accumulates of a graph from the shapes of its convolutions and matrix products."""
+"""Count of the multiply-accumulates of a graph, from the shapes of its convolutions and matrix products."""
 
 from __future__ import annotations
 

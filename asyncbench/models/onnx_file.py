@@ -1,4 +1,4 @@
-"""Reads an ONNX file without its weights, so that looking at a 2 GB network takes a few megabytes."""
+"""Reading of an ONNX file without its weights: looking at a 2 GB network takes a few megabytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from asyncbench.units import format_size
 # Below it a tensor is kept: shapes and indices, which shape inference needs.
 _KEPT_TENSOR_BYTES = 4096
 # What no program that reads ONNX gets past: protobuf's own limits, of a file and of messages inside of each other.
-_MOST_BYTES = (1 << 31) - 1
+_MAX_BYTES = (1 << 31) - 1
 _DEEPEST = 100
 # A graph of 100,000 nodes has some 250,000 fields. Without a limit a file of tiny ones would be read for hours.
-_MOST_FIELDS = 500_000
+_MAX_FIELDS = 500_000
 # Of a field that is kept as it is, such as a node or a text.
-_MOST_FIELD_BYTES = 256 << 20
+_MAX_FIELD_BYTES = 256 << 20
 
 
 class _Message(Enum):
@@ -90,7 +90,7 @@ def read_without_weights(path: Path) -> onnx.ModelProto:
         raise BadInputError(f"cannot read the model {path} ({error.strerror})", remedy="name an ONNX file") from error
     if not model.graph.node:
         raise _not_onnx(path, "it has no graph" if size_bytes else "it is empty", recognize_foreign_file(head))
-    if size_bytes > _MOST_BYTES:
+    if size_bytes > _MAX_BYTES:
         raise BadInputError(
             f"{path} is of {format_size(size_bytes)}, and no reader of ONNX takes files above 2 GiB",
             remedy="save it with its weights beside it (onnx.save_model with save_as_external_data=True)",
@@ -109,11 +109,11 @@ def _not_onnx(path: Path, reason: str, kind: ForeignFile | None) -> BadInputErro
 
 
 class _Skim:
-    """Reads messages of one file without the values of large tensors."""
+    """Reader of the messages of one file, without the values of large tensors."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._fields_left = _MOST_FIELDS
+        self._fields_left = _MAX_FIELDS
         self._seen: set[int] = set()
 
     def message(self, size_bytes: int, message: _Message, *, depth: int = 1) -> bytes:
@@ -139,7 +139,7 @@ class _Skim:
         return bytes(kept)
 
     def _payload(self, length: int) -> bytes:
-        if length > _MOST_FIELD_BYTES:
+        if length > _MAX_FIELD_BYTES:
             raise ValueError(f"it has a field of {format_size(length)} that is no tensor")
         return self._file.read(length)
 
@@ -152,7 +152,7 @@ class _Skim:
             self._seen.add(field)
         self._fields_left -= 1
         if self._fields_left < 0:
-            raise ValueError(f"it has more than {_MOST_FIELDS:,} fields")
+            raise ValueError(f"it has more than {_MAX_FIELDS:,} fields")
 
 
 def _payload_bytes(file: BinaryIO, wire_type: int) -> int:

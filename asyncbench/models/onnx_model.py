@@ -1,4 +1,4 @@
-"""What the builder must know of an ONNX file before TensorRT sees it."""
+"""Loading and checks of an ONNX model before a builder sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ONNX Runtime says where it takes no model: what that means, and what to do about it.
+"""ONNX Runtime's refusals of a model: their meaning, and the remedies.
 
 Its errors have no classes to tell them apart and carry the signatures of its functions: what is known is said in plain
 words, and the rest without them.

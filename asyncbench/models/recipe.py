@@ -1,4 +1,4 @@
-"""A recipe: what is done to an image before a network sees it."""
+"""The recipe of a network: the preparation of an image before the network sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into a graph and comes out of it: names, shapes of one item, types, and whose axis the batch is."""
+"""Inputs and outputs of a graph: names, shapes of one item, types, and the axis of the batch."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from asyncbench.results.writer_lock import lock_for_writing
 
 NEW_FILE_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _ANOTHER: Final = "give another --output"
-_MOST_NAMES: Final = 1000
-_MOST_TRIES: Final = 10  # against a sweep that begins and gives up again and again
+_MAX_NAMES: Final = 1000
+_MAX_TRIES: Final = 10  # against a sweep that begins and gives up again and again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def reserve(path: Path) -> NewFile:
         BadInputError: Something is there, another sweep is writing it, or nothing can be made there.
     """
     error: OSError | None = None
-    for _ in range(_MOST_TRIES):
+    for _ in range(_MAX_TRIES):
         try:
             return _reserve(path)
         except FileNotFoundError as vanished:  # whoever had made the folder before us has given it up
@@ -80,7 +80,7 @@ def reserve_free(path: Path) -> NewFile:
         BadInputError: Nothing can be made there.
     """
     candidate = path
-    for number in range(2, _MOST_NAMES):
+    for number in range(2, _MAX_NAMES):
         try:
             return reserve(candidate)
         except BadInputError:
@@ -153,7 +153,7 @@ def _remove_folders(made: tuple[Path, ...]) -> None:
 
 def _open_reserved(path: Path) -> tuple[int, bool]:
     """Return a locked descriptor of an empty file, and whether the file is new."""
-    for _ in range(_MOST_TRIES):
+    for _ in range(_MAX_TRIES):
         is_made = True
         try:
             fd = os.open(path, NEW_FILE_FLAGS, 0o666)

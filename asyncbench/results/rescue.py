@@ -19,7 +19,7 @@ from asyncbench.results.writer_lock import lock_for_writing
 TAIL_BYTES: Final = 256
 """How much of a file's end is compared: the end of one line, with its figures."""
 _CHUNK_BYTES: Final = 1 << 20
-_MOST_NAMES: Final = 1000
+_MAX_NAMES: Final = 1000
 _STEM_CHARS: Final = 100  # of the name, so that what is added to it is never too long
 
 
@@ -135,7 +135,7 @@ def _folders(asked: Path) -> Iterator[Path]:
 
 
 def _names(folder: Path, asked: Path) -> Iterator[Path]:
-    for number in range(1, _MOST_NAMES):
+    for number in range(1, _MAX_NAMES):
         yield folder / f"{asked.stem[:_STEM_CHARS]}.rescued-{number}{asked.suffix[:_STEM_CHARS]}"
 
 

@@ -22,7 +22,7 @@ class ReasonCode(TextEnum):
 
     # Of a measured cell: the verdict.
     INTERRUPTED = "interrupted"
-    CANARY_MISMATCH = "canary_mismatch"
+    OUTPUT_MISMATCH = "canary_mismatch"  # its name since the first schema
     NO_COMPLETIONS = "no_completions"
     LITTLES_LAW = "littles_law"
     STOOD_STILL = "stood_still"

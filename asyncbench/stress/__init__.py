@@ -1,1 +1,1 @@
-"""`asyncbench stress`: scripted, seeded trouble for real sweeps. Does what is promised about memory and death hold?"""
+"""`asyncbench stress`: scripted, seeded trouble for real sweeps, to test the promises about memory and death."""

@@ -12,7 +12,7 @@ import trio
 from asyncbench.child_program import child_command, child_environment
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError, Fact
 from asyncbench.memory.host.limited_group import LimitedGroup
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.group import open_group
 from asyncbench.stress.sweep_child import Child, open_child
 from asyncbench.wire.line_stream import read_lines
@@ -27,37 +27,37 @@ _LIMIT_S = 240.0
 _KILLER = "the kernel's out-of-memory killer ended it"
 
 
-async def run(stage: Stage) -> None:
+async def run(context: ScenarioContext) -> None:
     """Build without room until the tries end; then again, with room from the second try on."""
     if find_spec(_MODULE) is None:
         raise BackendUnavailableError(f"{_MODULE} is not installed (extra rtx)")
-    network = await _write_network(stage)
-    refused = await _build(stage, network, room_after=None)
+    network = await _write_network(context)
+    refused = await _build(context, network, room_after=None)
     text, tries = str(refused["text"]), refused["tries"]
     explained = refused["end"] == "refused" and _KILLER in text
-    stage.check(EXPLAINS, "no room", held=explained, tries=tries, oom_kills=refused["oom_kills"], text=text)
-    stage.conclude(EXPLAINS, f"{tries} tries in {TIGHT_BYTES >> 20} MiB; it said: {text}")
-    built = await _build(stage, network, room_after=1)
-    held = built["end"] == "built" and (stage.folder / "engine").stat().st_size > 0
-    stage.check(SUCCEEDS, "room after the first try", held=held, tries=built["tries"], oom_kills=built["oom_kills"])
-    stage.conclude(SUCCEEDS, f"built on try {built['tries']}, {built['oom_kills']} killed before")
+    context.check(EXPLAINS, "no room", held=explained, tries=tries, oom_kills=refused["oom_kills"], text=text)
+    context.conclude(EXPLAINS, f"{tries} tries in {TIGHT_BYTES >> 20} MiB; it said: {text}")
+    built = await _build(context, network, room_after=1)
+    held = built["end"] == "built" and (context.folder / "engine").stat().st_size > 0
+    context.check(SUCCEEDS, "room after the first try", held=held, tries=built["tries"], oom_kills=built["oom_kills"])
+    context.conclude(SUCCEEDS, f"built on try {built['tries']}, {built['oom_kills']} killed before")
 
 
-async def _write_network(stage: Stage) -> Path:
-    command = child_command("asyncbench.stress.network_child", str(stage.folder))
+async def _write_network(context: ScenarioContext) -> Path:
+    command = child_command("asyncbench.stress.network_child", str(context.folder))
     done = await trio.run_process(command, capture_stdout=True, env=child_environment())
     return Path(done.stdout.decode().strip())
 
 
-async def _build(stage: Stage, network: Path, *, room_after: int | None) -> dict[str, Fact]:
+async def _build(context: ScenarioContext, network: Path, *, room_after: int | None) -> dict[str, Fact]:
     """Build in a tight group, which becomes wide after so many failed tries; return how it ended.
 
     Raises:
         AsyncbenchError: It did not end in time.
     """
-    arguments = (str(network), str(stage.folder / "engine"), str(FIRST_WORKSPACE_BYTES))
+    arguments = (str(network), str(context.folder / "engine"), str(FIRST_WORKSPACE_BYTES))
     command = child_command("asyncbench.stress.build_child", *arguments)
-    errors, pipe = stage.folder / "build.stderr", subprocess.PIPE
+    errors, pipe = context.folder / "build.stderr", subprocess.PIPE
     async with (
         open_group(TIGHT_BYTES) as group,
         open_child(command, errors=errors, group=group, stdin=pipe, stdout=pipe) as child,
@@ -65,7 +65,7 @@ async def _build(stage: Stage, network: Path, *, room_after: int | None) -> dict
         with trio.move_on_after(_LIMIT_S):
             end = await _follow(child, group, room_after)
             return {**end, "oom_kills": group.read_oom().oom_kills}
-        raise AsyncbenchError(f"the build did not end within {_LIMIT_S:.0f} s: {child.said()}")
+        raise AsyncbenchError(f"the build did not end within {_LIMIT_S:.0f} s: {child.stderr()}")
 
 
 async def _follow(child: Child, group: LimitedGroup, room_after: int | None) -> dict[str, Fact]:
@@ -83,4 +83,4 @@ async def _follow(child: Child, group: LimitedGroup, room_after: int | None) -> 
             await trio.to_thread.run_sync(group.set_limit, WIDE_BYTES)
         await stdin.send_all(b"\n")
     await child.process.wait()
-    return {"end": "died", "text": child.said(), "tries": failed}
+    return {"end": "died", "text": child.stderr(), "tries": failed}

@@ -45,20 +45,20 @@ async def _build(network: Path, engine: Path, workspace_bytes: int) -> None:
     build = partial(build_engine, on_progress=lambda _: None)
     try:
         facts = await build_within_memory(
-            request, workspaces_to_try(workspace_bytes), label="mobilenet", build=build, report=_say
+            request, workspaces_to_try(workspace_bytes), label="mobilenet", build=build, report=_report
         )
     except AsyncbenchError as error:
-        _tell(end="refused", text=str(error), tries=int(error.facts.get("build_tries") or 1))
+        _write_event(end="refused", text=str(error), tries=int(error.facts.get("build_tries") or 1))
     else:
-        _tell(end="built", text="", tries=len(facts.tries))
+        _write_event(end="built", text="", tries=len(facts.tries))
 
 
-def _say(text: str) -> None:
-    _tell(end="", text=text, tries=0)
+def _report(text: str) -> None:
+    _write_event(end="", text=text, tries=0)
     sys.stdin.readline()
 
 
-def _tell(**what: str | int) -> None:
+def _write_event(**what: str | int) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""What a scenario is given: a seed, a folder, how much to do, and somebody to tell what was found."""
+"""Context of a scenario: its seed, its folder, its settings, and the findings that it reports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def is_verdict(self) -> bool:
-        """Whether this is about all steps together."""
+        """True where this is about all steps together."""
         return self.step is None
 
     def to_line(self) -> str:
@@ -48,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StressSettings:
-    """How much is done, and with what.
+    """Settings of a run of the scenarios.
 
     Attributes:
         quick: A few of each thing, so that all of it takes two minutes.
@@ -65,19 +65,19 @@ class StressSettings:
 
 
 @dataclass(slots=True, kw_only=True)
-class Stage:
-    """One scenario's own. On the Trio thread only.
+class ScenarioContext:
+    """Context of one scenario. On the Trio thread only.
 
     Attributes:
         folder: Its own, empty at the start, and removed after it.
-        tell: Takes each finding as soon as it is known.
+        report: Takes each finding as soon as it is known.
         device: What it runs on beside the processor; empty where that is nothing.
     """
 
     scenario: str
     settings: StressSettings
     folder: Path
-    tell: Callable[[Finding], None]
+    report: Callable[[Finding], None]
     part: str = WHOLE
     device: str = ""
     _checked: Counter[str] = field(default_factory=Counter)
@@ -85,44 +85,46 @@ class Stage:
 
     @property
     def quick(self) -> bool:
-        """Whether little is to be done."""
+        """True where little is to be done."""
         return self.settings.quick
 
     def random(self, name: object = "") -> random.Random:
-        """Return the dice of one of its tasks: the same at each run with the same seed."""
+        """Return the random numbers of one of its tasks: the same at each run with the same seed."""
         return random.Random(f"{self.settings.seed} {self.scenario} {name}")  # noqa: S311 # chooses instants, no secrets
 
-    def of_part(self, part: str) -> Stage:
-        """Return a stage for one part of the scenario, with counts of its own."""
+    def of_part(self, part: str) -> ScenarioContext:
+        """Return a context for one part of the scenario, with counts of its own."""
         return replace(self, part=part, _checked=Counter(), _broken=Counter())
 
     def check(self, promise: str, step: str, *, held: bool, **figures: Fact) -> bool:
-        """Tell whether a promise held at one step; returns `held`."""
+        """Report whether a promise held at one step; returns `held`."""
         self._checked[promise] += 1
         self._broken[promise] += not held
-        self._say(promise, step=step, held=held, figure="", figures=figures)
+        self._report(promise, step=step, held=held, figure="", figures=figures)
         return held
 
     def conclude(self, promise: str, figure: str, **figures: Fact) -> None:
-        """Tell whether a promise held at every step; where there was none, that it was not tried."""
+        """Report whether a promise held at every step; where there was none, that it was not tried."""
         steps, broken = self._checked[promise], self._broken[promise]
         if not steps:
             self.skip(promise, "it did not come to it")
             return
         figures = {"steps": steps, "broken": broken, **figures}
-        self._say(promise, step=None, held=broken == 0, figure=figure, figures=figures)
+        self._report(promise, step=None, held=broken == 0, figure=figure, figures=figures)
 
-    def note(self, step: str, **figures: Fact) -> None:
-        """Tell figures that promise nothing."""
-        self._say("", step=step, held=True, figure="", figures=figures)
+    def report_figures(self, step: str, **figures: Fact) -> None:
+        """Report figures that promise nothing."""
+        self._report("", step=step, held=True, figure="", figures=figures)
 
     def skip(self, promise: str, reason: str) -> None:
-        """Tell that a promise could not be tried here."""
-        self._say(promise, step=None, held=None, figure=reason, figures={})
+        """Report that a promise could not be tried here."""
+        self._report(promise, step=None, held=None, figure=reason, figures={})
 
-    def _say(self, promise: str, *, step: str | None, held: bool | None, figure: str, figures: dict[str, Fact]) -> None:
+    def _report(
+        self, promise: str, *, step: str | None, held: bool | None, figure: str, figures: dict[str, Fact]
+    ) -> None:
         seed = self.settings.seed
-        self.tell(
+        self.report(
             Finding(
                 scenario=self.scenario,
                 part=self.part,

@@ -1,4 +1,4 @@
-"""Finding the processes that a sweep has started, also those that have outlived it."""
+"""Search for the processes that a sweep has started, also those that have outlived it."""
 
 from __future__ import annotations
 

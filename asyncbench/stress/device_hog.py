@@ -13,21 +13,21 @@ import trio
 from asyncbench.child_program import child_command
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.memory.host.limited_group import LimitedGroup
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.sweep_child import Child, open_child
 from asyncbench.wire.line_stream import read_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReading:
-    """What the hog sees of the GPU's memory."""
+    """The GPU's memory as the hog sees it."""
 
     free_bytes: int
     total_bytes: int
 
 
 class DeviceHog:
-    """Holds as much of the first GPU as it is told; see Hog.
+    """Holder of as much of the first GPU's memory as it is told; see Hog.
 
     Attributes:
         total_bytes: All the memory of the GPU.
@@ -64,11 +64,11 @@ class DeviceHog:
         async for line in self._answers:
             return DeviceReading(**json.loads(line))
         await self._child.process.wait()
-        raise BackendUnavailableError(f"the GPU's memory cannot be held: {self._child.said().strip()}")
+        raise BackendUnavailableError(f"the GPU's memory cannot be held: {self._child.stderr().strip()}")
 
 
 @asynccontextmanager
-async def open_device_hog(stage: Stage) -> AsyncIterator[DeviceHog]:
+async def open_device_hog(context: ScenarioContext) -> AsyncIterator[DeviceHog]:
     """Start a process on the GPU that holds nothing yet.
 
     Raises:
@@ -76,7 +76,7 @@ async def open_device_hog(stage: Stage) -> AsyncIterator[DeviceHog]:
     """
     command = child_command("asyncbench.stress.device_hog_child")
     pipe = subprocess.PIPE
-    async with open_child(command, errors=stage.folder / "hog.stderr", stdin=pipe, stdout=pipe) as child:
+    async with open_child(command, errors=context.folder / "hog.stderr", stdin=pipe, stdout=pipe) as child:
         if child.process.stdin is None or child.process.stdout is None:
             raise ValueError("the hog needs pipes")
         async with aclosing(read_lines(child.process.stdout)) as answers:

@@ -21,12 +21,12 @@ def main() -> None:
     context = _call(driver.cuDevicePrimaryCtxRetain(_call(driver.cuDeviceGet(_DEVICE))))
     _call(driver.cuCtxSetCurrent(context))
     held = None
-    _tell()
+    _write_reading()
     for line in sys.stdin:
         if held is not None:
             _call(driver.cuMemFree(held))
         held = _take(int(line)) if line.strip() else None
-        _tell()
+        _write_reading()
 
 
 def _take(left_bytes: int) -> Any:  # noqa: ANN401 # the bindings have no types
@@ -34,7 +34,7 @@ def _take(left_bytes: int) -> Any:  # noqa: ANN401 # the bindings have no types
     return _call(driver.cuMemAlloc(size_bytes)) if size_bytes > 0 else None
 
 
-def _tell() -> None:
+def _write_reading() -> None:
     free_bytes, total_bytes = _memory()
     sys.stdout.write(json.dumps({"free_bytes": free_bytes, "total_bytes": total_bytes}) + "\n")
     sys.stdout.flush()

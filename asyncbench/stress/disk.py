@@ -7,7 +7,7 @@ import subprocess
 import trio
 
 from asyncbench.errors import ExitCode
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.file_state import FileState, read_state
 from asyncbench.stress.simulated_sweep import CELLS, COMPLETES, SweepFile, check_complete
 from asyncbench.stress.sweep_child import open_child, sweep_command
@@ -32,30 +32,30 @@ _PRIVATE_MOUNT = ("unshare", "--map-root-user", "--mount", "sh", "-c")
 _FILE_LIMIT = ("prlimit", "--fsize={limit}:{limit}")
 
 
-async def run(stage: Stage) -> None:
+async def run(context: ScenarioContext) -> None:
     """Fill a disk, and meet a limit on file sizes, at random sizes."""
-    dice = stage.random()
-    times = _QUICK_TIMES if stage.quick else _TIMES
-    mounts = await _may_mount(stage)
+    rng = context.random()
+    times = _QUICK_TIMES if context.quick else _TIMES
+    mounts = await _may_mount(context)
     for number in range(times):
-        await _meet_file_limit(stage, dice.randrange(6_000, 40_000), f"file size limit {number}")
+        await _meet_file_limit(context, rng.randrange(6_000, 40_000), f"file size limit {number}")
         if mounts:
-            await _fill_disk(stage, dice.randrange(16_384, 45_056), f"full disk {number}")
+            await _fill_disk(context, rng.randrange(16_384, 45_056), f"full disk {number}")
     what = f"{times} limits on file sizes" + (f", {times} full disks (tmpfs)" if mounts else "; mounts are not allowed")
     for promise in (STOPS, WHOLE, COMPLETES):
-        stage.conclude(promise, what)
+        context.conclude(promise, what)
 
 
-async def _may_mount(stage: Stage) -> bool:
-    probe = [*_PRIVATE_MOUNT, 'mount -t tmpfs none "$0"', str(stage.folder)]
+async def _may_mount(context: ScenarioContext) -> bool:
+    probe = [*_PRIVATE_MOUNT, 'mount -t tmpfs none "$0"', str(context.folder)]
     done = await trio.run_process(probe, check=False, capture_stderr=True)
     if done.returncode:
-        stage.skip(STOPS, f"no private mounts here: {done.stderr.decode(errors='replace').strip()}")
+        context.skip(STOPS, f"no private mounts here: {done.stderr.decode(errors='replace').strip()}")
     return done.returncode == 0
 
 
-async def _meet_file_limit(stage: Stage, limit_bytes: int, step: str) -> None:
-    file = SweepFile.make(stage.folder, step.replace(" ", "-"))
+async def _meet_file_limit(context: ScenarioContext, limit_bytes: int, step: str) -> None:
+    file = SweepFile.make(context.folder, step.replace(" ", "-"))
     prefix = [part.format(limit=limit_bytes) for part in _FILE_LIMIT]
     # Without a log, which would meet the limit too.
     command = [*prefix, *sweep_command(file.path, *file.arguments)]
@@ -63,16 +63,16 @@ async def _meet_file_limit(stage: Stage, limit_bytes: int, step: str) -> None:
     async with open_child(command, errors=file.errors, PYTHONDONTWRITEBYTECODE="1") as child:
         ended = await child.wait(_LIMIT_S)
     full = await trio.to_thread.run_sync(read_state, file.path)
-    _check_stop(stage, step, code=ended.code, said=ended.said, full=full)
+    _check_stop(context, step, code=ended.code, stderr=ended.stderr, full=full)
     async with open_child(sweep_command(file.path, *file.arguments, resume=True), errors=file.errors) as child:
         ended = await child.wait(_LIMIT_S)
     resumed = await trio.to_thread.run_sync(read_state, file.path)
-    check_complete(stage, resumed, f"{step}, exit code {ended.code}")
-    _check_prefix(stage, step, full, resumed)
+    check_complete(context, resumed, f"{step}, exit code {ended.code}")
+    _check_prefix(context, step, full, resumed)
 
 
-async def _fill_disk(stage: Stage, room_bytes: int, step: str) -> None:
-    folder = stage.folder / step.replace(" ", "-")
+async def _fill_disk(context: ScenarioContext, room_bytes: int, step: str) -> None:
+    folder = context.folder / step.replace(" ", "-")
     disk = folder / "disk"
     await trio.Path(disk).mkdir(parents=True)
     file = SweepFile.make(folder, "sweep")
@@ -85,15 +85,15 @@ async def _fill_disk(stage: Stage, room_bytes: int, step: str) -> None:
         return (folder / name).read_text(encoding="utf-8") if (folder / name).exists() else ""
 
     full = await trio.to_thread.run_sync(read_state, folder / "full.jsonl")
-    _check_stop(stage, step, code=int(read("full.code") or -1), said=read("full.stderr"), full=full)
+    _check_stop(context, step, code=int(read("full.code") or -1), stderr=read("full.stderr"), full=full)
     resumed = await trio.to_thread.run_sync(read_state, folder / "resumed.jsonl")
-    check_complete(stage, resumed, f"{step}, exit code {read('resumed.code').strip()}")
-    _check_prefix(stage, step, full, resumed)
+    check_complete(context, resumed, f"{step}, exit code {read('resumed.code').strip()}")
+    _check_prefix(context, step, full, resumed)
 
 
-def _check_stop(stage: Stage, step: str, *, code: int | None, said: str, full: FileState) -> None:
-    last = said.strip().rpartition("\n")[2]
-    errors = [line for line in said.splitlines() if line.startswith(("asyncbench:", "Traceback"))]
+def _check_stop(context: ScenarioContext, step: str, *, code: int | None, stderr: str, full: FileState) -> None:
+    last = stderr.strip().rpartition("\n")[2]
+    errors = [line for line in stderr.splitlines() if line.startswith(("asyncbench:", "Traceback"))]
     held = (
         code == ExitCode.BAD_INPUT
         and len(errors) == 1
@@ -101,9 +101,9 @@ def _check_stop(stage: Stage, step: str, *, code: int | None, said: str, full: F
         and "--resume" in last
         and len(full.final) < CELLS
     )
-    stage.check(STOPS, step, held=held, code=code, line=last, written=len(full.final))
+    context.check(STOPS, step, held=held, code=code, line=last, written=len(full.final))
 
 
-def _check_prefix(stage: Stage, step: str, full: FileState, resumed: FileState) -> None:
+def _check_prefix(context: ScenarioContext, step: str, full: FileState, resumed: FileState) -> None:
     whole = full.read is not None and full.read.torn_bytes == 0 and resumed.whole.startswith(full.whole)
-    stage.check(WHOLE, step, held=whole, complaint=full.complaint, bytes=len(full.whole))
+    context.check(WHOLE, step, held=whole, complaint=full.complaint, bytes=len(full.whole))

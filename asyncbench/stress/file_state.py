@@ -1,4 +1,4 @@
-"""What one start of a sweep leaves behind: its file before and after, and what its log says it began."""
+"""State that one start of a sweep leaves behind: its file before and after, and the cells that it began."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FileState:
 
     @property
     def has_trailer(self) -> bool:
-        """Whether the sweep came to an end of its own."""
+        """True where the sweep came to an end of its own."""
         return self.read is not None and self.read.trailer is not None
 
     def count(self, status: Status) -> int:
@@ -91,7 +91,7 @@ def cells_begun(events: list[dict[str, object]]) -> set[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repetition:
-    """What a start of a sweep did with what was there.
+    """Effect of a start of a sweep on the records that were there.
 
     Attributes:
         rewritten: Whether anything but a torn last line was changed of what was there.
@@ -105,7 +105,7 @@ class Repetition:
 
     @property
     def one_cell_at_most(self) -> bool:
-        """Whether what there was stays, and the next start repeats one cell at most."""
+        """True where what there was stays, and the next start repeats one cell at most."""
         return not self.rewritten and not self.repeated and len(self.lost) <= 1
 
 

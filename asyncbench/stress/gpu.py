@@ -15,7 +15,7 @@ from asyncbench.errors import BackendUnavailableError, BadInputError, EngineBuil
 from asyncbench.results.record import CellRecord
 from asyncbench.results.status import ReasonCode, Status
 from asyncbench.stress.cgroup import count_shared
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.device_hog import open_device_hog
 from asyncbench.stress.file_state import FileState, read_state
 from asyncbench.stress.hogged_cell import HoggedCell, Pace, run_rounds
@@ -74,54 +74,54 @@ def check_parts(names: tuple[str, ...]) -> None:
             raise BadInputError(f"--gpu-part {name}: no such part", remedy=f"choose from {', '.join(_ALL)}")
 
 
-async def run(stage: Stage) -> None:
+async def run(context: ScenarioContext) -> None:
     """Build the engines where there is room, then run the parts."""
-    await _require_gpu(stage)
-    names = stage.settings.gpu_parts or _ALL
+    await _require_gpu(context)
+    names = context.settings.gpu_parts or _ALL
     if set(names) & set(PARTS):
-        await _build(stage, *_SWEEP)
+        await _build(context, *_SWEEP)
     for name in names:
         if name == HOG:
-            await _build(stage, *_HOGGED)
-            hogged = (*_HOGGED, *_sources(stage))
+            await _build(context, *_HOGGED)
+            hogged = (*_HOGGED, *_sources(context))
             cell = HoggedCell(arguments=hogged, concurrency=8, open_hog=open_device_hog)
-            await run_rounds(stage.of_part(name), cell, _PACE)
+            await run_rounds(context.of_part(name), cell, _PACE)
         else:
-            await _run_part(stage.of_part(name), name, PARTS[name])
+            await _run_part(context.of_part(name), name, PARTS[name])
 
 
-async def _build(stage: Stage, *arguments: str) -> None:
+async def _build(context: ScenarioContext, *arguments: str) -> None:
     """Put an engine into the cache: its build is not what is tried here.
 
     Raises:
         EngineBuildError: It cannot be built.
     """
     one = ("--concurrency", "1", "--iterations", "1", "--warmup", "none")
-    code, _, said = await _sweep(stage, f"build-{arguments[0]}", *arguments, *one)
+    code, _, stderr = await _sweep(context, f"build-{arguments[0]}", *arguments, *one)
     if code:
-        raise EngineBuildError(f"no engine of {arguments[0]}: {said.strip().rpartition(chr(10))[2]}")
+        raise EngineBuildError(f"no engine of {arguments[0]}: {stderr.strip().rpartition(chr(10))[2]}")
 
 
-async def _require_gpu(stage: Stage) -> None:
+async def _require_gpu(context: ScenarioContext) -> None:
     command = child_command("asyncbench.cli.ask_tensorrt")
     done = await trio.run_process(
         command, check=False, capture_stdout=True, capture_stderr=True, env=child_environment()
     )
     if done.returncode:
-        said = done.stdout.decode(errors="replace").strip() or done.stderr.decode(errors="replace").strip()
-        raise BackendUnavailableError(f"no GPU with TensorRT: {said.rpartition(chr(10))[2]}")
-    stage.device = done.stdout.decode().partition("\n")[0]
+        stderr = done.stdout.decode(errors="replace").strip() or done.stderr.decode(errors="replace").strip()
+        raise BackendUnavailableError(f"no GPU with TensorRT: {stderr.rpartition(chr(10))[2]}")
+    context.device = done.stdout.decode().partition("\n")[0]
 
 
-async def _run_part(stage: Stage, name: str, part: Part) -> None:
+async def _run_part(context: ScenarioContext, name: str, part: Part) -> None:
     budget = () if part.budget is None else ("--memory-budget", part.budget)
-    async with _filled(stage, part.free_ratio) as filled:
-        code, after, said = await _sweep(stage, name, *_SWEEP, *_GRID, *budget)
+    async with _filled(context, part.free_ratio) as filled:
+        code, after, stderr = await _sweep(context, name, *_SWEEP, *_GRID, *budget)
     cells = list(after.read.cells.values()) if after.read else []
     crashes = sum(reason.code in _CRASHES for cell in cells for reason in cell.reasons)
     errors, left_out = after.count(Status.ERROR), after.count(Status.DOES_NOT_FIT)
     held = code == 0 and len(after.final) == CELLS and crashes == 0
-    stage.check(
+    context.check(
         RECORDS,
         name,
         held=held,
@@ -129,32 +129,32 @@ async def _run_part(stage: Stage, name: str, part: Part) -> None:
         cells=len(after.final),
         crashes=crashes,
         errors=errors,
-        said="" if held else said,
+        stderr="" if held else stderr,
     )
     shared = count_shared(after)
     where = filled or f"--memory-budget {part.budget}"
     measured = after.count(Status.MEASURED) + after.count(Status.IMPRECISE)
-    stage.conclude(
+    context.conclude(
         RECORDS,
         f"{where}: {len(after.final)} of {CELLS} cells, {measured} measured, "
         f"{left_out} does_not_fit, {crashes} crashes, exit code {code}",
     )
     if part.shares or shared:
-        stage.check(SHARES, name, held=shared > 0, shared=shared)
-        stage.conclude(SHARES, f"{where}: {shared} cells")
-    _judge_prediction(stage, name, where, cells)
+        context.check(SHARES, name, held=shared > 0, shared=shared)
+        context.conclude(SHARES, f"{where}: {shared} cells")
+    _judge_prediction(context, name, where, cells)
 
 
-def _judge_prediction(stage: Stage, name: str, where: str, cells: list[CellRecord]) -> None:
+def _judge_prediction(context: ScenarioContext, name: str, where: str, cells: list[CellRecord]) -> None:
     measured = [cell for cell in cells if cell.status in (Status.MEASURED, Status.IMPRECISE)]
     gaps = [gap for cell in measured if (gap := gap_bytes(cell)) is not None]
     good = sum(gap <= tolerance_bytes(cell) for cell in measured if (gap := gap_bytes(cell)) is not None)
     if not gaps:
-        stage.skip(PREDICTS, f"{where}: no cell was measured")
+        context.skip(PREDICTS, f"{where}: no cell was measured")
         return
     ratio, worst_bytes = good / len(gaps), max(gaps)
-    stage.check(PREDICTS, name, held=ratio >= GOOD_RATIO, good=good, of=len(gaps), worst_bytes=worst_bytes)
-    stage.conclude(PREDICTS, f"{where}: {good} of {len(gaps)} cells, worst {math.ceil(worst_bytes / 2**20)} MiB off")
+    context.check(PREDICTS, name, held=ratio >= GOOD_RATIO, good=good, of=len(gaps), worst_bytes=worst_bytes)
+    context.conclude(PREDICTS, f"{where}: {good} of {len(gaps)} cells, worst {math.ceil(worst_bytes / 2**20)} MiB off")
 
 
 def gap_bytes(cell: CellRecord) -> int | None:
@@ -168,23 +168,23 @@ def tolerance_bytes(cell: CellRecord) -> float:
     return max(_ERROR_BYTES, _ERROR_RATIO * (cell.memory.used_device_bytes or 0))
 
 
-async def _sweep(stage: Stage, name: str, *arguments: str) -> tuple[int | None, FileState, str]:
-    output = stage.folder / f"{name}.jsonl"
-    ended = await run_sweep(output, *arguments, *_sources(stage), limit_s=_LIMIT_S)
-    return ended.code, await trio.to_thread.run_sync(read_state, output), ended.said
+async def _sweep(context: ScenarioContext, name: str, *arguments: str) -> tuple[int | None, FileState, str]:
+    output = context.folder / f"{name}.jsonl"
+    ended = await run_sweep(output, *arguments, *_sources(context), limit_s=_LIMIT_S)
+    return ended.code, await trio.to_thread.run_sync(read_state, output), ended.stderr
 
 
-def _sources(stage: Stage) -> tuple[str, ...]:
-    sources = stage.settings.tactic_sources
+def _sources(context: ScenarioContext) -> tuple[str, ...]:
+    sources = context.settings.tactic_sources
     return ("--tactic-sources", sources) if sources else ()
 
 
 @asynccontextmanager
-async def _filled(stage: Stage, free_ratio: float | None) -> AsyncIterator[str]:
+async def _filled(context: ScenarioContext, free_ratio: float | None) -> AsyncIterator[str]:
     """Fill the GPU from another process until so much is free; yields that for people."""
     if free_ratio is None:
         yield ""
         return
-    async with open_device_hog(stage) as hog:
+    async with open_device_hog(context) as hog:
         free_bytes = await hog.grab(left_bytes=int(hog.total_bytes * free_ratio))
         yield f"{free_ratio:.0%} of the GPU free ({free_bytes >> 20:,} MiB)"

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from asyncbench.child_program import child_command
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.memory.host.limited_group import LimitedGroup
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.group import open_group
 from asyncbench.stress.hogged_cell import HoggedCell, Pace, run_rounds
 from asyncbench.stress.sweep_child import Child, open_child
@@ -20,10 +20,10 @@ QUICK = Pace(cycles=1, hold_s=2.0, rest_s=6.0, rounds=1, judged=False)
 _CELL = ("mobilenet", "--backend", "onnxruntime", "--batch", "1", "--memory-reserve", "256MiB")
 
 
-async def run(stage: Stage) -> None:
+async def run(context: ScenarioContext) -> None:
     """Measure one long cell without and with a hog in its memory control group."""
     cell = HoggedCell(arguments=_CELL, concurrency=4, open_hog=open_group_hog)
-    await run_rounds(stage, cell, QUICK if stage.quick else FULL)
+    await run_rounds(context, cell, QUICK if context.quick else FULL)
 
 
 class GroupHog:
@@ -56,14 +56,14 @@ class GroupHog:
 
 
 @asynccontextmanager
-async def open_group_hog(stage: Stage) -> AsyncIterator[GroupHog]:
+async def open_group_hog(context: ScenarioContext) -> AsyncIterator[GroupHog]:
     """Make a group with a hog in it.
 
     Raises:
         BackendUnavailableError: Groups cannot be made here.
     """
     command = child_command("asyncbench.stress.hog_child")
-    errors = stage.folder / "hog.stderr"
+    errors = context.folder / "hog.stderr"
     pipe = subprocess.PIPE
     async with (
         open_group(GROUP_BYTES) as group,

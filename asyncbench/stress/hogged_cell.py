@@ -15,12 +15,12 @@ from asyncbench.memory.host.limited_group import LimitedGroup
 from asyncbench.results.latency import LatencyBlock
 from asyncbench.results.record import CellRecord
 from asyncbench.results.status import Status
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.file_state import read_state
 from asyncbench.stress.sweep_child import open_child, sweep_command
 
 LEFT_BYTES = 100 << 20
-MOST_CHANGE_RATIO = 0.02
+MAX_CHANGE_RATIO = 0.02
 WARMUP_S = 2.0
 _GRAB_S = 1.5
 
@@ -51,7 +51,7 @@ class Hog(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoggedCell:
-    """What is measured, and where the hog takes memory.
+    """The cell that is measured, and the hog beside it.
 
     Attributes:
         arguments: Of the sweep: one cell, without its length.
@@ -60,12 +60,12 @@ class HoggedCell:
 
     arguments: Sequence[str]
     concurrency: int
-    open_hog: Callable[[Stage], AbstractAsyncContextManager[Hog]]
+    open_hog: Callable[[ScenarioContext], AbstractAsyncContextManager[Hog]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How long each thing takes.
+    """Durations and counts of a hogged cell.
 
     Attributes:
         cycles: How often the hog takes memory in one cell.
@@ -87,58 +87,60 @@ class Pace:
         return self.cycles * (self.hold_s + self.rest_s + _GRAB_S) + self.rest_s
 
 
-async def run_rounds(stage: Stage, cell: HoggedCell, pace: Pace) -> None:
+async def run_rounds(context: ScenarioContext, cell: HoggedCell, pace: Pace) -> None:
     """Measure the cell without and with a hog, in turns: a machine does not stay the same for long."""
     alone, hogged = [], []
     for number in range(pace.rounds):
-        alone.append(await _measure(stage, cell, pace, f"alone {number}", with_hog=False))
-        hogged.append(await _measure(stage, cell, pace, f"hog {number}", with_hog=True))
+        alone.append(await _measure(context, cell, pace, f"alone {number}", with_hog=False))
+        hogged.append(await _measure(context, cell, pace, f"hog {number}", with_hog=True))
     changes = sum(len(each.memory.lane_changes) for each in hogged if each)
-    stage.conclude(SHRINKS, f"{pace.cycles} times in each of {pace.rounds} cells: {changes} changes of lanes")
-    stage.conclude(UNHURT, f"{pace.rounds} cells of {pace.duration_s:.0f} s beside a hog")
-    _compare(stage, pace, _p50s(alone), _p50s(hogged))
+    context.conclude(SHRINKS, f"{pace.cycles} times in each of {pace.rounds} cells: {changes} changes of lanes")
+    context.conclude(UNHURT, f"{pace.rounds} cells of {pace.duration_s:.0f} s beside a hog")
+    _compare(context, pace, _p50s(alone), _p50s(hogged))
 
 
-async def _measure(stage: Stage, cell: HoggedCell, pace: Pace, step: str, *, with_hog: bool) -> CellRecord | None:
-    output = stage.folder / f"hogged-{step.replace(' ', '-')}.jsonl"
+async def _measure(
+    context: ScenarioContext, cell: HoggedCell, pace: Pace, step: str, *, with_hog: bool
+) -> CellRecord | None:
+    output = context.folder / f"hogged-{step.replace(' ', '-')}.jsonl"
     log = output.with_suffix(".log")
     times = ("--duration", f"{pace.duration_s}s", "--warmup", f"{WARMUP_S}s", "--log", str(log))
     command = sweep_command(output, *cell.arguments, "--concurrency", str(cell.concurrency), *times)
-    async with cell.open_hog(stage) as hog:
+    async with cell.open_hog(context) as hog:
         async with open_child(command, errors=output.with_suffix(".stderr"), group=hog.group) as child:
             if with_hog:
                 await child.wait_for_cell(log)
                 await child.wait(WARMUP_S + 1.0)
-                await _hog(stage, pace, hog)
+                await _hog(context, pace, hog)
             ended = await child.wait(pace.duration_s + 60)
         oom_kills = hog.group.read_oom().oom_kills if hog.group else 0
     state = await trio.to_thread.run_sync(read_state, output)
     record = state.read.cells.get(0) if state.read else None
     good = record is not None and record.status in (Status.MEASURED, Status.IMPRECISE)
-    said = "" if ended.code == 0 else ended.said
-    stage.check(UNHURT, step, held=ended.code == 0 and good, code=ended.code, oom_kills=oom_kills, said=said)
+    stderr = "" if ended.code == 0 else ended.stderr
+    context.check(UNHURT, step, held=ended.code == 0 and good, code=ended.code, oom_kills=oom_kills, stderr=stderr)
     if with_hog and record is not None:
-        _check_lanes(stage, cell, pace, record, step)
+        _check_lanes(context, cell, pace, record, step)
     return record if good else None
 
 
-async def _hog(stage: Stage, pace: Pace, hog: Hog) -> None:
+async def _hog(context: ScenarioContext, pace: Pace, hog: Hog) -> None:
     for number in range(pace.cycles):
         await trio.sleep(pace.rest_s if number else 0)
         free_bytes = await hog.grab(left_bytes=LEFT_BYTES)
         await trio.sleep(pace.hold_s)
         await hog.let_go()
-        stage.note(f"hog {number}", free_bytes=free_bytes)
+        context.report_figures(f"hog {number}", free_bytes=free_bytes)
 
 
-def _check_lanes(stage: Stage, cell: HoggedCell, pace: Pace, record: CellRecord, step: str) -> None:
+def _check_lanes(context: ScenarioContext, cell: HoggedCell, pace: Pace, record: CellRecord, step: str) -> None:
     """Each time the lanes must have been fewer, and all of them in the end."""
     lanes = [record.memory.resident_lanes or 0, *(change.lanes for change in record.memory.lane_changes)]
     all_lanes = lanes[0]
     shrunk = sum(before == all_lanes and after < all_lanes for before, after in pairwise(lanes))
     held = shrunk >= pace.cycles and lanes[-1] == all_lanes == cell.concurrency
     withheld_s = (record.memory.backpressure_ns or 0) / 1e9
-    stage.check(SHRINKS, step, held=held, shrunk=shrunk, lanes=str(lanes), withheld_s=withheld_s)
+    context.check(SHRINKS, step, held=held, shrunk=shrunk, lanes=str(lanes), withheld_s=withheld_s)
 
 
 def _p50s(cells: list[CellRecord | None]) -> list[int]:
@@ -150,10 +152,10 @@ def _undisturbed(cell: CellRecord) -> LatencyBlock | None:
     return cell.latency.service_undisturbed or cell.latency.service
 
 
-def _compare(stage: Stage, pace: Pace, alone: list[int], hogged: list[int]) -> None:
+def _compare(context: ScenarioContext, pace: Pace, alone: list[int], hogged: list[int]) -> None:
     if not alone or not hogged:
-        stage.check(UNCHANGED, "medians", held=False, alone=len(alone), hogged=len(hogged))
-        stage.conclude(UNCHANGED, "a run has no p50")
+        context.check(UNCHANGED, "medians", held=False, alone=len(alone), hogged=len(hogged))
+        context.conclude(UNCHANGED, "a run has no p50")
         return
     median_alone, median_hogged = statistics.median(alone), statistics.median(hogged)
     change_ratio = median_hogged / median_alone - 1
@@ -162,9 +164,9 @@ def _compare(stage: Stage, pace: Pace, alone: list[int], hogged: list[int]) -> N
     if pace.rounds > 1:
         figure += f"; the runs alone differ by {spread_ratio:.1%} among themselves"
     if not pace.judged:
-        stage.note("p50", change_ratio=change_ratio, spread_ratio=spread_ratio)
-        stage.skip(UNCHANGED, f"not judged by one quick round ({figure})")
+        context.report_figures("p50", change_ratio=change_ratio, spread_ratio=spread_ratio)
+        context.skip(UNCHANGED, f"not judged by one quick round ({figure})")
         return
-    held = abs(change_ratio) <= MOST_CHANGE_RATIO
-    stage.check(UNCHANGED, "medians", held=held, change_ratio=change_ratio, spread_ratio=spread_ratio)
-    stage.conclude(UNCHANGED, f"{figure}; medians of {pace.rounds} runs each" if pace.rounds > 1 else figure)
+    held = abs(change_ratio) <= MAX_CHANGE_RATIO
+    context.check(UNCHANGED, "medians", held=held, change_ratio=change_ratio, spread_ratio=spread_ratio)
+    context.conclude(UNCHANGED, f"{figure}; medians of {pace.rounds} runs each" if pace.rounds > 1 else figure)

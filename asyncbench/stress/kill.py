@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from asyncbench.results.status import Status
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.descendants import find_bench
 from asyncbench.stress.file_state import FileState, read_state, tear_last_line
 from asyncbench.stress.simulated_sweep import (
@@ -41,7 +41,7 @@ _TEAR_RATIO = 0.1  # a kill hardly ever tears a line of some kilobytes: these ar
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """How much was done.
+    """Counts of the kills so far.
 
     Attributes:
         begun: Kills that somebody is at, done or not.
@@ -56,38 +56,38 @@ class Tally:
 
     @property
     def left(self) -> bool:
-        """Whether more kills are wanted."""
+        """True while more kills are wanted."""
         return self.begun < self.wanted
 
 
-async def run(stage: Stage) -> None:
+async def run(context: ScenarioContext) -> None:
     """Kill until it was enough, on as many files at once as there are processors."""
-    tally = Tally(wanted=QUICK_KILLS if stage.quick else KILLS)
-    files = await on_files(stage, lambda: tally.left, lambda file, dice: _Victim(stage, tally, file, dice).run())
+    tally = Tally(wanted=QUICK_KILLS if context.quick else KILLS)
+    files = await on_files(context, lambda: tally.left, lambda file, rng: _Victim(context, tally, file, rng).run())
     kills = f"{tally.supervisor} kills of the supervisor, {tally.bench} of the bench process, {files} files"
-    stage.conclude(PARSES, kills, kills=tally.supervisor + tally.bench)
-    stage.conclude(REPEATS, kills, files=files)
-    stage.conclude(ONE_CELL, f"{tally.bench} kills of the bench process")
-    stage.conclude(ENDS, f"after {tally.longest_leftover_s:.1f} s at most", longest_s=tally.longest_leftover_s)
-    stage.conclude(COMPLETES, f"{files} files")
-    stage.conclude(NOTICE, f"{tally.torn} torn lines, torn by hand after a kill")
+    context.conclude(PARSES, kills, kills=tally.supervisor + tally.bench)
+    context.conclude(REPEATS, kills, files=files)
+    context.conclude(ONE_CELL, f"{tally.bench} kills of the bench process")
+    context.conclude(ENDS, f"after {tally.longest_leftover_s:.1f} s at most", longest_s=tally.longest_leftover_s)
+    context.conclude(COMPLETES, f"{files} files")
+    context.conclude(NOTICE, f"{tally.torn} torn lines, torn by hand after a kill")
 
 
 class _Victim:
     """One file, from its first start until it is complete."""
 
-    def __init__(self, stage: Stage, tally: Tally, file: SweepFile, dice: random.Random) -> None:
-        self._stage = stage
+    def __init__(self, context: ScenarioContext, tally: Tally, file: SweepFile, rng: random.Random) -> None:
+        self._context = context
         self._tally = tally
         self._file = file
-        self._dice = dice
+        self._dice = rng
 
     async def run(self) -> None:
         before = await trio.to_thread.run_sync(read_state, self._file.path)
         while not await self._start(before):
             before = await trio.to_thread.run_sync(self._tear)
             if before.complaint:
-                return  # it was told, and nothing goes on from here
+                return  # it was reported, and nothing goes on from here
         await trio.to_thread.run_sync(self._file.remove)
 
     async def _start(self, before: FileState) -> bool:
@@ -96,24 +96,24 @@ class _Victim:
         bench_kills = file.bench_kills
         command = sweep_command(file.path, *file.begin(), resume=before.read is not None)
         async with open_child(command, errors=file.errors) as child:
-            ended = await self._harass(child)
-            leftover_s = await check_leftovers(self._stage, child, step)
+            ended = await self._kill_until_done(child)
+            leftover_s = await check_leftovers(self._context, child, step)
         self._tally.longest_leftover_s = max(self._tally.longest_leftover_s, leftover_s)
         self._check_notice(before, ended, step)
         after, repetition = await trio.to_thread.run_sync(file.look, before)
-        check_file(self._stage, after, repetition, step)
+        check_file(self._context, after, repetition, step)
         errors = after.count(Status.ERROR)
-        self._stage.check(ONE_CELL, step, held=errors <= file.bench_kills, errors=errors, kills=file.bench_kills)
+        self._context.check(ONE_CELL, step, held=errors <= file.bench_kills, errors=errors, kills=file.bench_kills)
         return self._is_over(ended, after, step, bench_killed=file.bench_kills > bench_kills)
 
     def _is_over(self, ended: Ended, after: FileState, step: str, *, bench_killed: bool) -> bool:
         # 1: its bench process was killed before there was an engine.
         if ended.code == -signal.SIGKILL or (ended.code == 1 and bench_killed and not after.has_trailer):
             return False
-        check_complete(self._stage, after, f"{step}, exit code {ended.code}: {ended.said[-300:]}")
+        check_complete(self._context, after, f"{step}, exit code {ended.code}: {ended.stderr[-300:]}")
         return True
 
-    async def _harass(self, child: Child) -> Ended:
+    async def _kill_until_done(self, child: Child) -> Ended:
         """Kill at random instants until the sweep has ended, or enough was killed."""
         while not child.ended() and self._tally.left:
             # A start lasts longer than all of the cells: chance alone would hardly ever meet a cell.
@@ -152,7 +152,7 @@ class _Victim:
     def _check_notice(self, before: FileState, ended: Ended, step: str) -> None:
         """Check the notice, where the start came so far as to say anything."""
         torn_bytes = before.read.torn_bytes if before.read else 0
-        if torn_bytes and "going on with" in ended.said:
+        if torn_bytes and "going on with" in ended.stderr:
             self._tally.torn += 1
-            held = f"its last line was cut off and is dropped ({counted(torn_bytes, 'byte')})" in ended.said
-            self._stage.check(NOTICE, step, held=held, torn_bytes=torn_bytes)
+            held = f"its last line was cut off and is dropped ({counted(torn_bytes, 'byte')})" in ended.stderr
+            self._context.check(NOTICE, step, held=held, torn_bytes=torn_bytes)

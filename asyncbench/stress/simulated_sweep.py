@@ -12,7 +12,7 @@ from pathlib import Path
 
 import trio
 
-from asyncbench.stress.context import Stage
+from asyncbench.stress.context import ScenarioContext
 from asyncbench.stress.descendants import wait_none_left
 from asyncbench.stress.file_state import FileState, Repetition, cells_begun, compare_states, logged_events, read_state
 from asyncbench.stress.sweep_child import Child
@@ -84,7 +84,9 @@ class SweepFile:
 
 
 async def on_files(
-    stage: Stage, wanted: Callable[[], bool], run_file: Callable[[SweepFile, random.Random], Awaitable[None]]
+    context: ScenarioContext,
+    wanted: Callable[[], bool],
+    run_file: Callable[[SweepFile, random.Random], Awaitable[None]],
 ) -> int:
     """Run file after file while more is wanted, as many at once as there are processors; return how many it were.
 
@@ -95,11 +97,11 @@ async def on_files(
 
     async def work(worker: int) -> None:
         nonlocal files
-        dice = stage.random(worker)
+        rng = context.random(worker)
         for number in count():
             if not wanted():
                 return
-            await run_file(SweepFile.make(stage.folder, f"{stage.scenario}-{worker}-{number}"), dice)
+            await run_file(SweepFile.make(context.folder, f"{context.scenario}-{worker}-{number}"), rng)
             files += 1
 
     async with trio.open_nursery() as nursery:
@@ -108,23 +110,23 @@ async def on_files(
     return files
 
 
-async def check_leftovers(stage: Stage, child: Child, step: str) -> float:
+async def check_leftovers(context: ScenarioContext, child: Child, step: str) -> float:
     """Check that all other processes of an ended sweep end too; return after how many seconds."""
     waited_s = await wait_none_left(child.token, limit_s=LEFTOVER_LIMIT_S)
-    stage.check(ENDS, step, held=waited_s is not None, waited_s=waited_s)
+    context.check(ENDS, step, held=waited_s is not None, waited_s=waited_s)
     return LEFTOVER_LIMIT_S if waited_s is None else waited_s
 
 
-def check_file(stage: Stage, after: FileState, repetition: Repetition, step: str) -> None:
+def check_file(context: ScenarioContext, after: FileState, repetition: Repetition, step: str) -> None:
     """Check that a file parses, and that the next start has at most one cell to repeat."""
-    stage.check(PARSES, step, held=not after.complaint, complaint=after.complaint)
+    context.check(PARSES, step, held=not after.complaint, complaint=after.complaint)
     held = repetition.one_cell_at_most or bool(after.complaint)
-    stage.check(REPEATS, step, held=held, lost=str(repetition.lost), repeated=str(repetition.repeated))
+    context.check(REPEATS, step, held=held, lost=str(repetition.lost), repeated=str(repetition.repeated))
 
 
-def check_complete(stage: Stage, after: FileState, step: str) -> None:
+def check_complete(context: ScenarioContext, after: FileState, step: str) -> None:
     """Check that each cell has exactly one final record and that the file has a trailer."""
     lines = [after.cell_lines[index] for index in range(CELLS)]
     held = after.final == set(range(CELLS)) and after.has_trailer
     # An interrupted cell has a record that is not final, and a final one after it.
-    stage.check(COMPLETES, step, held=held, final=len(after.final), max_lines=max(lines), trailer=after.has_trailer)
+    context.check(COMPLETES, step, held=held, final=len(after.final), max_lines=max(lines), trailer=after.has_trailer)

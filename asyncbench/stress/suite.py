@@ -1,4 +1,4 @@
-"""All scenarios, one after the other; what each found is told at once."""
+"""All scenarios, one after the other; each finding is reported at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import trio
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.errors import AsyncbenchError, BackendUnavailableError
 from asyncbench.stress import build, cancel, cgroup, disk, gpu, hog, kill, shrink, soak
-from asyncbench.stress.context import Finding, Stage, StressSettings
+from asyncbench.stress.context import Finding, ScenarioContext, StressSettings
 
-Scenario: TypeAlias = Callable[[Stage], Awaitable[None]]
+Scenario: TypeAlias = Callable[[ScenarioContext], Awaitable[None]]
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "kill": kill.run,
@@ -35,7 +35,7 @@ RUNS: Final = "the scenario runs to its end"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioEnd:
-    """What became of a scenario.
+    """Result of a scenario.
 
     Attributes:
         held: Whether no promise broke.
@@ -52,36 +52,36 @@ class ScenarioEnd:
 
 
 async def run_scenario(
-    name: str, scenario: Scenario, settings: StressSettings, tell: Callable[[Finding], None]
+    name: str, scenario: Scenario, settings: StressSettings, report: Callable[[Finding], None]
 ) -> ScenarioEnd:
     """Run one scenario in a folder of its own, removed after it.
 
     Args:
-        tell: Takes each finding as soon as it is known.
+        report: Takes each finding as soon as it is known.
     """
     findings: list[Finding] = []
 
     def keep(finding: Finding) -> None:
         if finding.is_verdict or finding.held is False:
             findings.append(finding)
-        tell(finding)
+        report(finding)
 
     started_at_ns, skipped = now_ns(), ""
     with tempfile.TemporaryDirectory(prefix=f"asyncbench-stress-{name}-", ignore_cleanup_errors=True) as folder:
-        stage = Stage(scenario=name, settings=settings, folder=Path(folder), tell=keep)
+        context = ScenarioContext(scenario=name, settings=settings, folder=Path(folder), report=keep)
         try:
-            await scenario(stage)
+            await scenario(context)
         except BackendUnavailableError as error:
             skipped = error.message
-            stage.skip(RUNS, skipped)
+            context.skip(RUNS, skipped)
         except AsyncbenchError as error:
-            stage.check(RUNS, "an error", held=False, error=str(error))
-            stage.conclude(RUNS, str(error))
+            context.check(RUNS, "an error", held=False, error=str(error))
+            context.conclude(RUNS, str(error))
     return ScenarioEnd(
         name=name,
         held=all(each.held is not False for each in findings),
         skipped=skipped,
-        device=stage.device,
+        device=context.device,
         took_s=(now_ns() - started_at_ns) / NS_PER_S,
         verdicts=tuple(each for each in findings if each.is_verdict),
     )
@@ -91,13 +91,13 @@ async def run_suite(
     scenarios: Mapping[str, Scenario],
     settings: StressSettings,
     *,
-    tell: Callable[[Finding], None],
+    report: Callable[[Finding], None],
     ended: Callable[[ScenarioEnd], None],
 ) -> bool:
     """Run scenarios one after the other; return whether every promise held."""
     held = True
     for name, scenario in scenarios.items():
-        end = await run_scenario(name, scenario, settings, tell)
+        end = await run_scenario(name, scenario, settings, report)
         ended(end)
         held = held and end.held
         await trio.lowlevel.checkpoint()

@@ -9,7 +9,7 @@ from typing import NoReturn
 from asyncbench.errors import BadInputError
 
 LARGEST_NUMBER = 2**63 - 1
-_MOST_DIGITS = 20  # -2**63 with its sign
+_MAX_DIGITS = 20  # -2**63 with its sign
 
 
 def parse_json(text: str, *, source: str) -> object:
@@ -54,7 +54,7 @@ def _repeated_key(pairs: list[tuple[str, object]], *, source: str) -> BadInputEr
 
 
 def _whole(digits: str) -> int:
-    number = int(digits) if len(digits) <= _MOST_DIGITS else 2**64
+    number = int(digits) if len(digits) <= _MAX_DIGITS else 2**64
     return number if -LARGEST_NUMBER - 1 <= number <= LARGEST_NUMBER else _refuse_number(digits)
 
 
@@ -64,4 +64,4 @@ def _finite(digits: str) -> float:
 
 
 def _refuse_number(digits: str) -> NoReturn:
-    raise ValueError(f"{digits[:_MOST_DIGITS]} cannot be used as a number")
+    raise ValueError(f"{digits[:_MAX_DIGITS]} cannot be used as a number")

@@ -1,4 +1,4 @@
-"""Where a file is written: through links, and never in place of what is no file."""
+"""Place of a written file: through links, and never in place of what is no file."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def judged(**changed):
         "stop_reason": StopReason.PRECISE,
         "rule": StopRule(),
         "interrupted": False,
-        "canary_mismatch": None,
+        "output_mismatch": None,
         "window": window(),
         "progress": StopProgress(median_ratio=0.005, p99_ratio=0.02),
         "drift_ratio": None,
@@ -69,9 +69,9 @@ def test_a_flawless_cell_is_measured_without_reasons():
             "stopped by the user after 10,000 inferences in 1.00 s",
         ),
         (
-            {"canary_mismatch": "lane 2 differs by 0.5 from lane 0"},
+            {"output_mismatch": "lane 2 differs by 0.5 from lane 0"},
             Status.INVALID,
-            ReasonCode.CANARY_MISMATCH,
+            ReasonCode.OUTPUT_MISMATCH,
             "lane 2 differs by 0.5 from lane 0",
         ),
         ({"window": None}, Status.INVALID, ReasonCode.NO_COMPLETIONS, "no inference completed inside the window"),
@@ -167,7 +167,7 @@ def test_what_is_just_within_its_limit_is_no_flaw(changed):
 def test_every_flaw_is_told_the_gravest_first():
     verdict = judged(
         interrupted=True,
-        canary_mismatch="lane 2 differs",
+        output_mismatch="lane 2 differs",
         stop_reason=StopReason.TIME_LIMIT,
         drift_ratio=0.5,
         window=window(n=7, in_flight=3.8, residual=0.9),
@@ -177,7 +177,7 @@ def test_every_flaw_is_told_the_gravest_first():
     assert verdict.status is Status.INTERRUPTED
     assert codes(verdict) == [
         ReasonCode.INTERRUPTED,
-        ReasonCode.CANARY_MISMATCH,
+        ReasonCode.OUTPUT_MISMATCH,
         ReasonCode.LITTLES_LAW,
         ReasonCode.TIME_LIMIT,
         ReasonCode.DRIFT,
@@ -229,7 +229,7 @@ def test_up_to_a_tenth_of_idleness_is_a_remark(in_flight, code):
 
 
 def test_invalid_comes_before_imprecise():
-    assert judged(canary_mismatch="lane 2 differs", drift_ratio=0.5).status is Status.INVALID
+    assert judged(output_mismatch="lane 2 differs", drift_ratio=0.5).status is Status.INVALID
 
 
 def test_a_cell_that_was_interrupted_before_its_window_says_so():

@@ -93,9 +93,9 @@ def test_where_none_of_the_listed_batches_fits_the_error_says_so():
 
 
 def test_of_a_memory_that_is_short_the_options_that_hold_it_back_are_named_and_no_others():
-    ways = {LimitedBy.POOL: ("raise --memory-budget", "lower --memory-reserve"), LimitedBy.HOST: ("never said",)}
+    remedies = {LimitedBy.POOL: ("raise --memory-budget", "lower --memory-reserve"), LimitedBy.HOST: ("never said",)}
     with pytest.raises(DoesNotFitError) as caught:
-        admit_linear(Available(device_bytes=MIB, host_bytes=None, shared_pool=True, ways=ways))
+        admit_linear(Available(device_bytes=MIB, host_bytes=None, shared_pool=True, remedies=remedies))
 
     assert str(caught.value).endswith("free shared memory, or raise --memory-budget, or lower --memory-reserve")
 

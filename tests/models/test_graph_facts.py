@@ -1,4 +1,4 @@
-"""What is read off a graph: which outputs may be random, and in which precision it computes."""
+"""Facts read off a graph: outputs that may be random, and the precision that it computes in."""
 
 from __future__ import annotations
 

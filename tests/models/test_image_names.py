@@ -1,4 +1,4 @@
-"""Which image a name in a list means: its folders and slashes may be another machine's, and nothing is guessed."""
+"""Images that the names in a list mean: folders and slashes may be another machine's, and nothing is guessed."""
 
 from __future__ import annotations
 

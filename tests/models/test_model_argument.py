@@ -1,4 +1,4 @@
-"""What a network may be called on the command line: a built-in name, a file, or both."""
+"""Networks as the command line names them: a built-in name, a file, or both."""
 
 import os
 import subprocess

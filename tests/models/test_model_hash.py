@@ -1,4 +1,4 @@
-"""What a model is known by: every byte that decides what it computes, and nothing else."""
+"""Hash of a model: every byte that decides what it computes, and nothing else."""
 
 from __future__ import annotations
 

@@ -115,14 +115,14 @@ async def drive(pump, lane: int, woken: trio.MemoryReceiveChannel[None], rounds:
 
 @pytest.mark.slow
 async def test_no_wake_up_is_lost_between_many_lanes_and_late_readers(pump, add_lane, fake_cuda):
-    dice = random.Random(3)  # noqa: S311  # a schedule, not a secret
+    rng = random.Random(3)  # noqa: S311  # a schedule, not a secret
     lanes = [add_lane(fake_cuda.stream(high_ns=30_000, seed=seed), max_credits=1) for seed in range(8)]
     channels = {lane: trio.open_memory_channel[None](1) for lane in lanes}
 
     async def dispatch() -> None:
         while True:
             await trio.lowlevel.wait_readable(pump.fd)
-            for _ in range(dice.randrange(3)):
+            for _ in range(rng.randrange(3)):
                 await trio.lowlevel.checkpoint()
             for lane in pump.ready_lanes():
                 channels[lane][0].send_nowait(None)

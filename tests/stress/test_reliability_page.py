@@ -1,4 +1,4 @@
-"""Which rows the page has after several runs, and how they look."""
+"""Rows of the page after several runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What becomes of a scenario that holds, breaks, cannot run or fails."""
+"""Ends of scenarios that hold, break, cannot run or fail."""
 
 import trio
 
@@ -7,38 +7,38 @@ from asyncbench.stress.context import StressSettings
 from asyncbench.stress.suite import RUNS, run_suite
 
 
-async def hold(stage):
+async def hold(context):
     await trio.lowlevel.checkpoint()
-    stage.check("it holds", "first", held=True)
-    stage.check("it holds", "second", held=True)
-    stage.conclude("it holds", "2 times")
+    context.check("it holds", "first", held=True)
+    context.check("it holds", "second", held=True)
+    context.conclude("it holds", "2 times")
 
 
-async def break_once(stage):
+async def break_once(context):
     await trio.lowlevel.checkpoint()
-    stage.check("it holds", "first", held=False)
-    stage.check("it holds", "second", held=True)
-    stage.conclude("it holds", "2 times")
+    context.check("it holds", "first", held=False)
+    context.check("it holds", "second", held=True)
+    context.conclude("it holds", "2 times")
 
 
-async def come_to_nothing(stage):
+async def come_to_nothing(context):
     await trio.lowlevel.checkpoint()
-    stage.conclude("it holds", "0 times")
+    context.conclude("it holds", "0 times")
 
 
-async def be_elsewhere(stage):
+async def be_elsewhere(context):
     await trio.lowlevel.checkpoint()
     raise BackendUnavailableError("no such thing here")
 
 
-async def fail(stage):
+async def fail(context):
     await trio.lowlevel.checkpoint()
     raise AsyncbenchError("it went wrong")
 
 
 async def run(**scenarios):
     found, ends = [], []
-    held = await run_suite(scenarios, StressSettings(seed=7), tell=found.append, ended=ends.append)
+    held = await run_suite(scenarios, StressSettings(seed=7), report=found.append, ended=ends.append)
     return held, found, ends
 
 
@@ -85,12 +85,12 @@ async def test_a_scenario_that_fails_is_broken_and_the_next_one_runs():
     assert [end.held for end in ends] == [False, True]
 
 
-async def test_a_scenario_throws_the_same_dice_with_the_same_seed():
+async def test_a_scenario_draws_the_same_numbers_with_the_same_seed():
     thrown = []
 
-    async def throw(stage):
+    async def throw(context):
         await trio.lowlevel.checkpoint()
-        thrown.append([stage.random(worker).random() for worker in (0, 1)])
+        thrown.append([context.random(worker).random() for worker in (0, 1)])
 
     await run(one=throw)
     await run(one=throw)

@@ -1,11 +1,11 @@
-"""What a soak takes for a leak, and what not."""
+"""Leaks as a soak sees them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from asyncbench.stress.context import Stage, StressSettings
+from asyncbench.stress.context import ScenarioContext, StressSettings
 from asyncbench.stress.soak import FLAT, STEADY, Footprint, judge_laps, read_footprint
 
 MIB = 1 << 20
@@ -14,8 +14,8 @@ MIB = 1 << 20
 def judged(by_lap):
     """Return which promises held."""
     findings = []
-    stage = Stage(scenario="soak", settings=StressSettings(), folder=Path("unused"), tell=findings.append)
-    judge_laps(stage, "bench", by_lap)
+    context = ScenarioContext(scenario="soak", settings=StressSettings(), folder=Path("unused"), report=findings.append)
+    judge_laps(context, "bench", by_lap)
     return {finding.promise: finding.held for finding in findings}
 
 

@@ -1,4 +1,4 @@
-"""What is told apart of a results file before and after a start, and of the processes of a sweep."""
+"""States of a results file before and after a start, and the processes of a sweep."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Runs the float network over images and finds the range of each tensor that int8 needs one for."""
+"""Calibration: the float network runs over images, and each tensor that int8 needs a range for gets one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes of a float network int8 is for, and which of its tensors need a range for that."""
+"""Nodes of a float network that can run in int8, and the tensors that need a range for it."""
 
 from __future__ import annotations
 

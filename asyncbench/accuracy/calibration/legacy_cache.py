@@ -36,7 +36,7 @@ _FIRST_WITH_LONG_NUMBERS = 10
 
 
 class Algorithm(TextEnum):
-    """What TensorRT calls its calibrators in the head."""
+    """TensorRT's names of its calibrators, as the head has them."""
 
     ENTROPY_2 = "EntropyCalibration2"
     ENTROPY = "EntropyCalibration"

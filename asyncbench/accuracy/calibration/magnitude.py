@@ -1,4 +1,4 @@
-"""How the absolute values of a tensor are spread, in bounded memory, and which range follows from it.
+"""Histogram of a tensor's absolute values in bounded memory, and the range that follows from it.
 
 ONNX Runtime has calibrators too. They are not used: their entropy search has one candidate by default and takes half a
 second a tensor where it has as many as here, it spends half of its levels on signs that a ReLU never has, their
@@ -19,7 +19,7 @@ from asyncbench.accuracy.calibration.table import Method, MethodName
 BINS = 4096
 LEVELS = 128  # of absolute values in int8
 # Values below 2^-60 are counted as 0: the reciprocal of a bin's width stays within float32.
-_LEAST_EXPONENT = -60
+_MIN_EXPONENT = -60
 
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
@@ -35,7 +35,7 @@ class MagnitudeHistogram:
 
     def __init__(self) -> None:
         self._counts: Int64Array = np.zeros(BINS, dtype=np.int64)
-        self._exponent = _LEAST_EXPONENT
+        self._exponent = _MIN_EXPONENT
         self._amax = 0.0
 
     @property

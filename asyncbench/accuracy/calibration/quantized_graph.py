@@ -1,4 +1,4 @@
-"""Makes the int8 network: the float one with QuantizeLinear and DequantizeLinear nodes, as TensorRT 10+ wants it.
+"""The int8 network: the float one with QuantizeLinear and DequantizeLinear nodes, as TensorRT 10+ wants it.
 
 Every convolution and matrix product with weights gets int8 input and int8 weights: activations symmetric with one
 scale a tensor, weights symmetric with one scale an output channel, biases in float. Nothing is quantized on the way
@@ -30,7 +30,7 @@ from asyncbench.files.whole_file import write_whole
 from asyncbench.models.inspection import inspect_model
 
 # The first with DequantizeLinear by channel. Source: ONNX operator changelog.
-_LEAST_OPSET = 13
+_MIN_OPSET = 13
 _PRODUCER = "asyncbench"
 
 
@@ -96,13 +96,13 @@ def _no_temporary_file(error: OSError) -> OutputError:
 def _modern(network: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of an opset that has quantization by channel."""
     opset = next(entry.version for entry in network.opset_import if entry.domain in ("", "ai.onnx"))
-    if opset < _LEAST_OPSET:
+    if opset < _MIN_OPSET:
         try:
-            return version_converter.convert_version(network, _LEAST_OPSET)
+            return version_converter.convert_version(network, _MIN_OPSET)
         except (version_converter.ConvertError, RuntimeError) as error:
             raise BadInputError(
-                f"the model cannot be brought from opset {opset} to {_LEAST_OPSET} ({error})",
-                remedy=f"export it with opset {_LEAST_OPSET} or later",
+                f"the model cannot be brought from opset {opset} to {_MIN_OPSET} ({error})",
+                remedy=f"export it with opset {_MIN_OPSET} or later",
             ) from error
     copy = onnx.ModelProto()
     copy.CopyFrom(network)

@@ -1,4 +1,4 @@
-"""The portable calibration table: a JSON file that says of which network and images its ranges are."""
+"""The portable calibration table: a JSON file with the ranges, and the network and images they come from."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Amax = Annotated[float, Field(ge=0, le=3.4028234663852886e38, allow_inf_nan=Fals
 
 
 class MethodName(TextEnum):
-    """How a range follows from what was seen."""
+    """Ways to choose a range from the values that were seen."""
 
     ENTROPY = "entropy"
     PERCENTILE = "percentile"
@@ -36,7 +36,7 @@ class MethodName(TextEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """How ranges are found.
+    """Method that finds ranges, with its parameter.
 
     Attributes:
         percentile: In percent, such as 99.99: the share of absolute values within the range; for `percentile` only.

@@ -1,4 +1,4 @@
-"""What a dataset is: images in a fixed order, what is true of each, and what was left out and why."""
+"""A dataset: images in a fixed order, the truth about each, and what was left out and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asyncbench.text_enum import TextEnum
 
 
 class DatasetKind(TextEnum):
-    """Where the truth about the images comes from."""
+    """Source of the truth about the images."""
 
     LABEL_LIST = "label-list"  # lines of `name label`, labels from 0 in the order of the sorted synsets
     DEVKIT = "devkit"  # ILSVRC2012_validation_ground_truth.txt and meta.mat

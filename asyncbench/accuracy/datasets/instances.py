@@ -32,7 +32,7 @@ _NUMBERS = {name: number for number, name in COCO_CATEGORIES.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Listed:
-    """What the file says of an image, as `Item` has it."""
+    """An image as the file lists it; see `Item`."""
 
     image_id: int
     marked_sha256: str

@@ -1,4 +1,4 @@
-"""Whether images have the sizes that COCO's instances say: boxes that were marked on others mean nothing on them."""
+"""Check that images have the sizes in COCO's instances: boxes marked on images of other sizes mean nothing."""
 
 from __future__ import annotations
 

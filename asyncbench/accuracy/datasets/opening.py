@@ -1,4 +1,4 @@
-"""Opens a folder as a dataset: finds the truth about its images, or refuses clearly. Everything here blocks."""
+"""Opening of a folder as a dataset: the truth about its images is found, or clearly refused. All of it blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the files that say what is in images: label lists, labels.json, instances, lists of a subset."""
+"""Reading of files with the truth about images: label lists, labels.json, instances, lists of a subset."""
 
 from __future__ import annotations
 

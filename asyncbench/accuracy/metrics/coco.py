@@ -50,7 +50,7 @@ class CategoryMatches:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxEvaluation:
-    """What pycocotools makes of detections.
+    """Result of pycocotools for a set of detections.
 
     Attributes:
         values: None where no image has an object that counts.

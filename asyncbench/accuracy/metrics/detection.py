@@ -1,4 +1,4 @@
-"""What a detector found in an image, in the way that average precision wants it, and what was there."""
+"""Detections in an image and the objects that are there, in the form that average precision needs."""
 
 from __future__ import annotations
 

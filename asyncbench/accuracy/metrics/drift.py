@@ -1,4 +1,4 @@
-"""How far the outputs of two engines are apart on the same items."""
+"""Largest difference between the outputs of two engines on the same items."""
 
 from __future__ import annotations
 

@@ -23,18 +23,18 @@ from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import Mode, SweepConfig
 from asyncbench.wire.messages import CellEnded
 
-Note: TypeAlias = Callable[[int], None]
+OnProgress: TypeAlias = Callable[[int], None]
 
 
 class Quality(Protocol):
-    """Measures the accuracy of an engine; `quality_check` does, which few sweeps need."""
+    """Measurement of an engine's accuracy; implemented by `accuracy_check`, which few sweeps need."""
 
     @property
     def subset_sha256(self) -> str:
         """The hash of the items that are counted, for the header."""
 
-    async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
-        """Run the data set through `lanes` lanes at `batch`; `note` is told now and then how many items are done."""
+    async def measure(self, engine: Engine, *, batch: int, lanes: int, on_progress: OnProgress) -> Accuracy:
+        """Run the data set through `lanes` lanes at `batch`; `on_progress` takes how many items are done."""
 
 
 def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
@@ -53,7 +53,7 @@ async def add_quality(
     timed: CellEnded | None,
     max_lanes: int,
     stop_requested: trio.Event,
-    note: Note,
+    on_progress: OnProgress,
 ) -> CellEnded:
     """Return the record of a cell with its accuracy in it.
 
@@ -65,11 +65,13 @@ async def add_quality(
 
     async def measure(lanes: int) -> Accuracy | None:
         batch = frame.cell.batch
-        return await _until_stopped(engine, quality, batch=batch, lanes=lanes, stop_requested=stop_requested, note=note)
+        return await _until_stopped(
+            engine, quality, batch=batch, lanes=lanes, stop_requested=stop_requested, on_progress=on_progress
+        )
 
     try:
         ran = await run_admitted(controller, frame.cell, measure, max_lanes=max_lanes)
-    except Exception as raised:  # noqa: BLE001 # see bench_process: it costs this cell alone
+    except Exception as raised:  # noqa: BLE001 # it costs this cell alone
         error = log_error("accuracy.failed", raised, index=frame.index)
         record = (
             _without_accuracy(timed.record, error)
@@ -81,7 +83,7 @@ async def add_quality(
 
 
 async def _until_stopped(
-    engine: Engine, quality: Quality, *, batch: int, lanes: int, stop_requested: trio.Event, note: Note
+    engine: Engine, quality: Quality, *, batch: int, lanes: int, stop_requested: trio.Event, on_progress: OnProgress
 ) -> Accuracy | None:
     """Return the accuracy, or None where the user stopped it."""
     accuracy: Accuracy | None = None
@@ -93,7 +95,7 @@ async def _until_stopped(
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(stop)
-            accuracy = await quality.measure(engine, batch=batch, lanes=lanes, note=note)
+            accuracy = await quality.measure(engine, batch=batch, lanes=lanes, on_progress=on_progress)
             nursery.cancel_scope.cancel()
     return accuracy
 

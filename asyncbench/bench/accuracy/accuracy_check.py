@@ -23,7 +23,7 @@ from asyncbench.accuracy.metrics.coco_truth import read_coco_truth
 from asyncbench.accuracy.metrics.detection import ImageTruth, read_detections
 from asyncbench.accuracy.metrics.drift import output_drift, split_items
 from asyncbench.backends.base import Backend, Engine, EngineRequest
-from asyncbench.bench.accuracy.accuracy_cell import Note
+from asyncbench.bench.accuracy.accuracy_cell import OnProgress
 from asyncbench.bench.accuracy.accuracy_run import ItemBatch, run_accuracy
 from asyncbench.bench.cell.reference_outputs import reference_name, reference_request
 from asyncbench.bench.model_under_test import ModelUnderTest
@@ -140,7 +140,7 @@ def _overlapping(config: SweepConfig, dataset: Dataset) -> int | None:
 
 
 class QualityCheck:
-    """Measures accuracy on the lanes of an engine. The reference runs once, when it is first needed.
+    """Measurement of accuracy on the lanes of an engine. The reference runs once, when it is first needed.
 
     Args:
         reference: Whose fp32 answers are the standard; None where the engine is that itself.
@@ -158,19 +158,19 @@ class QualityCheck:
         """The hash of the items that are counted, for the header."""
         return self._data.subset_sha256
 
-    async def measure(self, engine: Engine, *, batch: int, lanes: int, note: Note) -> Accuracy:
+    async def measure(self, engine: Engine, *, batch: int, lanes: int, on_progress: OnProgress) -> Accuracy:
         """Run the data set through `lanes` lanes at `batch`.
 
         Args:
-            note: Told now and then how many items are done.
+            on_progress: Takes, now and then, how many items are done.
 
         Raises:
             DoesNotFitError: Memory for the lanes was refused.
             LaneError: An inference failed.
         """
-        standard = await self._standard_of(note)
+        standard = await self._standard_of(on_progress)
         skipped: list[LeftOut] = []
-        found = await self._answers(engine, batch=batch, lanes=lanes, note=note, skipped=skipped)
+        found = await self._answers(engine, batch=batch, lanes=lanes, on_progress=on_progress, skipped=skipped)
         if not found:
             raise self._nothing_left(skipped)
         drift, drift_items = await self._drift(engine, standard, batch=batch, lanes=lanes)
@@ -199,23 +199,25 @@ class QualityCheck:
             remedy="name another data set",
         )
 
-    async def _standard_of(self, note: Note) -> _Standard | None:
+    async def _standard_of(self, on_progress: OnProgress) -> _Standard | None:
         if self._standard is None and self._reference is not None:
             batch = min(self._request.batches)  # a network may have one batch alone
             request = reference_request(self._request, batch=batch, lanes=REFERENCE_LANES)
             async with self._reference.open_engine(request) as engine:
                 self._standard = _Standard(
                     name=reference_name(engine.facts, request),
-                    answers=await self._answers(engine, batch=batch, lanes=REFERENCE_LANES, note=note, skipped=[]),
+                    answers=await self._answers(
+                        engine, batch=batch, lanes=REFERENCE_LANES, on_progress=on_progress, skipped=[]
+                    ),
                     outputs=await self._outputs(engine, batch=batch, lanes=1),
                 )
         return self._standard
 
     async def _answers(
-        self, engine: Engine, *, batch: int, lanes: int, note: Note, skipped: list[LeftOut]
+        self, engine: Engine, *, batch: int, lanes: int, on_progress: OnProgress, skipped: list[LeftOut]
     ) -> dict[str, Any]:
         take = read_detections if self._data.info.task is Task.DETECTION else read_top_labels
-        async with self._batches(engine, batch, skipped, self._data.dataset.items, note) as inputs:
+        async with self._batches(engine, batch, skipped, self._data.dataset.items, on_progress) as inputs:
             return await run_accuracy(engine, batch=batch, concurrency=lanes, inputs=inputs, take=take)
 
     async def _outputs(self, engine: Engine, *, batch: int, lanes: int) -> dict[str, Any]:
@@ -233,7 +235,7 @@ class QualityCheck:
 
     @asynccontextmanager
     async def _batches(
-        self, engine: Engine, batch: int, skipped: list[LeftOut], items: Sequence[Item], note: Note
+        self, engine: Engine, batch: int, skipped: list[LeftOut], items: Sequence[Item], on_progress: OnProgress
     ) -> AsyncIterator[AsyncIterator[ItemBatch]]:
         """Open the images here, in the caller's task: whoever iterates may be any."""
         images = open_batches(
@@ -244,7 +246,7 @@ class QualityCheck:
             ahead=BATCHES_AHEAD,
             on_left_out=skipped.append,
         )
-        async with images as batches, aclosing(_item_batches(batches, engine.facts.inputs[0], note)) as inputs:
+        async with images as batches, aclosing(_item_batches(batches, engine.facts.inputs[0], on_progress)) as inputs:
             yield inputs
 
     def _metrics(self, found: Answers, reference: Answers | None) -> dict[MetricName, Metric]:
@@ -257,7 +259,7 @@ class QualityCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Standard:
-    """What the reference says."""
+    """Answers of the reference."""
 
     name: str
     answers: Answers
@@ -265,13 +267,13 @@ class _Standard:
 
 
 async def _item_batches(
-    batches: AsyncIterable[PreparedBatch], spec: TensorSpec, note: Note
+    batches: AsyncIterable[PreparedBatch], spec: TensorSpec, on_progress: OnProgress
 ) -> AsyncGenerator[ItemBatch, None]:
     done = 0
     async for one in batches:
         yield _item_batch(one, spec)
         done += len(one.items)
-        note(done)
+        on_progress(done)
 
 
 def _item_batch(one: PreparedBatch, spec: TensorSpec) -> ItemBatch:

@@ -158,7 +158,7 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
         stop_reason=seen.stop_reason,
         rule=frame.policy.rule,
         interrupted=seen.interrupted,
-        canary_mismatch=seen.outputs.mismatch if seen.outputs else None,
+        output_mismatch=seen.outputs.mismatch if seen.outputs else None,
         window=seen.window,
         progress=achieved(histogram),
         drift_ratio=seen.meter.drift.drift_ratio(),

@@ -1,4 +1,4 @@
-"""The canary: every lane's output after a cell equals what one lane alone made of the same input.
+"""Comparison of outputs: every lane's output after a cell equals what one lane alone made of the same input.
 
 NaN equals NaN and an infinity its like: what a network makes of the input is not ours to judge, only whether all lanes
 make the same of it. Networks that draw random numbers cannot be compared; that they do is seen by asking twice.
@@ -33,7 +33,7 @@ PRECISION_TOLERANCE_RATIO = {
     Precision.FP8: 5e-1,
 }
 
-_LEAST_SCALE = 1e-6  # outputs that are all zero are held to rounding, too
+_MIN_SCALE = 1e-6  # outputs that are all zero are held to rounding, too
 _LARGEST = float(np.finfo(np.float64).max)  # a record takes no infinity
 
 Float64Array = npt.NDArray[np.float64]
@@ -224,7 +224,7 @@ def compare_outputs(
         finite = np.isfinite(ours) & np.isfinite(theirs)
         if text := _not_alike(ours, theirs, finite, standard=standard or "the reference"):
             return largest, f"output {name!r} of lane {lane} {text}"
-        allowed = tolerance_ratio * max(_largest(theirs[finite]), _LEAST_SCALE)
+        allowed = tolerance_ratio * max(_largest(theirs[finite]), _MIN_SCALE)
         # Halves: the difference itself may overflow.
         difference = min(_largest(ours[finite] / 2 - theirs[finite] / 2) * 2, _LARGEST)
         largest = max(largest, difference)

@@ -1,4 +1,4 @@
-"""What the cells of one engine may take of memory: asked before each of them, and told what it really took."""
+"""Admission of cells: the memory they may take, corrected by what earlier cells really took."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ReadHost = Callable[[], HostReading]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPolicy:
-    """What the user said of memory.
+    """The user's limits on memory.
 
     Attributes:
         device_budget_bytes: For engine and lanes; None for as much as there is.
@@ -38,7 +38,7 @@ class MemoryPolicy:
     reserve_bytes: int | None = None
     share_lanes: bool = True
 
-    def ways(self) -> dict[LimitedBy, tuple[str, ...]]:
+    def remedies(self) -> dict[LimitedBy, tuple[str, ...]]:
         """Return what can be changed of this for more of each memory."""
         device = () if self.device_budget_bytes is None else ("raise --memory-budget",)
         host = () if self.host_budget_bytes is None else ("raise --host-memory-budget",)
@@ -65,7 +65,7 @@ class Headroom:
 
 
 class AdmissionController:
-    """Admits cells, and learns from them. One per open engine; on the Trio thread only.
+    """Admission of cells, which learns from each of them. One per open engine; on the Trio thread only.
 
     Args:
         batches: Every batch of the sweep.
@@ -93,7 +93,7 @@ class AdmissionController:
 
     @property
     def shares_lanes(self) -> bool:
-        """Whether a cell may run on fewer lanes than its concurrency."""
+        """True where a cell may run on fewer lanes than its concurrency."""
         return self._policy.share_lanes
 
     def forecast(self, *, batch: int, lanes: int) -> MemoryForecast:
@@ -121,12 +121,12 @@ class AdmissionController:
         kept_bytes = memory.kept_bytes if memory.shared_with_host else 0
         kept_bytes += 0 if self._inputs is None else self._inputs.held_bytes
         left_bytes = host.available_bytes + kept_bytes - self._host_reserve_bytes
-        host_bytes = _least(self._policy.host_budget_bytes, left_bytes)
+        host_bytes = _smallest(self._policy.host_budget_bytes, left_bytes)
         return Available(
             device_bytes=self._device_bytes(memory),
             host_bytes=None if host_bytes is None else max(0, host_bytes),
             shared_pool=memory.shared_with_host,
-            ways=self._policy.ways(),
+            remedies=self._policy.remedies(),
         )
 
     async def admit(self, *, batch: int, concurrency: int) -> Admission:
@@ -206,11 +206,11 @@ class AdmissionController:
 def _refused(available: Available, raw: MemoryForecast) -> tuple[LimitedBy, int | None]:
     """Return which memory it will have been that was refused, and what there is of it."""
     if available.shared_pool:
-        return LimitedBy.POOL, _least(available.device_bytes, available.host_bytes)
+        return LimitedBy.POOL, _smallest(available.device_bytes, available.host_bytes)
     if available.device_bytes is None or raw.device_bytes == 0:
         return LimitedBy.HOST, available.host_bytes
     return LimitedBy.DEVICE, available.device_bytes
 
 
-def _least(*limits: int | None) -> int | None:
+def _smallest(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)

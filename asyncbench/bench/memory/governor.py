@@ -1,4 +1,4 @@
-"""Watches memory while a cell runs: takes lanes away when it is short, and gives them back when there is room."""
+"""Governor of a running cell: takes lanes away when memory is short, and gives them back when there is room."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asyncbench.memory.governor_rule import GovernorRule, LaneGovernor, LaneRead
 from asyncbench.results.cell_parts import LaneChange
 
 PERIOD_S = 0.1
-MOST_EVENTS = 64
+MAX_EVENTS = 64
 
 ReadHeadrooms = Callable[[], Awaitable[Sequence[Headroom]]]
 
@@ -26,7 +26,7 @@ _log = get_logger()
 
 
 class Governor:
-    """Owns which lanes of a cell have their memory. One per cell; runs beside each of its loops.
+    """Owner of the decision which lanes of a cell have their memory. One per cell; runs beside each of its loops.
 
     The reserve that it keeps is half of what admission leaves: a cell that was just admitted shall not be disturbed by
     a few megabytes that nobody could predict.
@@ -34,7 +34,7 @@ class Governor:
     Args:
         read_headrooms: See `AdmissionController.headrooms`.
         lane_need: What one lane holds.
-        on_change: Told of each change, with whether all lanes run.
+        on_change: Takes, at each change, whether all lanes run.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Governor:
             headrooms = [each for each in await self._read_headrooms() if self._lane_bytes(each.limited_by)]
             if not headrooms:
                 continue
-            # Where all agree, the one counts that was short: that there is room again is said of it.
+            # Where all agree, the memory that was short decides: that there is room again is reported of it.
             headrooms.sort(key=lambda headroom: headroom.limited_by is not self._short)
             wanted, headroom = min(((self._wanted(each), each) for each in headrooms), key=lambda pair: pair[0])
             await self._move_to(wanted, headroom, loop)
@@ -121,7 +121,7 @@ class Governor:
     async def _take_away(self, count: int, loop: LoadGenerator) -> None:
         if not self.withheld:
             loop.flush()  # what has completed so far was not disturbed
-            self._on_change(False)  # said by the argument's name in the class docstring
+            self._on_change(False)  # not all lanes run
         for _ in range(count):
             index = len(self._lanes) - len(self.withheld) - 1
             await loop.withhold(index)
@@ -144,7 +144,7 @@ class Governor:
             self._withheld_ns += self._now_ns() - self._withheld_since_ns
             self._withheld_since_ns = None
             loop.flush()  # what has completed so far was disturbed
-            self._on_change(True)  # see _take_away
+            self._on_change(True)  # all lanes run
         loop.resume(index)
 
     def _note(self, headroom: Headroom) -> None:
@@ -155,7 +155,7 @@ class Governor:
             free_bytes=max(0, headroom.free_bytes),  # below 0 where a limit is overdrawn
         )
         _log.info("governor.changed", lanes=change.lanes, limited_by=change.limited_by, free=change.free_bytes)
-        del self.changes[MOST_EVENTS - 1 :]  # the last one tells how it ended
+        del self.changes[MAX_EVENTS - 1 :]  # the last one tells how it ended
         self.changes.append(change)
 
 

@@ -1,1 +1,1 @@
-"""What the kernel says of memory: control groups, /proc, pressure; and what it has killed."""
+"""Memory as the kernel reports it: control groups, /proc, pressure, and what the kernel has killed."""

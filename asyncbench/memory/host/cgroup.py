@@ -1,4 +1,4 @@
-"""One memory control group: its limit, what it uses, what of that can be had back, and what was killed in it.
+"""One memory control group: its limit, its usage, the reclaimable part of that, and the kills in it.
 
 Sources: the kernel's Documentation/admin-guide/cgroup-v2.rst (Memory) and cgroup-v1/memory.rst.
 """
@@ -18,7 +18,7 @@ _NO_LIMIT_BYTES: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupReading:
-    """What a group that has a limit uses of it.
+    """Limit and usage of a group that has a limit.
 
     Attributes:
         reclaimable_bytes: Page cache that the kernel takes back before it kills: see `CgroupMemory.read`.
@@ -30,14 +30,14 @@ class CgroupReading:
 
     @property
     def headroom_bytes(self) -> int:
-        """What can still be allocated without anything being killed; 0 where the limit was lowered below the usage."""
+        """Bytes that can still be allocated without a kill; 0 where the limit was lowered below the usage."""
         # Usage and statistics are two readings: the cache may have grown in between.
         return max(0, self.limit_bytes - max(0, self.usage_bytes - self.reclaimable_bytes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupOomReading:
-    """What a group says of running out of memory.
+    """A group's counts of running out of memory.
 
     Attributes:
         oom_kills: Processes that the kernel's out-of-memory killer ended: in this group (v1), or here and below (v2),

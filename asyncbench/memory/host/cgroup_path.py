@@ -1,4 +1,4 @@
-"""Where the control groups of this process are mounted, and which ones limit its memory and its processor time.
+"""Paths of the control groups of this process that limit its memory and its processor time.
 
 Source: cgroups(7), cgroup_namespaces(7), and proc(5) for the fields of mountinfo.
 """
@@ -18,7 +18,7 @@ _FIELDS_AFTER_DASH = 3
 
 
 class CgroupVersion(TextEnum):
-    """Which of the two interfaces of the kernel."""
+    """The two interfaces of the kernel."""
 
     V1 = "v1"
     V2 = "v2"

@@ -1,4 +1,4 @@
-"""How much processor time the control groups of this process allow, and what they withheld.
+"""Processor time that the control groups of this process allow, and that they withheld.
 
 Sources: the kernel's Documentation/admin-guide/cgroup-v2.rst (CPU) and scheduler/sched-bwc.rst.
 """
@@ -24,7 +24,7 @@ _FIELDS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttling:
-    """What the kernel withheld because a CPU quota was used up.
+    """Processor time that the kernel withheld because a CPU quota was used up.
 
     Attributes:
         quota_cpus: Processors' worth of time that the control group may use.
@@ -41,7 +41,7 @@ class Throttling:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleCounts:
-    """What a group has counted since it was made."""
+    """Counters of a group since it was made."""
 
     periods: int
     throttled_periods: int

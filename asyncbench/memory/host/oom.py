@@ -1,4 +1,4 @@
-"""Be killed first when memory is short; and tell of a process that died whether it was that."""
+"""Out-of-memory kills: be the first to be killed, and tell whether a process that died was killed for memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CRASHES: Final = frozenset(
 
 
 class DeathKind(TextEnum):
-    """How a process ended."""
+    """The ways in which a process ends."""
 
     OOM_KILLED = "oom_killed"
     KILLED = "killed"
@@ -29,7 +29,7 @@ class DeathKind(TextEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
-    """How and why a process ended.
+    """The end of a process and its likely cause.
 
     Attributes:
         sentence: For people, about `it`, without a full stop.

@@ -1,4 +1,4 @@
-"""What this process can still take of the host's memory, and what the kernel has killed."""
+"""Host memory that this process can still take, and the kernel's count of kills."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HostReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OomCount:
-    """What the kernel's out-of-memory killer has done so far; two of them tell what it did in between.
+    """Kills of the kernel's out-of-memory killer so far; the difference of two counts is what it did in between.
 
     Attributes:
         oom_kills: Processes that it ended, of the group or of the machine; None where neither is counted.
@@ -49,7 +49,7 @@ class OomCount:
 
 
 class HostMemory:
-    """Reads the host's memory. It keeps its files open: use `contextlib.closing`.
+    """Reader of the host's memory. It keeps its files open: use `contextlib.closing`.
 
     The groups are looked up once, when it is made: a process that is moved to another group makes another one.
 
@@ -73,7 +73,7 @@ class HostMemory:
         """Return what can be had now. Cheap enough for ten times a second, on any thread.
 
         Raises:
-            BackendUnavailableError: /proc does not tell.
+            BackendUnavailableError: /proc/meminfo does not have it.
         """
         available_bytes, limited_by, limit_bytes = self._read_available_bytes(), SYSTEM, None
         for group in self._groups:
@@ -105,6 +105,6 @@ class HostMemory:
         available_kib = find_number(_AVAILABLE, self._meminfo.read())
         if available_kib is None:
             raise BackendUnavailableError(
-                f"{self._meminfo_path} tells no MemAvailable", remedy="run it on Linux with /proc mounted"
+                f"{self._meminfo_path} has no MemAvailable", remedy="run it on Linux with /proc mounted"
             )
         return available_kib * _KIB

@@ -46,8 +46,8 @@ def thread_limit_text(root: Path = _ROOT) -> str:
     processes = _soft_limit(resource.RLIMIT_NPROC)
     if processes is not None and os.geteuid() != 0:  # root is exempt
         return f"ulimit -u is {processes}"
-    most = only_number(read_once(root / "proc/sys/kernel/threads-max"))
-    return f"kernel.threads-max is {most}" if most is not None else "the kernel does not say why"
+    limit = only_number(read_once(root / "proc/sys/kernel/threads-max"))
+    return f"kernel.threads-max is {limit}" if limit is not None else "the kernel does not say why"
 
 
 def address_space_limit_text() -> str | None:
@@ -68,12 +68,12 @@ def cpu_time_limit_text() -> str | None:
 
 
 def _full_group_text(group: GroupFolder) -> str | None:
-    most = only_number(read_once(group.path / "pids.max"))
+    limit = only_number(read_once(group.path / "pids.max"))
     current = only_number(read_once(group.path / "pids.current"))
     refusals = find_number(_EVENTS, read_once(group.path / "pids.events"))
-    if most is None or current is None or (current < most and not refusals):
+    if limit is None or current is None or (current < limit and not refusals):
         return None
-    return f"pids.max of the control group {group.name} is {most}"
+    return f"pids.max of the control group {group.name} is {limit}"
 
 
 def _has_no_room_for_a_stack(root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Writes an ONNX graph layer by layer, so that a network's module reads like the table in its paper."""
+"""Writer of ONNX graphs, layer by layer, so that a network's module reads like the table in its paper."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AttributeValue = int | float | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureMap:
-    """What a layer puts out: `(N, channels, size, size)` float32."""
+    """Output of a layer: `(N, channels, size, size)` float32."""
 
     name: str
     channels: int

@@ -1,4 +1,4 @@
-"""Fetches a file over HTTP, goes on where it broke off, and never takes a part for the whole."""
+"""Download of a file over HTTP that goes on where it broke off, and never takes a part for the whole."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def download(
     url: str,
     part: PartFile,
     *,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     on_progress: OnProgress,
     pauses_s: Sequence[float] = PAUSES_S,
 ) -> None:
@@ -109,7 +109,7 @@ async def download(
     Cancelling is safe at any time: what has arrived stays in `part`, and the next call goes on from there.
 
     Args:
-        say: Takes one line for people: why something is fetched again, or what is waited for.
+        report: Takes one line for people: why something is fetched again, or what is waited for.
         pauses_s: How long to wait after each failure in a row that brought nothing new; their number is the limit.
 
     Raises:
@@ -119,7 +119,7 @@ async def download(
     failures, furthest = 0, await trio.to_thread.run_sync(part.size_bytes)
     while True:
         try:
-            return await _attempt(client, url, part, say=say, on_progress=on_progress)
+            return await _attempt(client, url, part, report=report, on_progress=on_progress)
         except (httpx2.TooManyRedirects, httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             reason = str(error).rstrip(".")
             raise DownloadError(f"cannot fetch {url}: {reason}", remedy="check the address") from error
@@ -133,12 +133,12 @@ async def download(
                 f"cannot fetch {url}: {reason}, {failures} times without anything new at {reached} B", remedy=_REMEDY
             )
         pause_s = pauses_s[failures - 1]
-        say(f"broken off at {format_size(reached)} ({reason}); going on in {pause_s:g} s")
+        report(f"broken off at {format_size(reached)} ({reason}); going on in {pause_s:g} s")
         await trio.sleep(pause_s)
 
 
 async def _attempt(
-    client: httpx2.AsyncClient, url: str, part: PartFile, *, say: Callable[[str], None], on_progress: OnProgress
+    client: httpx2.AsyncClient, url: str, part: PartFile, *, report: Callable[[str], None], on_progress: OnProgress
 ) -> None:
     facts, part_bytes = await trio.to_thread.run_sync(_what_is_there, part, url)
     if facts is not None and part_bytes == facts.total_bytes:
@@ -155,7 +155,7 @@ async def _attempt(
             raise _BrokenOffError(reading.reason)
         if reading.step is Step.START_OVER:
             if reading.reason:
-                say(f"starting over: {reading.reason}")
+                report(f"starting over: {reading.reason}")
             await trio.to_thread.run_sync(part.begin, reading.facts)
             part_bytes = 0
         await _receive(response, part, part_bytes, total_bytes=reading.facts.total_bytes, on_progress=on_progress)

@@ -1,4 +1,4 @@
-"""What a server's answer means for a file of which a part may be there already. Pure: RFC 9110, sections 13 to 15."""
+"""Rules of HTTP for a file of which a part may be there already. Pure: RFC 9110, sections 13 to 15."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFacts:
-    """What a part is a part of; the JSON beside it.
+    """The file that a part belongs to; the JSON beside the part.
 
     Attributes:
         validator: A strong ETag, else the time of the last change: what says that the file there is still the same.
@@ -30,7 +30,7 @@ class PartFacts:
 
 
 class Step(TextEnum):
-    """What to do with an answer."""
+    """The next step after an answer."""
 
     APPEND = "append"
     START_OVER = "start over"  # the body is the whole file

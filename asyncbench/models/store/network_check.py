@@ -1,4 +1,4 @@
-"""Whether a file is the network that it should be, and whether it can be run."""
+"""Check that a file is the network that it should be, and that it can be run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asyncbench.models.store.published import PublishedWeights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkCheck:
-    """What an ONNX file turned out to be.
+    """Result of the check of an ONNX file.
 
     Attributes:
         network: The built-in network with the same architecture; None where it is none of them.

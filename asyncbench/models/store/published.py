@@ -1,4 +1,4 @@
-"""Where the published weights of the built-in networks are, and what is known of those files."""
+"""Addresses and facts of the published weights of the built-in networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gets published weights into the cache folder, whole, checked and pinned, or not at all."""
+"""Pull of published weights into the cache folder: whole, checked and pinned, or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def pull_weights(
     *,
     client: httpx2.AsyncClient,
     url: str,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     on_fetch: Callable[[], None],
     on_progress: OnProgress,
     pauses_s: Sequence[float] = PAUSES_S,
@@ -48,22 +48,24 @@ async def pull_weights(
     """
     await trio.to_thread.run_sync(folder.create)
     async with hold_lock(
-        folder.lock_path(weights.model), on_wait=lambda: say(f"{weights.model}: another process fetches it; waiting")
+        folder.lock_path(weights.model), on_wait=lambda: report(f"{weights.model}: another process fetches it; waiting")
     ):
-        found = await trio.to_thread.run_sync(_find_sound, folder, weights.model, say)
+        found = await trio.to_thread.run_sync(_find_sound, folder, weights.model, report)
         if found is not None:
-            say(
+            report(
                 f"{weights.model}: already here, from {found.source}; to replace it, delete "
                 f"{folder.pin_path(weights.model)} and pull again"
             )
             return found
         on_fetch()
         part = PartFile(path=folder.part_path(weights.model), facts_path=folder.part_facts_path(weights.model))
-        await download(client, url, part, say=say, on_progress=on_progress, pauses_s=pauses_s)
+        await download(client, url, part, report=report, on_progress=on_progress, pauses_s=pauses_s)
         return await trio.to_thread.run_sync(_commit_part, folder, weights, part, url)
 
 
-async def keep_copy(folder: WeightsFolder, weights: PublishedWeights, copy: Path, *, say: Callable[[str], None]) -> Pin:
+async def keep_copy(
+    folder: WeightsFolder, weights: PublishedWeights, copy: Path, *, report: Callable[[str], None]
+) -> Pin:
     """Return the pin of weights that were copied from a file at hand. The file itself is left alone.
 
     Raises:
@@ -77,17 +79,17 @@ async def keep_copy(folder: WeightsFolder, weights: PublishedWeights, copy: Path
         )
     await trio.to_thread.run_sync(folder.create)
     async with hold_lock(
-        folder.lock_path(weights.model), on_wait=lambda: say(f"{weights.model}: another process fetches it; waiting")
+        folder.lock_path(weights.model), on_wait=lambda: report(f"{weights.model}: another process fetches it; waiting")
     ):
         return await trio.to_thread.run_sync(_copy_and_commit, folder, weights, copy)
 
 
-def _find_sound(folder: WeightsFolder, model: str, say: Callable[[str], None]) -> Pin | None:
+def _find_sound(folder: WeightsFolder, model: str, report: Callable[[str], None]) -> Pin | None:
     pin = read_pin(folder, model)
     if pin is None:
         return None
     if damage := find_damage(folder, pin):
-        say(f"{model}: fetching it again, {damage}")
+        report(f"{model}: fetching it again, {damage}")
         return None
     return pin
 

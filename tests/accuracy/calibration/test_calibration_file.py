@@ -1,4 +1,4 @@
-"""Which of the two kinds a calibration file is."""
+"""The two kinds of calibration files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder is taken for, and what is left out of it or refused, by name."""
+"""Opening of folders: the kind of dataset, and what is left out of it or refused, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far two engines are apart."""
+"""Difference between the outputs of two engines."""
 
 from __future__ import annotations
 

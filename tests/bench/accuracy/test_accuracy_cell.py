@@ -27,16 +27,16 @@ class Check:
 
     def __init__(self, *, max_lanes=LANES, error=None, forever=False):
         self.tried = []
-        self._most_lanes = max_lanes
+        self._max_lanes = max_lanes
         self._error = error
         self._forever = forever
 
-    async def measure(self, engine, *, batch, lanes, note):
+    async def measure(self, engine, *, batch, lanes, on_progress):
         self.tried.append(lanes)
-        if lanes > self._most_lanes:
+        if lanes > self._max_lanes:
             raise DoesNotFitError("the lanes were refused", remedy="lower --concurrency", requested_bytes=lanes)
         async with engine.open_lanes(batch=batch, count=lanes, inputs=ones_for(engine.facts.inputs, batch)):
-            note(batch)
+            on_progress(batch)
             if self._error is not None:
                 raise self._error
             if self._forever:
@@ -55,7 +55,7 @@ async def add(engine, check, *, timed=None, bench=None):
         timed=timed and CellEnded(record=timed(base)),
         max_lanes=LANES,
         stop_requested=bench.stop_requested,
-        note=lambda _items: None,
+        on_progress=lambda _items: None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The canary."""
+"""Comparison of the outputs of lanes."""
 
 import numpy as np
 import pytest

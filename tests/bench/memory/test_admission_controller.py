@@ -1,4 +1,4 @@
-"""What the cells of an engine may take: budgets, reserves, what is kept, and what was learned."""
+"""Admission of cells: budgets, reserves, lanes that are kept, and what was learned."""
 
 from __future__ import annotations
 

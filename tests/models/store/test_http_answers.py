@@ -1,4 +1,4 @@
-"""What a server's answer means, without a server."""
+"""Meaning of a server's answers, without a server."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def silent(_line):
 
 
 async def test_a_copy_of_the_published_file_is_kept_with_its_licence(folder, weights, copy, content):
-    pin = await keep_copy(folder, weights, copy, say=silent)
+    pin = await keep_copy(folder, weights, copy, report=silent)
 
     assert folder.weights_path("resnet50").read_bytes() == content
     assert (pin.sha256, pin.licence) == (hashlib.sha256(content).hexdigest(), "Apache-2.0")
@@ -40,38 +40,38 @@ async def test_a_copy_of_the_published_file_is_kept_with_its_licence(folder, wei
 
 
 async def test_keeping_it_twice_changes_nothing(folder, weights, copy):
-    first = await keep_copy(folder, weights, copy, say=silent)
+    first = await keep_copy(folder, weights, copy, report=silent)
 
-    assert await keep_copy(folder, weights, copy, say=silent) == first
+    assert await keep_copy(folder, weights, copy, report=silent) == first
 
 
 async def test_another_network_is_refused(folder, copy):
     with pytest.raises(BadInputError, match=r"downloads\.onnx is not MobileNet v1 1\.0 224: its input is"):
-        await keep_copy(folder, find_published("mobilenet"), copy, say=silent)
+        await keep_copy(folder, find_published("mobilenet"), copy, report=silent)
 
     assert find_weights(folder, "mobilenet") is None
 
 
 async def test_a_frozen_graph_is_refused_with_the_command_that_converts_it(folder, weights):
     with pytest.raises(BadInputError) as caught:
-        await keep_copy(folder, weights, Path("graph.pb"), say=silent)
+        await keep_copy(folder, weights, Path("graph.pb"), report=silent)
 
     assert "`utility/convert-frozen-graph graph.pb resnet50.onnx`" in caught.value.remedy
 
 
 async def test_a_missing_file_is_named(folder, weights, tmp_path):
     with pytest.raises(BadInputError, match=r"nowhere\.onnx"):
-        await keep_copy(folder, weights, tmp_path / "nowhere.onnx", say=silent)
+        await keep_copy(folder, weights, tmp_path / "nowhere.onnx", report=silent)
 
 
 async def test_a_copy_that_differs_from_the_pinned_file_is_refused(folder, weights, copy, content):
-    await keep_copy(folder, weights, copy, say=silent)
+    await keep_copy(folder, weights, copy, report=silent)
     model = onnx.load_from_string(content)
     model.doc_string = "changed"
     copy.write_bytes(model.SerializeToString())
 
     with pytest.raises(BadInputError, match=hashlib.sha256(content).hexdigest()):
-        await keep_copy(folder, weights, copy, say=silent)
+        await keep_copy(folder, weights, copy, report=silent)
 
     assert folder.weights_path("resnet50").read_bytes() == content
     assert not list(folder.root.glob("*.tmp"))
@@ -82,7 +82,7 @@ async def test_weights_in_other_files_are_refused(folder, weights, tmp_path, con
     onnx.save(onnx.load_from_string(content), copy, save_as_external_data=True, location="split.bin")
 
     with pytest.raises(BadInputError, match="keeps weights in other files"):
-        await keep_copy(folder, weights, copy, say=silent)
+        await keep_copy(folder, weights, copy, report=silent)
 
 
 async def test_a_published_file_that_cannot_be_run_is_kept_and_says_why(folder, tmp_path, content):
@@ -96,7 +96,7 @@ async def test_a_published_file_that_cannot_be_run_is_kept_and_says_why(folder, 
     copy = tmp_path / "ssd.onnx"
     copy.write_bytes(model.SerializeToString())
 
-    pin = await keep_copy(folder, weights, copy, say=silent)
+    pin = await keep_copy(folder, weights, copy, report=silent)
 
     assert pin.network is None
     assert pin.complaint == "axis 1 of input 'x' of it has no fixed size: its shape is (N, height)"
@@ -106,7 +106,7 @@ async def test_a_folder_that_cannot_be_written_is_named(weights, copy, tmp_path)
     (tmp_path / "file").write_text("in the way")
 
     with pytest.raises(OutputError, match="ASYNCBENCH_CACHE"):
-        await keep_copy(WeightsFolder(root=tmp_path / "file" / "weights"), weights, copy, say=silent)
+        await keep_copy(WeightsFolder(root=tmp_path / "file" / "weights"), weights, copy, report=silent)
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ async def test_a_folder_that_cannot_be_written_is_named(weights, copy, tmp_path)
     [("mobilenet", "mobilenet_v1_1.0_224.onnx"), ("ssdmobilenet", "ssd_mobilenet_v1_coco_300.onnx")],
 )
 async def test_real_weights_are_recognized(folder, name, file):
-    pin = await keep_copy(folder, find_published(name), SHARED_WEIGHTS / file, say=silent)
+    pin = await keep_copy(folder, find_published(name), SHARED_WEIGHTS / file, report=silent)
 
     assert (pin.network, pin.complaint, pin.licence) == (name, "", UNKNOWN_LICENCE)
 

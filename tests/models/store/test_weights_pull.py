@@ -34,7 +34,7 @@ class Puller:
             self.weights,
             client=self.client,
             url=self.server.url,
-            say=self.said.append,
+            report=self.said.append,
             on_fetch=self.on_fetch,
             on_progress=self.on_progress,
             pauses_s=(0.0,) * tries,
