@@ -244,7 +244,7 @@ async def open_engine(
         batches: Every batch that lanes will be opened for.
         concurrency: The most lanes that will be open at once.
         on_progress: Takes a line about the opening, such as how far a build is.
-        options: Other keys of a configuration, such as `intra_op_threads`, `completion` or `calibration`.
+        options: Other keys of a configuration, such as `calibration`, or `tensorrt={"completion": "block"}`.
 
     Raises:
         BadInputError: The model or an option cannot be used.

@@ -103,22 +103,6 @@ def fake_cuda_library(tmp_path_factory) -> FakeCuda:
     return FakeCuda(path=path, library=ctypes.CDLL(str(path)))
 
 
-@pytest.fixture(scope="session")
-def install_package():
-    """Return what lays a package with entry points into a folder; with that on its path, Python finds it installed."""
-
-    def install(folder: Path, name: str, source: str, *, group: str, entry_points: dict[str, str]) -> Path:
-        metadata = folder / f"{name}-1.0.dist-info"
-        metadata.mkdir(parents=True)
-        (folder / f"{name}.py").write_text(source)
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        lines = (f"{entry} = {value}\n" for entry, value in entry_points.items())
-        (metadata / "entry_points.txt").write_text(f"[{group}]\n{''.join(lines)}")
-        return folder
-
-    return install
-
-
 # Folders, with commas, whose tests may not skip because something is not installed: CI has installed it.
 REQUIRED_FOLDERS = set(filter(None, os.environ.get("ASYNCBENCH_REQUIRE", "").split(",")))
 

@@ -14,6 +14,7 @@ from asyncbench.cli.show.terminal import people_console
 from asyncbench.conditions.host import cpu_name, cpus_text, host_facts
 from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.places import cache_folder
+from asyncbench.sweep.backends.registry import added_names, need_backend
 from asyncbench.units import format_size
 
 TENSORRT_QUESTION = child_command("asyncbench.cli.ask_tensorrt")
@@ -52,6 +53,7 @@ def doctor() -> int:
 def _findings() -> Iterator[Finding]:
     yield from (check() for check in CHECKS)
     yield from _tensorrt()
+    yield from added_backend_findings()
 
 
 def _host() -> Finding:
@@ -121,6 +123,17 @@ def tensorrt_findings(stdout: str, stderr: str, *, works: bool) -> Sequence[Find
         Finding(what="tensorrt backend", works=True, found=found),
         Finding(what="precisions there", works=None, found=precisions),
     ]
+
+
+def added_backend_findings() -> Iterator[Finding]:
+    """Yield whether each backend that an installed package adds can be described. What it needs, only it knows."""
+    for name in added_names():
+        what = f"{name} backend"
+        try:
+            need_backend(name)
+            yield Finding(what=what, works=True, found="added by an installed package")
+        except BadInputError as error:
+            yield Finding(what=what, works=False, found=error.message, remedy=error.remedy)
 
 
 def _native_pump() -> Finding:

@@ -18,12 +18,17 @@ class DriftMeter:
     """Mean service time in at most 32 equal slices of time. Constant memory; sync.
 
     When a completion comes after the last slice, neighbours are merged and all slices become twice as long.
+
+    Attributes:
+        slice_ns: Time that a slice takes.
+        counts: Inferences of each slice.
+        sums_ns: Their service times, added up.
     """
 
     def __init__(self) -> None:
-        self._counts: Int64Array = np.zeros(_SLICES, dtype=np.int64)
-        self._sums_ns: Int64Array = np.zeros(_SLICES, dtype=np.int64)
-        self._slice_ns = _FIRST_SLICE_NS
+        self.counts: Int64Array = np.zeros(_SLICES, dtype=np.int64)
+        self.sums_ns: Int64Array = np.zeros(_SLICES, dtype=np.int64)
+        self.slice_ns = _FIRST_SLICE_NS
         self._opened_at_ns: int | None = None
 
     def open(self, opened_at_ns: int) -> None:
@@ -38,17 +43,17 @@ class DriftMeter:
         if first == len(completed_at_ns):
             return
         offsets = completed_at_ns[first:] - self._opened_at_ns
-        while int(offsets[-1]) >= self._slice_ns * _SLICES:
+        while int(offsets[-1]) >= self.slice_ns * _SLICES:
             self._merge()
-        slices = offsets // self._slice_ns
-        np.add.at(self._counts, slices, 1)
-        np.add.at(self._sums_ns, slices, service_ns[first:])
+        slices = offsets // self.slice_ns
+        np.add.at(self.counts, slices, 1)
+        np.add.at(self.sums_ns, slices, service_ns[first:])
 
     def _merge(self) -> None:
-        for values in (self._counts, self._sums_ns):
+        for values in (self.counts, self.sums_ns):
             values[: _SLICES // 2] = values[::2] + values[1::2]
             values[_SLICES // 2 :] = 0
-        self._slice_ns *= 2
+        self.slice_ns *= 2
 
     def drift_ratio(self) -> float | None:
         """Return by how much service times rose (> 0) or fell from the first third of the slices to the last.
@@ -60,10 +65,10 @@ class DriftMeter:
         Sources: Welch, Biometrika 34 (1947); ratio estimator of a mean over unequal clusters: Cochran, "Sampling
         Techniques", 3rd ed. (1977), ch. 6.
         """
-        used = int(np.flatnonzero(self._counts)[-1]) + 1 if self._counts.any() else 0
+        used = int(np.flatnonzero(self.counts)[-1]) + 1 if self.counts.any() else 0
         third = used // 3
         first, last = slice(0, third), slice(used - third, used)
-        if min(np.count_nonzero(self._counts[each]) for each in (first, last)) < _MIN_SLICES:
+        if min(np.count_nonzero(self.counts[each]) for each in (first, last)) < _MIN_SLICES:
             return None
         (mean, variance, freedom), (last_mean, last_variance, last_freedom) = self._part(first), self._part(last)
         chance = _chance_of(last_mean - mean, (variance, last_variance), (freedom, last_freedom))
@@ -71,8 +76,8 @@ class DriftMeter:
 
     def _part(self, part: slice) -> tuple[float, float, int]:
         """Return the mean of some slices, the variance of that mean, and its degrees of freedom."""
-        filled = self._counts[part] > 0
-        counts, sums_ns = self._counts[part][filled], self._sums_ns[part][filled]
+        filled = self.counts[part] > 0
+        counts, sums_ns = self.counts[part][filled], self.sums_ns[part][filled]
         mean = float(sums_ns.sum() / counts.sum())
         freedom = len(counts) - 1
         residuals = sums_ns - counts * mean

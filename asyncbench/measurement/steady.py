@@ -28,11 +28,14 @@ class SteadyDetector:
     Args:
         concurrency: Inferences that are in flight at once, > 0.
         agreement_ratio: How far the medians may lie apart.
+
+    Attributes:
+        medians_ns: Of the last three blocks at most, the latest last.
     """
 
     def __init__(self, concurrency: int, *, agreement_ratio: float = 0.05) -> None:
         self._block = Histogram()
-        self._medians_ns: deque[float] = deque(maxlen=_BLOCKS)
+        self.medians_ns: deque[float] = deque(maxlen=_BLOCKS)
         self._agreement_ratio = agreement_ratio
         self._block_count = max(_MIN_BLOCK_COUNT, concurrency)
         self._block_ns = _MIN_BLOCK_NS * concurrency
@@ -40,9 +43,9 @@ class SteadyDetector:
     @property
     def is_steady(self) -> bool:
         """True while the last three blocks agree."""
-        if len(self._medians_ns) < _BLOCKS:
+        if len(self.medians_ns) < _BLOCKS:
             return False
-        return max(self._medians_ns) <= min(self._medians_ns) * (1 + self._agreement_ratio)
+        return max(self.medians_ns) <= min(self.medians_ns) * (1 + self._agreement_ratio)
 
     def record(self, service_ns: Int64Array) -> None:
         """Look at service times, `(n,)` int64, in the order of their completion.
@@ -64,5 +67,5 @@ class SteadyDetector:
         return max(1, by_count, by_time)
 
     def _end_block(self) -> None:
-        self._medians_ns.append(self._block.position_at_rank((self._block.count + 1) / 2))
+        self.medians_ns.append(self._block.position_at_rank((self._block.count + 1) / 2))
         self._block.reset()

@@ -152,7 +152,7 @@ async def test_an_error_of_a_subscriber_ends_the_sweep_and_is_raised(make_sweep,
 
 async def test_a_refused_engine_is_raised_where_records_are_waited_for_and_leaves_no_file(make_sweep, tmp_path):
     with pytest.raises(BadInputError) as refused:
-        await read_all(make_sweep(depth=4), output=tmp_path / "r.jsonl")
+        await read_all(make_sweep(tensorrt={"depth": 4}), output=tmp_path / "r.jsonl")
 
     assert "only the tensorrt backend knows this" in refused.value.message
     assert not (tmp_path / "r.jsonl").exists()
@@ -160,7 +160,7 @@ async def test_a_refused_engine_is_raised_where_records_are_waited_for_and_leave
 
 async def test_a_failed_sweep_is_told_of_on_leaving_where_nobody_waited_for_records(make_sweep):
     async def wait():
-        async with asyncbench.open_sweep(make_sweep(depth=4)) as running:
+        async with asyncbench.open_sweep(make_sweep(tensorrt={"depth": 4})) as running:
             await running.wait_ended()
 
     with pytest.raises(BadInputError, match="only the tensorrt backend"):

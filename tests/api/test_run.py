@@ -54,7 +54,7 @@ def test_it_works_inside_of_running_trio(make_sweep):
 
 def test_an_error_is_raised_as_it_is(make_sweep):
     with pytest.raises(asyncbench.BadInputError, match="only the tensorrt backend knows this"):
-        asyncbench.run(make_sweep(depth=4))
+        asyncbench.run(make_sweep(tensorrt={"depth": 4}))
 
 
 def start(program, folder):

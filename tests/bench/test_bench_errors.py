@@ -8,12 +8,10 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.bench.server import BenchServer
-from asyncbench.memory.host.probe import HostReading
 from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig
+from asyncbench.testing import host_reading, simulated_engine
 from asyncbench.wire.line_stream import read_lines
 from asyncbench.wire.messages import EVENTS, CellEnded, EngineOpened, OpenEngine, Refused, RunCell, to_line
 
@@ -31,12 +29,8 @@ def log():
         yield entries
 
 
-def plenty():
-    return HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
-
-
 class BrokenLanes:
-    """A simulated engine whose lanes cannot be opened while `error` is set."""
+    """A simulated engine whose lanes cannot be opened while there are errors left."""
 
     def __init__(self, engine, errors):
         self._engine, self._errors = engine, errors
@@ -57,14 +51,15 @@ class BrokenLanes:
         raise self._errors.pop()
 
 
-class Backend(SimulatedBackend):
+class Backend:
+    name = "simulated"
+
     def __init__(self, errors):
-        super().__init__(parse_simulated_spec({}))
         self._errors = errors
 
     @asynccontextmanager
-    async def open_engine(self, request):
-        async with super().open_engine(request) as engine:
+    async def open_engine(self, _request):
+        async with simulated_engine() as engine:
             yield BrokenLanes(engine, self._errors)
 
 
@@ -77,7 +72,7 @@ async def answers(tmp_path, make_backend, *requests):
         make_reference=lambda *_: None,
         model_folder=tmp_path,
         events=events,
-        read_host=plenty,
+        read_host=host_reading,
     )
     given = []
     async with aclosing(read_lines(from_bench)) as lines, trio.open_nursery() as nursery:

@@ -7,8 +7,8 @@ from asyncbench.backends.base import EngineMemory
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, MemoryPolicy
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.memory.host.probe import HostReading
 from asyncbench.tensors import TensorSpec
+from asyncbench.testing import host_reading
 
 SPECS = (TensorSpec(name="a", item_shape=(4,), dtype="float32"), TensorSpec(name="b", item_shape=(2,), dtype="int8"))
 ITEM_BYTES = 4 * 4 + 2
@@ -97,11 +97,10 @@ class Engine:
 
 @pytest.fixture
 def controller(supply):
-    def read_host():
-        return HostReading(available_bytes=AVAILABLE_BYTES, limit_bytes=None, limited_by="system")
-
     policy = MemoryPolicy(reserve_bytes=0)
-    return AdmissionController(Engine(), policy, batches=(1, 2, 100), read_host=read_host, inputs=supply)
+    return AdmissionController(
+        Engine(), policy, batches=(1, 2, 100), read_host=lambda: host_reading(AVAILABLE_BYTES), inputs=supply
+    )
 
 
 async def test_a_forecast_has_the_inputs_of_its_batch_once_for_all_lanes(controller):

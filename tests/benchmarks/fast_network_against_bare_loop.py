@@ -19,13 +19,14 @@ import numpy as np
 import onnx
 import trio
 from onnx import TensorProto, helper, numpy_helper
-from single_cell import measure_cell, request_of
+from single_cell import measure_cell
 
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
 from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.sweep.cell import Driver
+from asyncbench.testing import engine_request
 
 BEGIN, END = "<!-- begin: fast -->", "<!-- end: fast -->"
 INPUTS = {"x": np.zeros((1, 64), np.float32)}
@@ -58,9 +59,8 @@ async def measure(options: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mlp.onnx"
         write_network(path)
-        request = request_of(1, model_path=path, device="cpu")
-        async with OnnxRuntimeBackend().open_engine(request) as engine:
-            run = LaneBuffers(engine._model, batch=1, inputs=INPUTS).run
+        async with OnnxRuntimeBackend().open_engine(engine_request(model_path=path)) as engine:
+            run = LaneBuffers(engine.model, batch=1, inputs=INPUTS).run
             for number in range(options.rounds + 1):
                 bare_per_s = await trio.to_thread.run_sync(bare_loop, run, window_ns)
                 rule = StopRule(duration_ns=window_ns)

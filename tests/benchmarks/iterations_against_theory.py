@@ -13,16 +13,13 @@ import re
 from functools import partial
 from pathlib import Path
 
-import trio
-from single_cell import measure_cell, request_of
-from trio.testing import MockClock
+from single_cell import measure_cell
 
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.clock import NS_PER_S, NS_PER_US
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.measurement.window import WindowResult
 from asyncbench.sweep.cell import Driver
+from asyncbench.testing import run_on_mock_clock, simulated_engine
 
 BEGIN, END = "<!-- begin: iterations -->", "<!-- end: iterations -->"
 CONCURRENCY = (1, 2, 4, 8, 16)
@@ -43,7 +40,7 @@ def measured(
         device={"service": {"kind": "constant", "median": f"{service_us}us"}, "slots": slots},
         warmup_ns=warmup_ns,
     )
-    return trio.run(run, clock=MockClock(autojump_threshold=0))
+    return run_on_mock_clock(run)
 
 
 def theory_per_s(*, concurrency: int, service_us: int, slots: int) -> float:
@@ -54,7 +51,7 @@ def theory_per_s(*, concurrency: int, service_us: int, slots: int) -> float:
 async def _measure(
     driver: Driver, *, concurrency: int, iterations: int, device: dict, warmup_ns: int | None
 ) -> WindowResult:
-    async with SimulatedBackend(parse_simulated_spec(device)).open_engine(request_of(concurrency)) as engine:
+    async with simulated_engine(**device) as engine:
         rule = StopRule(iterations=iterations)
         window = await measure_cell(engine, driver, rule, concurrency=concurrency, warmup_ns=warmup_ns)
     if window.n != iterations:

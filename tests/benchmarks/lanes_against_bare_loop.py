@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import trio
 
-from asyncbench.backends.base import EngineRequest, Lane
+from asyncbench.backends.base import Lane
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend, OnnxRuntimeEngine
 from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
 from asyncbench.clock import NS_PER_S, now_ns
-from asyncbench.sweep.cell import Precision
+from asyncbench.testing import engine_request
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_MODEL = REPOSITORY.parent / "shared" / "models" / "mobilenet_v1_1.0_224.onnx"
@@ -35,13 +35,8 @@ Way = Callable[[OnnxRuntimeEngine, dict, int, int], Awaitable[float]]
 
 async def main() -> None:
     options = parse_options()
-    request = EngineRequest(
-        model_name=options.model.stem,
-        model_path=options.model,
-        precision=Precision.FP32,
-        device="cpu",
-        batches=(options.batch,),
-        max_concurrency=max(options.concurrency),
+    request = engine_request(
+        model_path=options.model, batches=(options.batch,), max_concurrency=max(options.concurrency)
     )
     async with OnnxRuntimeBackend().open_engine(request) as engine:
         rows = [await measure(engine, concurrency, options) for concurrency in options.concurrency]
@@ -104,12 +99,12 @@ async def run_bare(engine: OnnxRuntimeEngine, inputs: dict, concurrency: int, wi
 
 def bound_call(engine: OnnxRuntimeEngine, inputs: dict) -> Callable[[], object]:
     batch = len(next(iter(inputs.values())))
-    return LaneBuffers(engine._model, batch=batch, inputs=inputs).run
+    return LaneBuffers(engine.model, batch=batch, inputs=inputs).run
 
 
 def plain_call(engine: OnnxRuntimeEngine, inputs: dict) -> Callable[[], object]:
     own = {name: array.copy() for name, array in inputs.items()}
-    return partial(engine._model.session.run, None, own)
+    return partial(engine.model.session.run, None, own)
 
 
 def bare_loop(call: Callable[[], object], until_ns: int, rates: list[float]) -> None:

@@ -12,16 +12,14 @@ import argparse
 import gc
 import re
 import time
+from functools import partial
 from pathlib import Path
 
-import trio
-import trio.testing
-from single_cell import measure_cell, request_of
+from single_cell import measure_cell
 
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.sweep.cell import Driver
+from asyncbench.testing import run_on_mock_clock, simulated_engine
 
 BEGIN, END = "<!-- begin: memory -->", "<!-- end: memory -->"
 DEVICE = {"service": {"kind": "lognormal", "median": "1ms", "sigma": 0.3}, "slots": 4}
@@ -44,7 +42,7 @@ async def main(options: argparse.Namespace) -> tuple[int, int, int]:
         if not warm and count >= WARM_SHARE * options.inferences:
             warm.append(resident_bytes())
 
-    async with SimulatedBackend(parse_simulated_spec(DEVICE)).open_engine(request_of(LANES)) as engine:
+    async with simulated_engine(**DEVICE) as engine:
         rule = StopRule(iterations=options.inferences)
         window = await measure_cell(engine, Driver.PUMP, rule, concurrency=LANES, progress=progress)
         return window.n, warm[0], resident_bytes()
@@ -53,8 +51,7 @@ async def main(options: argparse.Namespace) -> tuple[int, int, int]:
 def report(options: argparse.Namespace) -> str:
     """Run it and return the table."""
     started_s = time.process_time()
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    count, warm_bytes, end_bytes = trio.run(main, options, clock=clock)
+    count, warm_bytes, end_bytes = run_on_mock_clock(partial(main, options))
     cpu_s = time.process_time() - started_s
     grown_kib = (end_bytes - warm_bytes) / 1024
     rows = [

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from asyncbench.testing import write_distribution
+
 QUICK_STOP = {"median": "50%", "p99": "100%", "min": "0.05s", "max": "0.1s"}
 ROOT = Path(__file__).parents[2]
 RUN_LIMIT_S = 120
@@ -79,6 +81,12 @@ class Tool:
         path = self.folder / name
         path.write_text(json.dumps({"backend": "simulated", "stop": QUICK_STOP, "warmup": "none"} | keys))
         return path
+
+    def install(self, name, **offered):
+        """Have a distribution installed; see `write_distribution`."""
+        folder = write_distribution(self.folder / "installed", name, **offered)
+        if str(folder) not in self.environment["PYTHONPATH"]:
+            self.environment["PYTHONPATH"] += f"{os.pathsep}{folder}"
 
     def command(self, *arguments):
         return [sys.executable, "-m", "asyncbench", *map(str, arguments)]

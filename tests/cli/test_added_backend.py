@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 import pytest
 
+from asyncbench.cli.doctor import added_backend_findings
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.backends import registry
 from asyncbench.sweep.config import check_config, config_with
 from asyncbench.sweep.loading import config_schema
+from asyncbench.testing import write_distribution
 
 DESCRIPTOR = """
 from pydantic import Field
@@ -57,27 +58,18 @@ class AbacusBackend:
 def make_abacus(options, *, config, report):
     return AbacusBackend(options.beads, config.seed, report)
 '''
-ENTRY_POINT = "abacus = abacus_descriptor:ABACUS"
-BROKEN = "broken = no_such_module:BACKEND"
-
-
-def install(folder, *entry_points):
-    """Put a distribution into a folder, as an installer would leave it."""
-    folder.mkdir()
-    (folder / "abacus_descriptor.py").write_text(DESCRIPTOR)
-    (folder / "abacus_backend.py").write_text(BACKEND)
-    info = folder / "abacus-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: abacus\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("\n".join(["[asyncbench.backends]", *entry_points, ""]))
-    return folder
+ENTRY_POINT = {"abacus": "abacus_descriptor:ABACUS"}
+BROKEN = {"broken": "no_such_module:BACKEND"}
+OFFERED = {
+    "group": "asyncbench.backends",
+    "modules": {"abacus_descriptor": DESCRIPTOR, "abacus_backend": BACKEND},
+}
 
 
 @pytest.fixture
-def with_abacus(tool, tmp_path):
+def with_abacus(tool):
     """Return the tool where the distribution is installed."""
-    added = install(tmp_path / "added", ENTRY_POINT, BROKEN)
-    tool.environment["PYTHONPATH"] += os.pathsep + str(added)
+    tool.install("abacus", entry_points=ENTRY_POINT | BROKEN, **OFFERED)
     return tool
 
 
@@ -85,8 +77,8 @@ def with_abacus(tool, tmp_path):
 def offer(tmp_path, monkeypatch):
     """Return a function that installs entry points for this process."""
 
-    def install_here(*entry_points):
-        monkeypatch.syspath_prepend(install(tmp_path / "added", *entry_points))
+    def install_here(entry_points):
+        monkeypatch.syspath_prepend(write_distribution(tmp_path, "abacus", entry_points=entry_points, **OFFERED))
 
     yield install_here
     for name in ("abacus_descriptor", "abacus_backend"):
@@ -138,7 +130,7 @@ def test_one_that_cannot_be_loaded_ends_the_command_with_one_line(with_abacus):
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_remedy(offer, keys, line):
-    offer(ENTRY_POINT, BROKEN)
+    offer(ENTRY_POINT | BROKEN)
 
     with pytest.raises(BadInputError) as refusal:
         check_config({"backend": "abacus"} | keys, source="sweep.json")
@@ -147,7 +139,7 @@ def test_what_cannot_be_used_is_named_with_its_remedy(offer, keys, line):
 
 
 def test_its_options_in_a_file_for_several_machines_are_told_of(offer):
-    offer("scale = abacus_descriptor:SCALE")
+    offer({"scale": "abacus_descriptor:SCALE"})
     config = check_config({"backend": "onnxruntime", "scale": {"beads": 3}}, source="")
 
     said = check_backend_options(config, backend="onnxruntime", flags=())
@@ -181,6 +173,16 @@ def test_its_options_are_in_the_schema(offer):
     assert "#/$defs/AbacusOptions" in json.dumps(keys["abacus"])
 
 
+def test_doctor_names_it_and_the_broken_one(offer):
+    offer(ENTRY_POINT, BROKEN)
+
+    found = {finding.what: (finding.works, finding.found) for finding in added_backend_findings()}
+
+    assert found["abacus backend"] == (True, "added by an installed package")
+    assert found["broken backend"][0] is False
+    assert "'no_such_module:BACKEND' of abacus cannot be loaded" in found["broken backend"][1]
+
+
 def test_auto_never_takes_it(offer):
     offer(ENTRY_POINT)
 
@@ -189,17 +191,16 @@ def test_auto_never_takes_it(offer):
 
 
 @pytest.mark.parametrize(
-    ("entry_point", "said"),
+    ("name", "value", "said"),
     [
-        ("abacus = abacus_descriptor:NOT_A_DESCRIPTOR", "is no BackendDescriptor but str"),
-        ("counter = abacus_descriptor:ABACUS", "describes a backend with another name, 'abacus'"),
-        ("abacus = abacus_descriptor:NOTHING", "cannot be loaded: AttributeError"),
-        ("batch = abacus_descriptor:ABACUS", "describes a backend with another name"),
+        ("abacus", "abacus_descriptor:NOT_A_DESCRIPTOR", "is no BackendDescriptor but str"),
+        ("counter", "abacus_descriptor:ABACUS", "describes a backend with another name, 'abacus'"),
+        ("abacus", "abacus_descriptor:NOTHING", "cannot be loaded: AttributeError"),
+        ("batch", "abacus_descriptor:ABACUS", "describes a backend with another name"),
     ],
 )
-def test_an_entry_point_that_is_no_backend_is_named(offer, entry_point, said):
-    offer(entry_point)
-    name, _, value = entry_point.partition(" = ")
+def test_an_entry_point_that_is_no_backend_is_named(offer, name, value, said):
+    offer({name: value})
 
     with pytest.raises(BadInputError) as refusal:
         check_config({"backend": name}, source="")
@@ -208,7 +209,7 @@ def test_an_entry_point_that_is_no_backend_is_named(offer, entry_point, said):
 
 
 def test_a_backend_of_ours_is_never_replaced(offer):
-    offer("simulated = abacus_descriptor:ABACUS")
+    offer({"simulated": "abacus_descriptor:ABACUS"})
 
     assert registry.find_backend("simulated") is registry.SIMULATED
     assert registry.added_names() == ()

@@ -164,12 +164,14 @@ def test_a_flag_that_the_backend_does_not_know_is_refused(tool, flags, named):
 
 
 def test_a_key_that_the_backend_does_not_know_is_one_line_and_the_sweep_runs(tool):
-    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", tensorrt={"depth": 4})
+    config = tool.write_config(concurrency=1, batch=1, precision="fp32,fp16", depth=4)
 
     swept = tool.run("sweep", "--config", config, "--output", "out.jsonl")
     dry = tool.run("sweep", "--config", config, "--dry-run")
 
     line = "keys of the configuration file without effect on simulated: tensorrt.depth"
+    moved = f'{config}: depth is now tensorrt.depth: write "tensorrt": {{"depth": ...}}'
+    assert swept.stderr.splitlines().count(moved) == 1
     assert swept.stderr.splitlines().count(line) == 1
     assert dry.stderr.splitlines().count(line) == 1
     assert len(tool.cells()) == 2

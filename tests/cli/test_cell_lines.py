@@ -10,9 +10,9 @@ from asyncbench.cli.show.text import cell_line, percentile_text, throughput_text
 from asyncbench.errors import ExitCode
 from asyncbench.results.cell_parts import Reason
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
-from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.status import ReasonCode, Status
 from asyncbench.supervisor.trailer import make_trailer
+from asyncbench.testing import cell_record, header_record
 
 
 def block(p99_needs):
@@ -27,38 +27,18 @@ def block(p99_needs):
 
 
 def cell(*reasons, index=0, status=Status.IMPRECISE):
-    return CellRecord(
-        sweep_id="a",
-        index=index,
+    return cell_record(
+        index,
         status=status,
         reasons=[Reason(code=code, text=f"the text of {code}") for code in reasons],
-        model="mobilenet",
-        device="cpu",
-        backend="simulated",
-        precision="fp32",
-        batch=1,
-        concurrency=1,
         throughput_items_s=145.0,
         latency=Latency(service=block(517)),
     )
 
 
 def summary(*cells):
-    header = HeaderRecord(
-        sweep_id="a",
-        created_at="2026-01-31T12:00:00Z",
-        asyncbench_version="1",
-        command=[],
-        config=[],
-        cells=len(cells),
-        versions={},
-        host={},
-        devices=[],
-        engines=[],
-        runner_cost_ns={},
-        seed=0,
-    )
-    trailer = make_trailer(cells, sweep_id="a", exit_code=ExitCode.OK, duration_ns=1, latency_limit=None)
+    header = header_record(cells=len(cells))
+    trailer = make_trailer(cells, sweep_id="s", exit_code=ExitCode.OK, duration_ns=1, latency_limit=None)
     return summary_lines(header, {record.index: record for record in cells}, trailer)
 
 

@@ -7,10 +7,10 @@ import pytest
 from asyncbench.cli.show.latency_limit import advised_duration, latency_limit_lines
 from asyncbench.errors import ExitCode
 from asyncbench.results.latency import Latency, LatencyBlock, MissingValue, PercentileValue
-from asyncbench.results.record import CellRecord
 from asyncbench.results.status import Status
 from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.latency_limit import LatencyLimit
+from asyncbench.testing import cell_record
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -31,18 +31,8 @@ def cell(index, *, p99_ms=None, needs_more=None, min_ms=1, n=1_000, window_ns=S,
         },
         missing={"p99": MissingValue(needs_more=needs_more)} if needs_more else {},
     )
-    values = {
-        "sweep_id": "a",
-        "status": Status.MEASURED,
-        "model": "mobilenet",
-        "device": "cpu",
-        "backend": "simulated",
-        "precision": "fp32",
-        "batch": 1,
-        "concurrency": index + 1,
-        "throughput_items_s": 100.0 * (index + 1),
-    }
-    return CellRecord(index=index, latency=Latency(service=service), n=n, window_ns=window_ns, **(values | changes))
+    values = {"n": n, "window_ns": window_ns, "concurrency": index + 1, "throughput_items_s": 100.0 * (index + 1)}
+    return cell_record(index, latency=Latency(service=service), **(values | changes))
 
 
 def lines(*cells, limit=LIMIT):

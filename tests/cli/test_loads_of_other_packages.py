@@ -1,6 +1,5 @@
 """Loads that are no part of asyncbench: real sweeps with a package that offers one by an entry point."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -27,17 +26,15 @@ GRID = {
 
 
 @pytest.fixture(scope="module")
-def steady(make_tool, install_package, tmp_path_factory):
+def steady(make_tool, tmp_path_factory):
     """A tool beside whose asyncbench a package is installed that offers the load `steady`."""
     tool = make_tool(tmp_path_factory.mktemp("steady"))
-    packages = install_package(
-        tool.folder / "packages",
+    tool.install(
         "steady_load",
-        NOT_IN_THE_SUPERVISOR + STEADY_LOAD.read_text(),
         group="asyncbench.loads",
         entry_points={"steady": "steady_load:LOAD"},
+        modules={"steady_load": NOT_IN_THE_SUPERVISOR + STEADY_LOAD.read_text()},
     )
-    tool.environment["PYTHONPATH"] += f"{os.pathsep}{packages}"
     return tool
 
 

@@ -9,13 +9,13 @@ from asyncbench.cli.show.plain import PlainLines
 from asyncbench.cli.show.text import engine_text
 from asyncbench.errors import ExitCode
 from asyncbench.results.cell_parts import Reason
-from asyncbench.results.record import CellRecord, HeaderRecord
 from asyncbench.results.status import Status
 from asyncbench.supervisor.engine_group import engine_groups
 from asyncbench.supervisor.events import EngineOpening, RecordWritten
 from asyncbench.supervisor.trailer import make_trailer
 from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.sweep.config import SweepConfig, check_config
+from asyncbench.testing import cell_record, header_record
 
 CPU = {"device_name": "a processor", "backend": "simulated"}
 
@@ -26,36 +26,17 @@ def configs_of(*models, **keys):
 
 def header_of(configs, **changes):
     fields = {
-        "sweep_id": "s",
-        "created_at": "2026-01-31T12:00:00Z",
-        "asyncbench_version": "0.1.0",
-        "command": [],
         "config": [config.model_dump(mode="json") for config in configs],
         "cells": sum(config.cell_count for config in configs),
-        "versions": {},
-        "host": {},
         "devices": [CPU],
-        "engines": [],
         "runner_cost_ns": {"pump": 400.0, "await": None},
-        "seed": 0,
     }
-    return HeaderRecord(**{**fields, **changes})
+    return header_record(**(fields | changes))
 
 
 def record_of(index, cell, **changes):
-    fields = {
-        "sweep_id": "s",
-        "index": index,
-        "status": Status.MEASURED,
-        "model": cell.model,
-        "device": cell.device,
-        "backend": "simulated",
-        "precision": cell.precision,
-        "batch": cell.batch,
-        "concurrency": cell.concurrency,
-        "throughput_items_s": 100.0 * (index + 1),
-    }
-    return CellRecord(**{**fields, **changes})
+    fields = {name: getattr(cell, name) for name in ("model", "device", "precision", "batch", "concurrency")}
+    return cell_record(index, **(fields | {"throughput_items_s": 100.0 * (index + 1)} | changes))
 
 
 def shown(configs, *, change=lambda _: {}, **header_changes):

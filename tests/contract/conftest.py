@@ -20,8 +20,8 @@ from asyncbench.backends.simulated.spec import Fault, ServiceTime, SimulatedSpec
 from asyncbench.clock import now_ns
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.sweep.backends.simulated import FaultKind
-from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import AnyArray, TensorSpec
+from asyncbench.testing import engine_request
 
 CUDA_ERROR_LAUNCH_FAILED = 719
 GRAPH_NS = 5_000  # a lane takes 65,536 credits at a time
@@ -45,14 +45,7 @@ class Subject:
     reference: Callable[[Arrays], Arrays]
 
     def request(self, batches: tuple[int, ...] = (1, 2, 4)) -> EngineRequest:
-        return EngineRequest(
-            model_name="small",
-            model_path=self.model_path,
-            precision=Precision.FP32,
-            device=self.device,
-            batches=batches,
-            max_concurrency=4,
-        )
+        return engine_request(model_path=self.model_path, device=self.device, batches=batches, max_concurrency=4)
 
 
 @pytest.fixture(

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from asyncbench.backends.base import EngineRequest
 from asyncbench.bench.load.closed_loop import ClosedLoop
-from asyncbench.sweep.cell import Driver, Precision
+from asyncbench.sweep.cell import Driver
+from asyncbench.testing import engine_request
 
 pytestmark = pytest.mark.gpu
 
@@ -46,14 +47,7 @@ def conv_model(tmp_path_factory) -> Path:
 
 
 def request_for(path: Path, batches=BATCHES) -> EngineRequest:
-    return EngineRequest(
-        model_name="convs",
-        model_path=path,
-        precision=Precision.FP32,
-        device="auto",
-        batches=batches,
-        max_concurrency=16,
-    )
+    return engine_request(model_name="convs", model_path=path, device="auto", batches=batches, max_concurrency=16)
 
 
 def inputs_of(batch, seed=0):
@@ -148,7 +142,7 @@ async def test_cells_of_changing_size_leave_no_device_memory_behind(gpu, engine_
                 async with engine.open_lanes(batch=batch, count=8, inputs=inputs[batch]) as lanes:
                     await drive(lanes, Driver.PUMP, 0.02)
             async with engine.open_lanes(batch=1, count=1, inputs=inputs[1]):
-                free_bytes.append(engine._device.memory_bytes()[0])
+                free_bytes.append((await engine.read_memory()).free_bytes)
 
     assert min(free_bytes[1:]) == max(free_bytes[1:])
 

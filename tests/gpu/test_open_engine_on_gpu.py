@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import trio
@@ -28,6 +30,11 @@ def network(tmp_path, monkeypatch):
     return path
 
 
+# Where the machine's TensorRT has no cuBLAS and cuDNN beside it: names of the tactic sources that may be used.
+SOURCES = os.environ.get("ASYNCBENCH_TACTIC_SOURCES")
+OPTIONS = {"tensorrt": {"tactic_sources": SOURCES}} if SOURCES else {}
+
+
 async def test_each_lane_answers_for_its_own_arrays_also_after_a_cancelled_inference(network):
     arrays = [np.full((4, 2, 8), value, np.float32) for value in range(3)]
     answers = {}
@@ -39,7 +46,7 @@ async def test_each_lane_answers_for_its_own_arrays_also_after_a_cancelled_infer
         answers[lane.index] = await lane.infer(arrays[lane.index])
 
     async with (
-        asyncbench.open_engine(network, backend="tensorrt", batches=[4], concurrency=3) as engine,
+        asyncbench.open_engine(network, backend="tensorrt", batches=[4], concurrency=3, **OPTIONS) as engine,
         engine.open_lanes(batch=4, count=3) as lanes,
         trio.open_nursery() as nursery,
     ):

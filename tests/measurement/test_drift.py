@@ -73,7 +73,7 @@ def test_what_is_not_after_the_opening_is_ignored():
 
     meter.record(np.array([9 * MS, 10 * MS]), np.array([MS, MS]))
 
-    assert meter._counts.sum() == 0
+    assert meter.counts.sum() == 0
 
 
 @given(
@@ -91,9 +91,9 @@ def test_slices_keep_every_inference_and_its_time_however_long_the_window(gaps_n
         part = slice(start, start + chunk)
         meter.record(opened_at_ns + offsets[part], service[part])
 
-    slices = offsets // meter._slice_ns
-    assert meter._counts.tolist() == np.bincount(slices, minlength=32).tolist()
-    assert meter._sums_ns.tolist() == np.bincount(slices, weights=service, minlength=32).tolist()
+    slices = offsets // meter.slice_ns
+    assert meter.counts.tolist() == np.bincount(slices, minlength=32).tolist()
+    assert meter.sums_ns.tolist() == np.bincount(slices, weights=service, minlength=32).tolist()
 
 
 def test_the_answer_does_not_depend_on_how_stamps_arrive():

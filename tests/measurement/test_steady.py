@@ -47,10 +47,10 @@ def test_blocks_do_not_depend_on_how_stamps_arrive():
     seen = []
     for value in values:
         one_by_one.record(int64([value]))
-        seen.append(tuple(one_by_one._medians_ns))
+        seen.append(tuple(one_by_one.medians_ns))
     at_once.record(values)
 
-    assert tuple(at_once._medians_ns) == seen[-1]
+    assert tuple(at_once.medians_ns) == seen[-1]
     assert at_once.is_steady == one_by_one.is_steady
 
 

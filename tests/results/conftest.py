@@ -1,55 +1,37 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from asyncbench.results.lines import encode_line
-from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
+from asyncbench.results.record import TrailerRecord
 from asyncbench.results.status import Status
+from asyncbench.testing import cell_record, header_record
 
 SWEEP_ID = "0190b5c2"
 
 
 @pytest.fixture(scope="session")
 def make_header():
-    def make(**changes):
-        fields = {
-            "sweep_id": SWEEP_ID,
-            "created_at": "2026-01-31T12:00:00Z",
-            "asyncbench_version": "0.1.0",
-            "command": ["asyncbench", "sweep"],
-            "config": [{"model": "mobilenet", "batch": [1, 2], "stop": {"min_duration_ns": 500_000_000}}],
-            "cells": 4,
-            "versions": {"python": "3.12.3", "trio": "0.35.0"},
-            "host": {"logical_cpus": 2},
-            "devices": [{"device": "cpu", "backend": "simulated"}],
-            "engines": [],
-            "runner_cost_ns": {"pump": 812.5, "await": None},
-            "seed": 1,
-        }
-        return HeaderRecord(**{**fields, **changes})
-
-    return make
+    return partial(
+        header_record,
+        sweep_id=SWEEP_ID,
+        command=["asyncbench", "sweep"],
+        config=[{"model": "mobilenet", "batch": [1, 2], "stop": {"min_duration_ns": 500_000_000}}],
+        cells=4,
+        versions={"python": "3.12.3", "trio": "0.35.0"},
+        host={"logical_cpus": 2},
+        devices=[{"device": "cpu", "backend": "simulated"}],
+        runner_cost_ns={"pump": 812.5, "await": None},
+        seed=1,
+    )
 
 
 @pytest.fixture(scope="session")
 def make_cell():
-    def make(index=0, **changes):
-        fields = {
-            "sweep_id": SWEEP_ID,
-            "index": index,
-            "status": Status.MEASURED,
-            "model": "mobilenet",
-            "device": "cpu",
-            "backend": "simulated",
-            "precision": "fp32",
-            "batch": 1,
-            "concurrency": 1,
-        }
-        return CellRecord(**{**fields, **changes})
-
-    return make
+    return partial(cell_record, sweep_id=SWEEP_ID)
 
 
 @pytest.fixture(scope="session")

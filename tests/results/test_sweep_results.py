@@ -9,27 +9,15 @@ import pytest
 
 from asyncbench.errors import BackendUnavailableError, BadInputError
 from asyncbench.results.latency import Latency, LatencyBlock, PercentileValue
-from asyncbench.results.record import CellRecord
-from asyncbench.results.status import Status
 from asyncbench.results.sweep_results import SweepResults
+from asyncbench.testing import cell_record
 
 
 def cell(index, *, items_s, p99_ns, model="resnet50", concurrency=1):
     p99 = PercentileValue(value_ns=p99_ns, low_ns=p99_ns, high_ns=p99_ns)
     service = LatencyBlock(n=1000, min_ns=1, mean_ns=float(p99_ns), max_ns=p99_ns, percentiles={"p99": p99}, missing={})
-    return CellRecord(
-        sweep_id="s",
-        index=index,
-        status=Status.MEASURED,
-        model=model,
-        device="cpu",
-        backend="simulated",
-        precision="fp32",
-        batch=1,
-        concurrency=concurrency,
-        throughput_items_s=items_s,
-        latency=Latency(service=service),
-    )
+    latency = Latency(service=service)
+    return cell_record(index, model=model, concurrency=concurrency, throughput_items_s=items_s, latency=latency)
 
 
 @pytest.fixture

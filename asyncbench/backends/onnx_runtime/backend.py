@@ -111,12 +111,16 @@ class OnnxRuntimeBackend:
 
 
 class OnnxRuntimeEngine:
-    """A session; see `Engine` in backends.base."""
+    """A session; see `Engine` in backends.base.
+
+    Attributes:
+        model: The session that all lanes run, and what a bare loop runs beside them.
+    """
 
     def __init__(self, model: LoadedModel, *, facts: EngineFacts) -> None:
         self.facts = facts
         self.lane_facts = LaneFacts()
-        self._model = model
+        self.model = model
 
     def now_ns(self) -> int:
         """Return CLOCK_MONOTONIC, which the lanes stamp with."""
@@ -129,7 +133,7 @@ class OnnxRuntimeEngine:
         item, but never below twice the input and output: the runtime does not tell. All of them are doubled for the
         arena's growth, so the figure is an upper bound: MobileNet v1 took 6 to 13 MB an item where 15 were predicted.
         """
-        model = self._model
+        model = self.model
         io_bytes = sum(spec.item_bytes() for spec in (*model.inputs, *model.outputs))
         item_bytes = io_bytes + _ARENA_GROWTH * max(model.activation_bytes, 2 * io_bytes)
         return MemoryForecast(device_bytes=0, host_bytes=lanes * batch * item_bytes)
@@ -158,7 +162,7 @@ class OnnxRuntimeEngine:
             # Shielded, so that an interrupted cell leaves no more behind than any other; it lasts one inference.
             if not any(lane.abandoned for lane in lanes):
                 with trio.move_on_after(DRAIN_LIMIT_S, shield=True):
-                    await trio.to_thread.run_sync(shrink_arena, self._model, abandon_on_cancel=True)
+                    await trio.to_thread.run_sync(shrink_arena, self.model, abandon_on_cancel=True)
 
     @asynccontextmanager
     async def open_empty_lane(self) -> AsyncIterator[Lane]:
@@ -168,4 +172,4 @@ class OnnxRuntimeEngine:
             yield lane
 
     def _allocate(self, batch: int, count: int, inputs: Mapping[str, AnyArray]) -> list[LaneBuffers]:
-        return [LaneBuffers(self._model, batch=batch, inputs=inputs) for _ in range(count)]
+        return [LaneBuffers(self.model, batch=batch, inputs=inputs) for _ in range(count)]

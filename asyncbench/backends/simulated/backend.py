@@ -73,13 +73,17 @@ class SimulatedBackend:
 
 
 class SimulatedEngine:
-    """A network that nobody has; see `Engine` in backends.base."""
+    """A network that nobody has; see `Engine` in backends.base.
+
+    Attributes:
+        device: What it runs on; whoever takes memory of that takes it from the lanes.
+    """
 
     def __init__(self, spec: SimulatedSpec, device: SimulatedDevice, *, facts: EngineFacts) -> None:
         self.facts = facts
         self.lane_facts = LaneFacts()
         self._spec = spec
-        self._device = device
+        self.device = device
 
     def now_ns(self) -> int:
         """Return Trio's clock, which the lanes stamp with."""
@@ -93,7 +97,7 @@ class SimulatedEngine:
         """Return what is left of the simulated memory."""
         await trio.lowlevel.checkpoint()
         return EngineMemory(
-            free_bytes=self._device.free_bytes,
+            free_bytes=self.device.free_bytes,
             total_bytes=self._spec.memory_bytes,
             engine_bytes=self._spec.engine_bytes,
             kept_bytes=self._open_bytes(),
@@ -110,7 +114,7 @@ class SimulatedEngine:
     ) -> AsyncIterator[Sequence[Lane]]:
         """Take device memory for the lanes; see `Engine.open_lanes`. One copy of the inputs serves them all."""
         await trio.lowlevel.checkpoint()
-        self._device.reserve(count * self._lane_bytes(batch), f"{counted(count, 'lane')} of batch {batch}")
+        self.device.reserve(count * self._lane_bytes(batch), f"{counted(count, 'lane')} of batch {batch}")
         _check_shape(inputs[INPUT.name], batch=batch)
         faults = FaultPlan(self._spec.faults, batch=batch, lanes=count)
         outputs = _outputs_of(inputs)
@@ -120,7 +124,7 @@ class SimulatedEngine:
                 yield lanes
         finally:
             freed = sum(lane.has_memory and not lane.abandoned for lane in lanes)
-            self._device.free_bytes += freed * self._lane_bytes(batch)
+            self.device.free_bytes += freed * self._lane_bytes(batch)
 
     @asynccontextmanager
     async def open_empty_lane(self) -> AsyncIterator[Lane]:
@@ -138,7 +142,7 @@ class SimulatedEngine:
             yield lane
 
     def _open_bytes(self) -> int:
-        return self._spec.memory_bytes - self._spec.engine_bytes - self._device.free_bytes
+        return self._spec.memory_bytes - self._spec.engine_bytes - self.device.free_bytes
 
     def _lane_bytes(self, batch: int) -> int:
         return self._spec.lane_bytes + batch * self._spec.item_bytes
@@ -154,7 +158,7 @@ class SimulatedEngine:
             faults=faults,
         )
         return SimulatedLane(
-            self._device,
+            self.device,
             queue,
             median_ns=median_ns,
             memory_bytes=self._lane_bytes(batch),

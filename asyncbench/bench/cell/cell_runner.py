@@ -186,7 +186,7 @@ class CellRunner:
 
     def _new_governor(self, lanes: Sequence[Lane]) -> Governor:
         return Governor(
-            self._controller,
+            self._controller.headrooms,
             lanes,
             lane_need=self._controller.lane_need(batch=self._cell.batch, lanes=self._lane_count),
             now_ns=self._engine.now_ns,

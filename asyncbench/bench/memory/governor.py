@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
 from asyncbench.backends.base import Lane
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.bench.load.generator import LoadGenerator
-from asyncbench.bench.memory.admission_controller import AdmissionController, Headroom
+from asyncbench.bench.memory.admission_controller import Headroom
 from asyncbench.errors import DeviceLostError, DoesNotFitError
 from asyncbench.event_log import get_logger
 from asyncbench.memory.available import LimitedBy
@@ -19,6 +19,8 @@ from asyncbench.results.cell_parts import LaneChange
 
 PERIOD_S = 0.1
 MAX_EVENTS = 64
+
+ReadHeadrooms = Callable[[], Awaitable[Sequence[Headroom]]]
 
 _log = get_logger()
 
@@ -30,13 +32,14 @@ class Governor:
     a few megabytes that nobody could predict.
 
     Args:
+        read_headrooms: See `AdmissionController.headrooms`.
         lane_need: What one lane holds.
         on_change: Takes, at each change, whether all lanes run.
     """
 
     def __init__(
         self,
-        controller: AdmissionController,
+        read_headrooms: ReadHeadrooms,
         lanes: Sequence[Lane],
         *,
         lane_need: MemoryForecast,
@@ -45,7 +48,7 @@ class Governor:
     ) -> None:
         self.changes: list[LaneChange] = []
         self.withheld: list[int] = []
-        self._controller = controller
+        self._read_headrooms = read_headrooms
         self._lanes = lanes
         self._lane_need = lane_need
         self._now_ns = now_ns
@@ -71,7 +74,7 @@ class Governor:
         while True:
             await trio.sleep(PERIOD_S)
             # Lanes that hold nothing of a memory cannot help where that is short.
-            headrooms = [each for each in await self._controller.headrooms() if self._lane_bytes(each.limited_by)]
+            headrooms = [each for each in await self._read_headrooms() if self._lane_bytes(each.limited_by)]
             if not headrooms:
                 continue
             # Where all agree, the memory that was short decides: that there is room again is reported of it.

@@ -7,26 +7,23 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
 from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
 from asyncbench.backends.onnx_runtime.session import load_model, shrink_arena
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError, LaneError, OutputError
 from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import TensorSpec
+from asyncbench.testing import engine_request
 
 
-def request_for(path: Path, *, batches=(1, 2), precision=Precision.FP32):
-    return EngineRequest(
-        model_name="small", model_path=path, precision=precision, device="cpu", batches=batches, max_concurrency=2
-    )
+def request_for(path, *, batches=(1, 2), **changes):
+    return engine_request(model_path=path, batches=batches, max_concurrency=2, **changes)
 
 
 def write_relu(path, *, shape=("N", 4), output_shape=("N", 4), dtype=TensorProto.FLOAT, op="Relu", **attributes):

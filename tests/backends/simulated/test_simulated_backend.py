@@ -1,44 +1,25 @@
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 import structlog
 import trio
 
-from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.draining import DRAIN_LIMIT_S
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import Fault, ServiceTime, SimulatedSpec
+from asyncbench.backends.simulated.backend import INPUT
 from asyncbench.errors import DeviceLostError, DoesNotFitError, LaneError
-from asyncbench.sweep.backends.simulated import Distribution, FaultKind
-from asyncbench.sweep.cell import Precision
+from asyncbench.testing import ones_for, simulated_engine, simulated_lanes
 
-MS = ServiceTime(median_ns=1_000_000)
-REQUEST = EngineRequest(
-    model_name="none",
-    model_path=Path("there-is-none.onnx"),
-    precision=Precision.FP32,
-    device="simulated",
-    batches=(1,),
-    max_concurrency=8,
-)
+DEVICE = {"service": {"median": "1ms"}, "slots": 4}
+
+open_engine = partial(simulated_engine, **DEVICE)
+open_lanes = partial(simulated_lanes, **DEVICE)
 
 
-def engine_of(**spec):
-    return SimulatedBackend(SimulatedSpec(**({"service": MS} | spec))).open_engine(REQUEST)
-
-
-def zeros(batch=1):
-    return {"input": np.zeros((batch, 3, 224, 224), np.float32)}
-
-
-@asynccontextmanager
-async def open_lanes(count, batch=1, **spec):
-    async with engine_of(**spec) as engine, engine.open_lanes(batch=batch, count=count, inputs=zeros(batch)) as lanes:
-        yield lanes
+def inputs_of(batch=1):
+    return ones_for([INPUT], batch)
 
 
 async def count_completions(lanes, during_s):
@@ -122,7 +103,7 @@ async def test_taking_credits_back_wakes_a_task_that_waits_for_many(autojump_clo
 
 async def test_a_cell_runs_the_same_way_twice(autojump_clock):
     async def stamps():
-        spec = {"service": ServiceTime(kind=Distribution.LOGNORMAL, median_ns=1_000_000), "slots": 2, "seed": 5}
+        spec = {"service": {"kind": "lognormal", "median": "1ms"}, "slots": 2, "seed": 5}
         async with open_lanes(4, **spec) as lanes:
             start_ns = round(trio.current_time() * 1e9)
             for lane in lanes:
@@ -134,13 +115,13 @@ async def test_a_cell_runs_the_same_way_twice(autojump_clock):
 
 
 async def test_memory_is_given_to_the_engine_and_to_lanes_and_comes_back(autojump_clock):
-    spec = {"memory_bytes": 100, "engine_bytes": 10, "lane_bytes": 20, "item_bytes": 5}
-    async with engine_of(**spec) as engine:
+    spec = {"memory": "100B", "engine_bytes": "10B", "lane_bytes": "20B", "item_bytes": "5B"}
+    async with open_engine(**spec) as engine:
         assert engine.forecast(batch=2, lanes=3).device_bytes == 90
-        async with engine.open_lanes(batch=2, count=3, inputs=zeros(2)):
+        async with engine.open_lanes(batch=2, count=3, inputs=inputs_of(2)):
             with pytest.raises(DoesNotFitError) as refusal:
-                await engine.open_lanes(batch=1, count=1, inputs=zeros()).__aenter__()
-        async with engine.open_lanes(batch=2, count=3, inputs=zeros(2)) as lanes:
+                await engine.open_lanes(batch=1, count=1, inputs=inputs_of()).__aenter__()
+        async with engine.open_lanes(batch=2, count=3, inputs=inputs_of(2)) as lanes:
             assert len(lanes) == 3
 
     assert refusal.value.facts == {"requested_bytes": 25, "available_bytes": 0}
@@ -148,11 +129,11 @@ async def test_memory_is_given_to_the_engine_and_to_lanes_and_comes_back(autojum
 
 async def test_an_engine_beyond_the_memory_does_not_fit(autojump_clock):
     with pytest.raises(DoesNotFitError, match="the engine needs 10 B"):
-        await engine_of(memory_bytes=9, engine_bytes=10).__aenter__()
+        await open_engine(memory="9B", engine_bytes="10B").__aenter__()
 
 
 async def test_an_error_stops_its_lane_after_what_had_ended_and_no_other_lane(autojump_clock):
-    async with open_lanes(2, faults=(Fault(at=4, kind=FaultKind.ERROR),)) as lanes:
+    async with open_lanes(2, faults=[{"at": 4, "kind": "error"}]) as lanes:
         for lane in lanes:
             lane.give_credits(10)
         await trio.sleep(1)
@@ -164,20 +145,20 @@ async def test_an_error_stops_its_lane_after_what_had_ended_and_no_other_lane(au
 
 
 async def test_a_lost_device_fails_the_lanes_and_the_next_cells(autojump_clock):
-    async with engine_of(faults=(Fault(at=0, kind=FaultKind.STICKY),)) as engine:
-        async with engine.open_lanes(batch=1, count=1, inputs=zeros()) as (lane,):
+    async with open_engine(faults=[{"at": 0, "kind": "sticky"}]) as engine:
+        async with engine.open_lanes(batch=1, count=1, inputs=inputs_of()) as (lane,):
             with pytest.raises(DeviceLostError):
                 await lane.infer()
 
         with pytest.raises(DeviceLostError):
-            await engine.open_lanes(batch=1, count=1, inputs=zeros()).__aenter__()
+            await engine.open_lanes(batch=1, count=1, inputs=inputs_of()).__aenter__()
 
 
 async def test_a_hanging_lane_is_abandoned_after_the_drain_limit_and_its_memory_stays_taken(autojump_clock):
-    spec = {"memory_bytes": 100, "engine_bytes": 0, "lane_bytes": 40, "item_bytes": 0}
-    async with engine_of(faults=(Fault(at=0, kind=FaultKind.HANG),), **spec) as engine:
+    spec = {"memory": "100B", "engine_bytes": "0B", "lane_bytes": "40B", "item_bytes": "0B"}
+    async with open_engine(faults=[{"at": 0, "kind": "hang"}], **spec) as engine:
         with structlog.testing.capture_logs() as events:
-            async with engine.open_lanes(batch=1, count=2, inputs=zeros()) as lanes:
+            async with engine.open_lanes(batch=1, count=2, inputs=inputs_of()) as lanes:
                 for lane in lanes:
                     lane.give_credits(5)
 
@@ -186,7 +167,7 @@ async def test_a_hanging_lane_is_abandoned_after_the_drain_limit_and_its_memory_
         with pytest.raises(LaneError, match="was abandoned"):
             await lanes[0].wait_completions()
         with pytest.raises(DoesNotFitError, match="60 B left"):
-            await engine.open_lanes(batch=1, count=2, inputs=zeros()).__aenter__()
+            await engine.open_lanes(batch=1, count=2, inputs=inputs_of()).__aenter__()
 
 
 async def test_outputs_turn_wrong_on_one_lane_from_one_inference_on(autojump_clock):
@@ -201,11 +182,11 @@ async def test_outputs_turn_wrong_on_one_lane_from_one_inference_on(autojump_clo
 
 
 async def test_outputs_differ_when_any_input_does(autojump_clock):
-    async with engine_of() as engine:
+    async with open_engine() as engine:
         outputs = []
         for position in (0, 1):
-            inputs = zeros()
-            inputs["input"][0, 0, 0, position] = 1
+            inputs = inputs_of()
+            inputs["input"][0, 0, 0, position] = 100
             async with engine.open_lanes(batch=1, count=1, inputs=inputs) as (lane,):
                 outputs.append(lane.read_outputs()["output"])
 
@@ -213,7 +194,7 @@ async def test_outputs_differ_when_any_input_does(autojump_clock):
 
 
 async def test_time_passes_in_a_loop_of_empty_inferences(autojump_clock):
-    async with engine_of() as engine, engine.open_empty_lane() as lane:
+    async with open_engine() as engine, engine.open_empty_lane() as lane:
         for _ in range(10):
             await lane.infer()
 

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from pathlib import Path
+from functools import partial
 
-import numpy as np
 import pytest
 import trio
 
-from asyncbench.backends.base import EngineRequest
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.bench.accuracy.accuracy_cell import add_quality
 from asyncbench.bench.cell.cell_memory import predicted_memory
-from asyncbench.bench.cell.cell_policy import CellPolicy
-from asyncbench.bench.cell.cell_record import RecordBase
-from asyncbench.bench.memory.admission_controller import AdmissionController, MemoryPolicy
-from asyncbench.clock import NS_PER_S
 from asyncbench.errors import DeviceLostError, DoesNotFitError, LaneError
-from asyncbench.measurement.stopping import StopRule
-from asyncbench.memory.host.probe import HostReading
 from asyncbench.results.accuracy import Accuracy
 from asyncbench.results.status import Status
-from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
+from asyncbench.testing import CellBench, ones_for, simulated_engine
 from asyncbench.wire.messages import CellEnded
 
 MIB = 1 << 20
 LANES = 8
-INPUTS = {"input": np.ones((1, 3, 224, 224), dtype=np.float32)}
 ACCURACY = Accuracy(dataset="ten", subset="all", subset_hash="0" * 64, n=10, skipped=0, skipped_items=[], metrics={})
-POLICY = CellPolicy(
-    driver=Driver.PUMP,
-    input_kind=InputKind.IMAGES,
-    rule=StopRule(median_ratio=0.01, p99_ratio=0.05, min_window_ns=NS_PER_S, max_window_ns=NS_PER_S),
-    warmup_ns=None,
-    stall_limit_ns=3 * NS_PER_S,
-)
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
+
+simulated = partial(simulated_engine, memory="164MiB")  # of which an engine takes 64 MiB, and each lane 20 MiB
 
 
 class Check:
@@ -53,7 +35,7 @@ class Check:
         self.tried.append(lanes)
         if lanes > self._max_lanes:
             raise DoesNotFitError("the lanes were refused", remedy="lower --concurrency", requested_bytes=lanes)
-        async with engine.open_lanes(batch=batch, count=lanes, inputs=INPUTS):
+        async with engine.open_lanes(batch=batch, count=lanes, inputs=ones_for(engine.facts.inputs, batch)):
             on_progress(batch)
             if self._error is not None:
                 raise self._error
@@ -62,46 +44,18 @@ class Check:
         return ACCURACY
 
 
-@asynccontextmanager
-async def simulated(memory="164MiB"):
-    """A device on which an engine takes 64 MiB, and each lane 20 MiB."""
-    spec = parse_simulated_spec({"service": {"median": "2ms"}, "memory": memory, "engine_bytes": "64MiB"})
-    request = EngineRequest(
-        model_name="any",
-        model_path=Path("simulated"),
-        precision=Precision.FP32,
-        device="sim",
-        batches=(1,),
-        max_concurrency=LANES,
-    )
-    async with SimulatedBackend(spec).open_engine(request) as engine:
-        yield engine
-
-
-async def add(engine, check, *, timed=None, stop_requested=None):
-    controller = AdmissionController(engine, MemoryPolicy(reserve_bytes=0), batches=(1,), read_host=lambda: PLENTY)
+async def add(engine, check, *, timed=None, bench=None):
+    bench = bench or CellBench(engine)
+    base = bench.record_base(LANES)
     return await add_quality(
-        frame_of(engine, controller),
+        base,
         engine,
         check,
-        controller,
-        timed=timed and CellEnded(record=timed(frame_of(engine, controller))),
+        bench.controller,
+        timed=timed and CellEnded(record=timed(base)),
         max_lanes=LANES,
-        stop_requested=trio.Event() if stop_requested is None else stop_requested,
+        stop_requested=bench.stop_requested,
         on_progress=lambda _items: None,
-    )
-
-
-def frame_of(engine, controller):
-    return RecordBase(
-        sweep_id="0",
-        index=0,
-        attempt=1,
-        cell=Cell(model="any", precision=Precision.FP32, batch=1, concurrency=LANES, device="sim"),
-        engine=engine.facts,
-        policy=POLICY,
-        forecast=controller.forecast(batch=1, lanes=LANES),
-        started_at="2026-01-01T00:00:00Z",
     )
 
 
@@ -170,11 +124,10 @@ async def test_a_cell_that_fits_nowhere_has_no_accuracy_either(autojump_clock):
 
 
 async def test_a_stop_while_accuracy_is_measured_interrupts_the_cell(autojump_clock):
-    stop_requested = trio.Event()
-
     async with simulated() as engine, trio.open_nursery() as nursery:
-        nursery.start_soon(_set_after_a_second, stop_requested)
-        ended = await add(engine, Check(forever=True), timed=fast, stop_requested=stop_requested)
+        bench = CellBench(engine)
+        nursery.start_soon(_set_after_a_second, bench.stop_requested)
+        ended = await add(engine, Check(forever=True), timed=fast, bench=bench)
 
     assert ended.record.status is Status.INTERRUPTED
 

@@ -22,32 +22,19 @@ from asyncbench.accuracy.metrics.coco import evaluate_boxes
 from asyncbench.accuracy.metrics.coco_truth import read_coco_truth
 from asyncbench.accuracy.metrics.detection import read_detections
 from asyncbench.accuracy.metrics.drift import output_drift, split_items
-from asyncbench.backends.base import EngineRequest
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.bench.accuracy.accuracy_run import ItemBatch, run_accuracy
 from asyncbench.errors import BadInputError, DoesNotFitError, LaneError
 from asyncbench.models.catalog import find_model
 from asyncbench.models.preparation import prepare, read_image
 from asyncbench.results.accuracy import MetricName
-from asyncbench.sweep.cell import Precision
+from asyncbench.testing import engine_request, simulated_engine
 
-REQUEST = EngineRequest(
-    model_name="any",
-    model_path=Path("simulated"),
-    precision=Precision.FP32,
-    device="auto",
-    batches=(1, 4),
-    max_concurrency=8,
-)
 NAMES = [f"{number:02}" for number in range(10)]
 
 
-def simulated(**device):
-    """Return an engine whose inferences take 1 to 5 ms, so that they end in another order than they began."""
-    service = {"kind": "lognormal", "median": "2ms", "sigma": 0.5}
-    return SimulatedBackend(parse_simulated_spec({"service": service, "slots": 64} | device)).open_engine(REQUEST)
+# Inferences take 1 to 5 ms, so that they end in another order than they began.
+simulated = partial(simulated_engine, service={"kind": "lognormal", "median": "2ms", "sigma": 0.5})
 
 
 async def batches_of(names, batch, *, on_batch=lambda: None):
@@ -196,14 +183,8 @@ async def images(folder, names, recipe, batch):
 
 async def run_images(model, weights, folder, names, *, at, take):
     """Return the answers at each (batch, concurrency) of `at`."""
-    request = EngineRequest(
-        model_name=model,
-        model_path=weights,
-        precision=Precision.FP32,
-        device="cpu",
-        batches=tuple(sorted({batch for batch, _ in at})),
-        max_concurrency=2,
-    )
+    batches = tuple(sorted({batch for batch, _ in at}))
+    request = engine_request(model_name=model, model_path=weights, batches=batches, max_concurrency=2)
     answers = []
     async with OnnxRuntimeBackend().open_engine(request) as engine:
         for batch, concurrency in at:

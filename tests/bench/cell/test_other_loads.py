@@ -3,120 +3,53 @@
 from __future__ import annotations
 
 import math
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import trio
 
-from asyncbench.backends.base import EngineRequest
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import parse_simulated_spec
-from asyncbench.bench.cell.admitted_cell import measure_admitted
-from asyncbench.bench.cell.cell_policy import CellPolicy
-from asyncbench.bench.cell.cell_record import RecordBase, measured_record
-from asyncbench.bench.cell.cell_runner import CellRunner
-from asyncbench.bench.cell.output_check import OutputCheck
-from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.load.registry import choose_load
-from asyncbench.bench.memory.admission_controller import AdmissionController, MemoryPolicy
+from asyncbench.bench.memory.admission_controller import MemoryPolicy
 from asyncbench.clock import NS_PER_MS, NS_PER_S
-from asyncbench.measurement.stopping import StopRule
-from asyncbench.memory.host.probe import HostReading
 from asyncbench.results.status import Status
-from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
 from asyncbench.sweep.load import LoadConfig
+from asyncbench.testing import (
+    CellBench,
+    MemoryHog,
+    cell_policy,
+    open_lane_bytes,
+    simulated_engine,
+    write_distribution,
+)
 
 STEADY_LOAD = Path(__file__).parents[2] / "packages" / "steady_load.py"
 SERVICE_MS = 4
-MIB = 1 << 20
-LANE_BYTES = 20 * MIB  # 16 MiB a lane and 4 MiB an item
-REQUEST = EngineRequest(
-    model_name="any",
-    model_path=Path("simulated"),
-    precision=Precision.FP32,
-    device="sim",
-    batches=(1,),
-    max_concurrency=4,
-)
-SPEC = {"service": {"kind": "constant", "median": f"{SERVICE_MS}ms"}, "slots": 64, "memory": "1GiB"}
-INPUTS = {"input": np.ones((1, 3, 224, 224), dtype=np.float32)}
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
+LANE_BYTES = 20 << 20  # 16 MiB a lane and 4 MiB an item
 
 
 @pytest.fixture
-def steady(tmp_path, install_package, monkeypatch):
+def steady(tmp_path, monkeypatch):
     """Return the load `steady` of a package, with an inference every so many milliseconds."""
-    install_package(
+    write_distribution(
         tmp_path,
         "steady_load",
-        STEADY_LOAD.read_text(),
         group="asyncbench.loads",
         entry_points={"steady": "steady_load:LOAD"},
+        modules={"steady_load": STEADY_LOAD.read_text()},
     )
     monkeypatch.syspath_prepend(tmp_path)
     return lambda every_ms: choose_load(LoadConfig.model_validate({"kind": "steady", "every_ms": every_ms}), seed=0)
 
 
-@asynccontextmanager
-async def simulated():
-    async with SimulatedBackend(parse_simulated_spec(SPEC)).open_engine(REQUEST) as engine:
-        yield engine
-
-
-async def nobody(_engine):
-    await trio.lowlevel.checkpoint()
-
-
-async def run_cell(load, *, lanes=2, beside=nobody, within_s=math.inf, **rule):
+async def run_cell(load, *, lanes=2, beside=None, within_s=math.inf, **rule):
     """Run a cell with `beside(engine)` beside it, and return its record."""
-    policy = CellPolicy(
-        driver=Driver.PUMP,
-        input_kind=InputKind.RANDOM,
-        rule=StopRule(median_ratio=0.01, p99_ratio=0.05, min_window_ns=NS_PER_S, max_window_ns=NS_PER_S, **rule),
-        warmup_ns=0,
-        stall_limit_ns=10 * NS_PER_S,
-        load=load,
-    )
-    cell = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=lanes, device="sim")
-    async with simulated() as engine:
-        controller = AdmissionController(
-            engine, MemoryPolicy(reserve_bytes=2 * LANE_BYTES), batches=(1,), read_host=lambda: PLENTY
-        )
-        frame = RecordBase(
-            sweep_id="0",
-            index=0,
-            attempt=1,
-            cell=cell,
-            engine=engine.facts,
-            policy=policy,
-            forecast=controller.forecast(batch=1, lanes=lanes),
-            started_at="2026-01-01T00:00:00Z",
-        )
-        inputs = InputSupply(engine.facts.inputs, lambda *_: INPUTS)
-        await inputs.of(1)  # before any deadline: while a thread makes them, the clock jumps to whatever comes next
-
-        def make_runner(count):
-            return CellRunner(
-                engine,
-                cell,
-                policy,
-                lanes=count,
-                controller=controller,
-                inputs=inputs,
-                outputs=OutputCheck(lambda _outputs: None),
-                stop_requested=trio.Event(),
-                progress=lambda _phase, _n, _elapsed_ns: None,
-            )
-
-        with trio.fail_after(within_s):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(beside, engine)
-                ran = await measure_admitted(controller, cell, make_runner, max_lanes=lanes)
-                nursery.cancel_scope.cancel()
-        assert (await engine.read_memory()).open_bytes == 0
-    return measured_record(frame, ran)
+    policy = cell_policy(load=load, warmup_ns=0, stall_limit_ns=10 * NS_PER_S, **rule)
+    async with simulated_engine(service={"median": f"{SERVICE_MS}ms"}, memory="1GiB") as engine:
+        bench = CellBench(engine, policy, memory=MemoryPolicy(reserve_bytes=2 * LANE_BYTES))
+        record = await bench.record(lanes, beside=beside and partial(beside, engine), within_s=within_s)
+        assert await open_lane_bytes(engine) == 0
+    return record
 
 
 async def test_a_load_that_the_lane_keeps_up_with_makes_nobody_wait(steady, autojump_clock):
@@ -156,11 +89,11 @@ async def test_while_its_only_lane_is_withheld_a_load_waits_from_the_instants_th
     withheld_s = 2
 
     async def hog(engine):
+        hog = MemoryHog(engine)
         await trio.sleep(1)
-        device = engine._device
-        held_bytes, device.free_bytes = device.free_bytes, 0
+        hog.leave(0)
         await trio.sleep(withheld_s)
-        device.free_bytes += held_bytes
+        hog.let_go()
         await trio.sleep_forever()
 
     record = await run_cell(steady(every_ms=10), lanes=1, beside=hog, duration_ns=10 * NS_PER_S, within_s=60)

@@ -10,6 +10,7 @@ from asyncbench.bench.load.closed_loop import CLOSED_LOOP
 from asyncbench.bench.load.registry import choose_load
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.load import LoadConfig
+from asyncbench.testing import write_distribution
 
 STEADY_LOAD = Path(__file__).parents[2] / "packages" / "steady_load.py"
 BROKEN = """
@@ -23,7 +24,7 @@ def __getattr__(name):
 
 
 @pytest.fixture(autouse=True)
-def packages(tmp_path, install_package, monkeypatch):
+def packages(tmp_path, monkeypatch):
     """Two packages that offer loads; both are as if they were installed."""
     steady = {"steady": "steady_load:LOAD", "closed": "steady_load:LOAD", "twice": "steady_load:LOAD"}
     broken = {
@@ -34,8 +35,9 @@ def packages(tmp_path, install_package, monkeypatch):
         "twice": "broken_load:NOTHING",
     }
     group = "asyncbench.loads"
-    install_package(tmp_path, "steady_load", STEADY_LOAD.read_text(), group=group, entry_points=steady)
-    install_package(tmp_path, "broken_load", BROKEN, group=group, entry_points=broken)
+    steady_module, broken_module = {"steady_load": STEADY_LOAD.read_text()}, {"broken_load": BROKEN}
+    write_distribution(tmp_path, "steady_load", group=group, entry_points=steady, modules=steady_module)
+    write_distribution(tmp_path, "broken_load", group=group, entry_points=broken, modules=broken_module)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
-import numpy as np
 import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trio.testing import MockClock
 
-from asyncbench.backends.base import EngineRequest
-from asyncbench.backends.simulated.backend import SimulatedBackend
 from asyncbench.backends.simulated.lane import trio_now_ns
-from asyncbench.backends.simulated.spec import parse_simulated_spec
 from asyncbench.bench.load.closed_loop import ClosedLoop
 from asyncbench.errors import DeviceLostError, LaneError
 from asyncbench.measurement.queueing import QueueWaitEstimator
-from asyncbench.sweep.cell import Driver, Precision
-
-REQUEST = EngineRequest(
-    model_name="any",
-    model_path=Path("simulated"),
-    precision=Precision.FP32,
-    device="auto",
-    batches=(1,),
-    max_concurrency=8,
+from asyncbench.sweep.cell import Driver
+from asyncbench.testing import (
+    SeenCompletions,
+    ones_for,
+    open_lane_bytes,
+    run_on_mock_clock,
+    simulated_engine,
+    simulated_lanes,
 )
+
 SERVICE_S = 0.002
-INPUTS = {"input": np.zeros((1, 3, 224, 224), dtype=np.float32)}
 
 
 class CountedLane:
@@ -59,40 +52,16 @@ class CountedLane:
         return await self._lane.infer()
 
 
-class Seen:
-    """Takes completions: how many, and by source the stamps."""
-
-    def __init__(self):
-        self.n = 0
-        self.by_source = Counter()
-        self.stamps = {}
-
-    def __call__(self, done, source):
-        self.n += len(done)
-        self.by_source[source] += len(done)
-        pairs = zip(done.issued_at_ns.tolist(), done.completed_at_ns.tolist(), strict=True)
-        self.stamps.setdefault(source, []).extend(pairs)
-
-    def between(self, start_s, end_s):
-        """Return how many inferences were issued in a stretch of Trio's clock."""
-        issued = [issued for pairs in self.stamps.values() for issued, _ in pairs]
-        return sum(start_s * 1e9 <= at_ns < end_s * 1e9 for at_ns in issued)
-
-
-async def with_lanes(count, body, **device):
-    """Run `body(lanes)` on `count` lanes; the device has all its memory again afterwards."""
-    spec = parse_simulated_spec({"service": {"median": "2ms"}, "slots": 64, "seed": 1} | device)
-    async with SimulatedBackend(spec).open_engine(REQUEST) as engine:
+@asynccontextmanager
+async def counted_lanes(count, **device):
+    """Open lanes; the device has all its memory again afterwards."""
+    async with simulated_engine(seed=1, **device) as engine:
         try:
-            async with engine.open_lanes(batch=1, count=count, inputs=INPUTS) as lanes:
-                return await body([CountedLane(lane) for lane in lanes])
+            async with engine.open_lanes(batch=1, count=count, inputs=ones_for(engine.facts.inputs, 1)) as lanes:
+                yield [CountedLane(lane) for lane in lanes]
         finally:
             with trio.CancelScope(shield=True):
-                assert (await engine.read_memory()).open_bytes == 0
-
-
-def on_mock_clock(main):
-    return trio.run(main, clock=MockClock(autojump_threshold=0))
+                assert await open_lane_bytes(engine) == 0
 
 
 def granted(lanes):
@@ -121,41 +90,37 @@ each_way = pytest.mark.parametrize(("driver", "count", "concurrency"), WAYS)
 
 @each_way
 async def test_all_lanes_are_busy_all_the_time(driver, count, concurrency, autojump_clock):
-    seen = Seen()
+    seen = SeenCompletions()
 
-    async def body(lanes):
+    async with counted_lanes(count) as lanes:
         await ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen).run(partial(trio.sleep, 1))
-
-    await with_lanes(count, body)
 
     assert 500 * count <= seen.n <= 501 * count
 
 
 async def test_workers_that_share_lanes_get_them_in_turn(autojump_clock):
-    seen = Seen()
+    seen = SeenCompletions()
 
-    async def body(lanes):
+    async with counted_lanes(3, service={"kind": "lognormal", "median": "2ms"}) as lanes:
         await ClosedLoop(lanes, concurrency=7, driver=Driver.AWAIT, record=seen).run(partial(trio.sleep, 1))
-
-    await with_lanes(3, body, service={"kind": "lognormal", "median": "2ms"})
 
     turns = [  # the issue of each inference, and the completion of the worker's one before it
         (following[0], done[1]) for pairs in seen.stamps.values() for done, following in pairwise(pairs)
     ]
     wanted = [wanted_at_ns for _, wanted_at_ns in sorted(turns)]
-    assert len(seen.by_source) == 7
+    assert len(seen.stamps) == 7
     assert wanted == sorted(wanted)
 
 
 async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(autojump_clock):
-    seen, meter = Seen(), QueueWaitEstimator(workers=7)
+    seen, meter = SeenCompletions(), QueueWaitEstimator(workers=7)
     meter.open(0)
 
     def record(done, source):
         seen(done, source)
         meter.record(done, source)
 
-    async def body(lanes):
+    async with counted_lanes(3, service={"kind": "lognormal", "median": "2ms"}) as lanes:
         loop = ClosedLoop(lanes, concurrency=7, driver=Driver.AWAIT, record=record)
 
         async def look():
@@ -169,9 +134,6 @@ async def test_waits_worked_out_from_stamps_are_those_that_the_workers_saw(autoj
         started_at_ns = trio_now_ns()
         await loop.run(look)
         meter.settle(trio_now_ns(), busy=loop.busy())
-        return started_at_ns
-
-    started_at_ns = await with_lanes(3, body, service={"kind": "lognormal", "median": "2ms"})
 
     waits = []
     for pairs in seen.stamps.values():
@@ -189,12 +151,10 @@ async def test_pumped_lanes_serve_the_same_queue_as_workers_that_await(autojump_
         meter = QueueWaitEstimator(workers=6)
         meter.open(0)
 
-        async def body(lanes, driver=driver, meter=meter):
+        async with counted_lanes(2, service={"kind": "lognormal", "median": "2ms"}) as lanes:
             meter.start(trio_now_ns())
             await ClosedLoop(lanes, concurrency=6, driver=driver, record=meter.record).run(partial(trio.sleep, 3))
             meter.settle(trio_now_ns(), busy=())
-
-        await with_lanes(2, body, service={"kind": "lognormal", "median": "2ms"})
         means_ns[driver] = meter.wait.mean_ns
 
     assert means_ns[Driver.PUMP] == pytest.approx(means_ns[Driver.AWAIT], rel=0.03)
@@ -205,64 +165,47 @@ async def test_pumped_lanes_serve_the_same_queue_as_workers_that_await(autojump_
 async def test_a_failed_inference_ends_a_shared_loop_with_the_lanes_own_error(
     driver, count, concurrency, autojump_clock
 ):
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=Seen())
-        await loop.run(partial(trio.sleep, 10))
-
-    with pytest.raises(LaneError):
-        await with_lanes(count, body, faults=[{"at": 20, "kind": "error"}])
+    async with counted_lanes(count, faults=[{"at": 20, "kind": "error"}]) as lanes:
+        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=SeenCompletions())
+        with pytest.raises(LaneError):
+            await loop.run(partial(trio.sleep, 10))
 
 
 async def test_of_workers_that_share_lanes_the_one_on_a_hanging_lane_is_given_up(autojump_clock):
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=8, driver=Driver.AWAIT, record=Seen())
+    async with simulated_lanes(3, faults=[{"at": 20, "kind": "hang"}]) as lanes:  # the one that hangs keeps its memory
+        loop = ClosedLoop(lanes, concurrency=8, driver=Driver.AWAIT, record=SeenCompletions())
         with pytest.raises(DeviceLostError, match="1 of 8 workers did not finish"):
             await loop.run(partial(trio.sleep, 1))
-
-    spec = parse_simulated_spec({"service": {"median": "2ms"}, "faults": [{"at": 20, "kind": "hang"}]})
-    async with (
-        SimulatedBackend(spec).open_engine(REQUEST) as engine,
-        engine.open_lanes(batch=1, count=3, inputs=INPUTS) as lanes,  # the lane that hangs keeps its memory
-    ):
-        await body(lanes)
 
 
 @each_way
 async def test_a_withheld_lane_ends_what_it_had_started_soon_and_starts_nothing_more(
     driver, count, concurrency, autojump_clock
 ):
-    seen = Seen()
+    seen = SeenCompletions()
 
-    async def body(lanes):
+    async with counted_lanes(count) as lanes:
         loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen)
 
         async def withhold_one():
             await trio.sleep(0.1)
-            before = trio.current_time()
+            before_s = trio.current_time()
             await withhold(loop, lanes, 0)
-            took_s = trio.current_time() - before
+            # An inference, and the time between two looks at a pumped lane.
+            assert trio.current_time() - before_s <= SERVICE_S + 0.021
             at_withholding = lanes[0].granted
             await trio.sleep(0.5)
             assert lanes[0].granted == at_withholding
-            return took_s
 
-        took = []
-
-        async def main():
-            took.append(await withhold_one())
-
-        await loop.run(main)
-        assert took[0] <= SERVICE_S + 0.021  # an inference, and the time between two looks at a pumped lane
+        await loop.run(withhold_one)
         assert seen.n == granted(lanes)
-
-    await with_lanes(count, body)
 
 
 @each_way
 async def test_what_a_lane_had_completed_is_recorded_once_it_is_withheld(driver, count, concurrency, autojump_clock):
-    seen = Seen()
+    seen = SeenCompletions()
 
-    async def body(lanes):
+    async with counted_lanes(count) as lanes:
         loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen)
 
         async def withhold_all():
@@ -274,14 +217,12 @@ async def test_what_a_lane_had_completed_is_recorded_once_it_is_withheld(driver,
 
         await loop.run(withhold_all)
 
-    await with_lanes(count, body)
-
 
 @each_way
 async def test_a_resumed_lane_is_as_busy_as_before(driver, count, concurrency, autojump_clock):
-    seen = Seen()
+    seen, resumed_at_s = SeenCompletions(), []
 
-    async def body(lanes):
+    async with counted_lanes(count) as lanes:
         loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen)
 
         async def withhold_two_for_a_while():
@@ -291,31 +232,23 @@ async def test_a_resumed_lane_is_as_busy_as_before(driver, count, concurrency, a
             await trio.sleep(0.5)
             await resume(loop, lanes, 1)
             await resume(loop, lanes, 0)
-            resumed_at_s = trio.current_time()
+            resumed_at_s.append(trio.current_time())
             await trio.sleep(1)
-            return resumed_at_s
 
-        times = []
+        await loop.run(withhold_two_for_a_while)
 
-        async def main():
-            times.append(await withhold_two_for_a_while())
-
-        await loop.run(main)
-        return times[0]
-
-    resumed_at_s = await with_lanes(count, body)
-
-    assert seen.between(resumed_at_s - 0.4, resumed_at_s) == pytest.approx(200 * (count - 2), abs=count)
-    assert seen.between(resumed_at_s, resumed_at_s + 0.9) == pytest.approx(450 * count, abs=2 * count)
+    (at_s,) = resumed_at_s
+    assert seen.issued_between(at_s - 0.4, at_s) == pytest.approx(200 * (count - 2), abs=count)
+    assert seen.issued_between(at_s, at_s + 0.9) == pytest.approx(450 * count, abs=2 * count)
 
 
 @each_way
 async def test_lanes_withheld_from_the_beginning_run_only_after_they_were_resumed(
     driver, count, concurrency, autojump_clock
 ):
-    seen = Seen()
+    seen = SeenCompletions()
 
-    async def body(lanes):
+    async with counted_lanes(count) as lanes:
         for index in range(count):
             await lanes[index].free_memory()
         loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen, withheld=range(count))
@@ -330,15 +263,13 @@ async def test_lanes_withheld_from_the_beginning_run_only_after_they_were_resume
 
         await loop.run(resume_all)
 
-    await with_lanes(count, body)
-
     assert seen.n == pytest.approx(500 * count, abs=count)
 
 
 @each_way
 async def test_a_loop_whose_body_ends_while_lanes_are_withheld_ends(driver, count, concurrency, autojump_clock):
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=Seen())
+    async with counted_lanes(count) as lanes:
+        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=SeenCompletions())
 
         async def withhold_all():
             await trio.sleep(0.1)
@@ -347,8 +278,6 @@ async def test_a_loop_whose_body_ends_while_lanes_are_withheld_ends(driver, coun
 
         with trio.fail_after(1):
             await loop.run(withhold_all)
-
-    await with_lanes(count, body)
 
 
 @st.composite
@@ -377,21 +306,22 @@ async def toggle_in_turn(loop, lanes, steps):
 @given(schedules(), st.integers(0, 900_000))
 def test_nothing_is_lost_when_the_body_ends_at_any_instant(schedule, body_us):
     driver, count, concurrency, steps = schedule
-    seen = Seen()
+    seen = SeenCompletions()
 
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen)
+    async def main():
+        async with counted_lanes(count) as lanes:
+            loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=seen)
 
-        async def main():
-            with trio.move_on_after(body_us / 1e6):
-                await toggle_in_turn(loop, lanes, steps)
-                await trio.sleep_forever()
+            async def toggle():
+                with trio.move_on_after(body_us / 1e6):
+                    await toggle_in_turn(loop, lanes, steps)
+                    await trio.sleep_forever()
 
-        with trio.fail_after(2):
-            await loop.run(main)
-        assert seen.n == granted(lanes)
+            with trio.fail_after(2):
+                await loop.run(toggle)
+            assert seen.n == granted(lanes)
 
-    on_mock_clock(partial(with_lanes, count, body))
+    run_on_mock_clock(main)
 
 
 @settings(max_examples=settings.default.max_examples * 3 // 5)
@@ -399,17 +329,18 @@ def test_nothing_is_lost_when_the_body_ends_at_any_instant(schedule, body_us):
 def test_cancelling_at_any_instant_leaves_no_task_and_no_memory_behind(schedule, cancelled_us):
     driver, count, concurrency, steps = schedule
 
-    async def body(lanes):
-        loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=Seen())
+    async def main():
+        async with counted_lanes(count) as lanes:
+            loop = ClosedLoop(lanes, concurrency=concurrency, driver=driver, record=SeenCompletions())
 
-        async def main():
-            await toggle_in_turn(loop, lanes, steps)
-            await trio.sleep_forever()
+            async def toggle():
+                await toggle_in_turn(loop, lanes, steps)
+                await trio.sleep_forever()
 
-        tasks_before = trio.lowlevel.current_statistics().tasks_living
-        with trio.move_on_after(cancelled_us / 1e6) as scope:
-            await loop.run(main)
-        assert scope.cancelled_caught
-        assert trio.lowlevel.current_statistics().tasks_living == tasks_before
+            tasks_before = trio.lowlevel.current_statistics().tasks_living
+            with trio.move_on_after(cancelled_us / 1e6) as scope:
+                await loop.run(toggle)
+            assert scope.cancelled_caught
+            assert trio.lowlevel.current_statistics().tasks_living == tasks_before
 
-    on_mock_clock(partial(with_lanes, count, body))  # which looks at the memory
+    run_on_mock_clock(main)  # the lanes look at the memory when they are closed

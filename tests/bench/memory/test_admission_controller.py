@@ -10,10 +10,11 @@ from asyncbench.bench.memory.admission_controller import RESERVE_CAP_BYTES, Admi
 from asyncbench.errors import DoesNotFitError
 from asyncbench.memory.available import LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.memory.host.probe import HostReading
+from asyncbench.testing import host_reading
 
 MIB = 1 << 20
 GIB = 1 << 30
+ROOMY_HOST = host_reading(GIB)
 
 
 class PlainEngine:
@@ -43,18 +44,12 @@ def gpu(free_bytes, **more):
     return EngineMemory(free_bytes=free_bytes, total_bytes=1000 * MIB, **more)
 
 
-def host(available_bytes=GIB, limit_bytes=None):
-    return HostReading(available_bytes=available_bytes, limit_bytes=limit_bytes, limited_by="system")
-
-
-def controller_of(engine, *, reading=None, **policy):
-    return AdmissionController(
-        engine, MemoryPolicy(**policy), batches=(1, 2, 4, 8), read_host=lambda: host() if reading is None else reading
-    )
+def controller_of(engine, *, reading=ROOMY_HOST, **policy):
+    return AdmissionController(engine, MemoryPolicy(**policy), batches=(1, 2, 4, 8), read_host=lambda: reading)
 
 
 async def test_without_a_word_from_the_user_a_twentieth_of_each_memory_stays_free():
-    controller = controller_of(PlainEngine(gpu(500 * MIB)), reading=host(100 * MIB, limit_bytes=400 * MIB))
+    controller = controller_of(PlainEngine(gpu(500 * MIB)), reading=host_reading(100 * MIB, limit_bytes=400 * MIB))
 
     available = await controller.available()
 
@@ -64,7 +59,7 @@ async def test_without_a_word_from_the_user_a_twentieth_of_each_memory_stays_fre
 
 async def test_a_large_memory_keeps_no_more_than_the_cap_free():
     engine = PlainEngine(EngineMemory(free_bytes=100 * GIB, total_bytes=140 * GIB))
-    controller = controller_of(engine, reading=host(100 * GIB))
+    controller = controller_of(engine, reading=host_reading(100 * GIB))
 
     available = await controller.available()
 
@@ -125,7 +120,7 @@ async def test_an_engine_in_host_memory_is_limited_by_the_host_alone():
 async def test_in_a_shared_pool_device_and_host_bytes_add_up_and_kept_lanes_count_for_both():
     memory = EngineMemory(free_bytes=60 * MIB, total_bytes=1000 * MIB, kept_bytes=28 * MIB, shared_with_host=True)
     engine = PlainEngine(memory, device_bytes=10 * MIB, host_bytes=1 * MIB)
-    controller = controller_of(engine, reading=host(60 * MIB), reserve_bytes=0)
+    controller = controller_of(engine, reading=host_reading(60 * MIB), reserve_bytes=0)
 
     admission = await controller.admit(batch=1, concurrency=9)
 
@@ -233,7 +228,7 @@ async def test_a_refusal_of_one_lane_does_not_keep_later_cells_from_trying():
 
 async def test_a_refusal_in_a_shared_pool_counts_for_device_and_host_together():
     memory = EngineMemory(free_bytes=100 * MIB, total_bytes=1000 * MIB, shared_with_host=True)
-    controller = controller_of(PlainEngine(memory), reading=host(100 * MIB), reserve_bytes=0)
+    controller = controller_of(PlainEngine(memory), reading=host_reading(100 * MIB), reserve_bytes=0)
     assert (await controller.admit(batch=1, concurrency=9)).lanes == 9
 
     await controller.learn_refusal(DoesNotFitError("no"), batch=1, lanes=9)
@@ -242,7 +237,9 @@ async def test_a_refusal_in_a_shared_pool_counts_for_device_and_host_together():
 
 
 async def test_a_refusal_of_host_memory_is_learned_for_the_host():
-    controller = controller_of(PlainEngine(EngineMemory(), device_bytes=0), reading=host(100 * MIB), reserve_bytes=0)
+    controller = controller_of(
+        PlainEngine(EngineMemory(), device_bytes=0), reading=host_reading(100 * MIB), reserve_bytes=0
+    )
 
     await controller.learn_refusal(DoesNotFitError("no"), batch=1, lanes=10)
 

@@ -2,123 +2,66 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
-import numpy as np
 import pytest
 import trio
-import trio.lowlevel
 
-from asyncbench.backends.base import EngineRequest
-from asyncbench.backends.simulated.backend import SimulatedBackend
 from asyncbench.backends.simulated.lane import trio_now_ns
-from asyncbench.backends.simulated.spec import parse_simulated_spec
-from asyncbench.bench.cell.admitted_cell import measure_admitted
-from asyncbench.bench.cell.cell_policy import CellPolicy
-from asyncbench.bench.cell.cell_record import RecordBase, measured_record
-from asyncbench.bench.cell.cell_runner import CellRunner
-from asyncbench.bench.cell.output_check import OutputCheck
-from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.load.closed_loop import ClosedLoop
-from asyncbench.bench.memory.admission_controller import AdmissionController, Headroom, MemoryPolicy
+from asyncbench.bench.memory.admission_controller import MemoryPolicy
 from asyncbench.bench.memory.governor import PERIOD_S, Governor
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import DeviceLostError
-from asyncbench.measurement.stopping import StopRule
 from asyncbench.memory.available import LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.memory.host.probe import HostReading
 from asyncbench.results.status import Status
-from asyncbench.sweep.cell import Cell, Driver, InputKind, Precision
+from asyncbench.sweep.cell import Driver
+from asyncbench.testing import (
+    CellBench,
+    MemoryHog,
+    ScriptedHeadrooms,
+    SeenCompletions,
+    cell_policy,
+    ones_for,
+    open_lane_bytes,
+    simulated_engine,
+)
 
 MIB = 1 << 20
 LANE_BYTES = 20 * MIB  # 16 MiB a lane and 4 MiB an item
 RESERVE_BYTES = 40 * MIB  # of which the governor keeps half
 SETTLED_S = 1 + 3 * PERIOD_S
-REQUEST = EngineRequest(
-    model_name="any",
-    model_path=Path("simulated"),
-    precision=Precision.FP32,
-    device="sim",
-    batches=(1,),
-    max_concurrency=8,
-)
-INPUTS = {"input": np.ones((1, 3, 224, 224), dtype=np.float32)}
-PLENTY = HostReading(available_bytes=1 << 40, limit_bytes=None, limited_by="system")
 
-
-class ScriptedController:
-    """Says of the device's memory what it is told to; the host has plenty."""
-
-    def __init__(self):
-        self.free_bytes = 1000 * MIB
-        self.host_bytes = 1000 * MIB
-
-    async def headrooms(self):
-        await trio.lowlevel.checkpoint()
-        return [
-            Headroom(limited_by=LimitedBy.HOST, free_bytes=self.host_bytes, reserve_bytes=RESERVE_BYTES),
-            Headroom(limited_by=LimitedBy.DEVICE, free_bytes=self.free_bytes, reserve_bytes=RESERVE_BYTES),
-        ]
-
-
-class Hog:
-    """Somebody else who takes what there is of a simulated device."""
-
-    def __init__(self, engine):
-        self._device = engine._device
-        self.held_bytes = 0
-
-    def leave(self, left_bytes):
-        """Take all but so much, or give so much back."""
-        taken_bytes = self._device.free_bytes - left_bytes
-        self._device.free_bytes -= taken_bytes
-        self.held_bytes += taken_bytes
-
-    def let_go(self):
-        self._device.free_bytes += self.held_bytes
-        self.held_bytes = 0
+simulated = partial(simulated_engine, memory="1GiB")
 
 
 @asynccontextmanager
-async def simulated(**device):
-    spec = {"service": {"median": "2ms"}, "slots": 64, "memory": "1GiB", "engine_bytes": "64MiB"}
-    async with SimulatedBackend(parse_simulated_spec(spec | device)).open_engine(REQUEST) as engine:
-        yield engine
+async def simulated_lanes(count, **device):
+    async with simulated(**device) as engine:
+        async with engine.open_lanes(batch=1, count=count, inputs=ones_for(engine.facts.inputs, 1)) as lanes:
+            yield engine, lanes
 
 
 async def govern(play, *, lanes=4, driver=Driver.PUMP, concurrency=None, record=None, **device):
-    """Run `play(controller, governor, loop, engine)` beside a governed loop; return the governor and what it said."""
-    controller, said = ScriptedController(), []
-    async with (
-        simulated(**device) as engine,
-        engine.open_lanes(batch=1, count=lanes, inputs=INPUTS) as opened,
-    ):
+    """Run `play(memory, governor, loop, engine)` beside a governed loop; return the governor and what it said."""
+    memory, said = ScriptedHeadrooms(free_bytes=1000 * MIB, reserve_bytes=RESERVE_BYTES), []
+    async with simulated_lanes(lanes, **device) as (engine, opened):
         need = MemoryForecast(device_bytes=LANE_BYTES, host_bytes=LANE_BYTES)
-        governor = Governor(controller, opened, lane_need=need, now_ns=trio_now_ns, on_change=said.append)
-        loop = ClosedLoop(opened, concurrency=concurrency or lanes, driver=driver, record=record or ignore)
+        governor = Governor(memory.read, opened, lane_need=need, now_ns=trio_now_ns, on_change=said.append)
+        record = record or SeenCompletions()
+        loop = ClosedLoop(opened, concurrency=concurrency or lanes, driver=driver, record=record)
 
         async def body():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(governor.run, loop)
-                await play(controller, governor, loop, engine)
+                await play(memory, governor, loop, engine)
                 nursery.cancel_scope.cancel()
 
         await loop.run(body)
     return governor, said
-
-
-def ignore(_done, _stream):
-    """Record nothing."""
-
-
-async def held_bytes(engine):
-    return (await engine.read_memory()).open_bytes
 
 
 every_driver = pytest.mark.parametrize(
@@ -132,14 +75,14 @@ every_driver = pytest.mark.parametrize(
 async def test_below_the_reserve_as_many_lanes_go_as_bring_it_back_and_the_device_has_their_memory(
     driver, concurrency, autojump_clock
 ):
-    async def play(controller, governor, loop, engine):
+    async def play(memory, governor, loop, engine):
         await trio.sleep(1)
-        assert await held_bytes(engine) == 4 * LANE_BYTES
-        controller.free_bytes = 20 * MIB - 1 - LANE_BYTES  # a byte more than one lane is missing
+        assert await open_lane_bytes(engine) == 4 * LANE_BYTES
+        memory.device_bytes = 20 * MIB - 1 - LANE_BYTES  # a byte more than one lane is missing
         await trio.sleep(1.5 * PERIOD_S)
-        controller.free_bytes = 20 * MIB
+        memory.device_bytes = 20 * MIB
         await trio.sleep(1)
-        assert await held_bytes(engine) == 2 * LANE_BYTES
+        assert await open_lane_bytes(engine) == 2 * LANE_BYTES
         assert governor.withheld == [3, 2]
 
     governor, _ = await govern(play, driver=driver, concurrency=concurrency)
@@ -151,12 +94,12 @@ async def test_below_the_reserve_as_many_lanes_go_as_bring_it_back_and_the_devic
 async def test_with_room_again_lanes_come_back_one_by_one_each_after_the_settle_time(
     driver, concurrency, autojump_clock
 ):
-    async def play(controller, governor, loop, engine):
-        controller.free_bytes = 20 * MIB - 2 * LANE_BYTES
+    async def play(memory, governor, loop, engine):
+        memory.device_bytes = 20 * MIB - 2 * LANE_BYTES
         await trio.sleep(1.5 * PERIOD_S)
-        controller.free_bytes = 500 * MIB
+        memory.device_bytes = 500 * MIB
         await trio.sleep(2 * SETTLED_S)
-        assert await held_bytes(engine) == 4 * LANE_BYTES
+        assert await open_lane_bytes(engine) == 4 * LANE_BYTES
         assert governor.withheld == []
 
     governor, said = await govern(play, driver=driver, concurrency=concurrency)
@@ -174,11 +117,11 @@ async def test_what_completed_before_a_change_is_recorded_before_it_is_said(auto
     def record(done, _stream):
         recorded.append((int(done.completed_at_ns[0]), trio_now_ns()))
 
-    async def play(controller, governor, loop, engine):
+    async def play(memory, governor, loop, engine):
         await trio.sleep(0.05)
-        controller.free_bytes = 0
+        memory.device_bytes = 0
         await trio.sleep(1.4 * PERIOD_S)
-        controller.free_bytes = 500 * MIB
+        memory.device_bytes = 500 * MIB
         await trio.sleep(5 * SETTLED_S)
 
     governor, _ = await govern(play, driver=Driver.AWAIT, record=record)
@@ -190,13 +133,13 @@ async def test_what_completed_before_a_change_is_recorded_before_it_is_said(auto
 
 
 async def test_room_that_does_not_last_brings_no_lane_back(autojump_clock):
-    async def play(controller, governor, loop, engine):
-        controller.free_bytes = 0
+    async def play(memory, governor, loop, engine):
+        memory.device_bytes = 0
         await trio.sleep(1.5 * PERIOD_S)
         for _ in range(5):
-            controller.free_bytes = 500 * MIB
+            memory.device_bytes = 500 * MIB
             await trio.sleep(0.8)
-            controller.free_bytes = 20 * MIB
+            memory.device_bytes = 20 * MIB
             await trio.sleep(0.2)
 
     governor, _ = await govern(play)
@@ -205,10 +148,10 @@ async def test_room_that_does_not_last_brings_no_lane_back(autojump_clock):
 
 
 async def test_of_two_memories_the_one_that_is_shorter_counts_and_is_named(autojump_clock):
-    async def play(controller, governor, loop, engine):
-        controller.host_bytes = 20 * MIB - LANE_BYTES
+    async def play(memory, governor, loop, engine):
+        memory.host_bytes = 20 * MIB - LANE_BYTES
         await trio.sleep(1.5 * PERIOD_S)
-        controller.host_bytes = 20 * MIB
+        memory.host_bytes = 20 * MIB
         await trio.sleep(3)
 
     governor, _ = await govern(play)
@@ -217,26 +160,26 @@ async def test_of_two_memories_the_one_that_is_shorter_counts_and_is_named(autoj
 
 
 async def test_the_last_lane_stays_above_the_floor_and_goes_below_it(autojump_clock):
-    async def play(controller, governor, loop, engine):
-        controller.free_bytes = 6 * MIB
+    async def play(memory, governor, loop, engine):
+        memory.device_bytes = 6 * MIB
         await trio.sleep(1)
         assert len(governor.active) == 1
-        controller.free_bytes = 1 * MIB
+        memory.device_bytes = 1 * MIB
         await trio.sleep(1.5 * PERIOD_S)
         assert governor.active == []
-        assert await held_bytes(engine) == 0
+        assert await open_lane_bytes(engine) == 0
 
     await govern(play)
 
 
 async def test_memory_that_is_refused_leaves_the_lane_away_and_is_asked_for_again(autojump_clock):
-    async def play(controller, governor, loop, engine):
-        controller.free_bytes = 0
+    async def play(memory, governor, loop, engine):
+        memory.device_bytes = 0
         await trio.sleep(1.5 * PERIOD_S)
         taken_away = len(governor.withheld)
-        hog = Hog(engine)
+        hog = MemoryHog(engine)
         hog.leave(LANE_BYTES - 1)
-        controller.free_bytes = 500 * MIB  # as a reading that comes too late for what somebody else took
+        memory.device_bytes = 500 * MIB  # as a reading that comes too late for what somebody else took
         await trio.sleep(5)
         assert len(governor.withheld) == taken_away
         hog.let_go()
@@ -247,18 +190,19 @@ async def test_memory_that_is_refused_leaves_the_lane_away_and_is_asked_for_agai
 
 
 async def test_a_lane_that_comes_back_has_run_once_so_that_its_outputs_can_be_compared(autojump_clock):
-    async def play(controller, governor, loop, engine):
-        controller.free_bytes = 0
+    async def play(memory, governor, loop, engine):
+        all_lanes = governor.active
+        memory.device_bytes = 0
         await trio.sleep(1.5 * PERIOD_S)
         lanes = governor.withheld[:]
-        infer, ran = governor._lanes[lanes[-1]].infer, []
+        infer, ran = all_lanes[lanes[-1]].infer, []
 
         async def note_and_infer():
             ran.append(True)
             return await infer()
 
-        governor._lanes[lanes[-1]].infer = note_and_infer
-        controller.free_bytes = 500 * MIB
+        all_lanes[lanes[-1]].infer = note_and_infer
+        memory.device_bytes = 500 * MIB
         await trio.sleep(SETTLED_S)
         assert len(governor.withheld) == len(lanes) - 1
         assert ran == [True]
@@ -267,11 +211,12 @@ async def test_a_lane_that_comes_back_has_run_once_so_that_its_outputs_can_be_co
 
 
 async def test_a_lane_that_hangs_when_it_comes_back_is_an_error_and_no_hang(autojump_clock):
-    async def play(controller, governor, loop, engine):
-        controller.free_bytes = 1
+    async def play(memory, governor, loop, engine):
+        all_lanes = governor.active
+        memory.device_bytes = 1
         await trio.sleep(1.5 * PERIOD_S)
-        governor._lanes[governor.withheld[-1]].infer = trio.sleep_forever
-        controller.free_bytes = 500 * MIB
+        all_lanes[governor.withheld[-1]].infer = trio.sleep_forever
+        memory.device_bytes = 500 * MIB
         await trio.sleep(200)
 
     with pytest.raises(DeviceLostError, match="getting its memory back"):
@@ -280,100 +225,38 @@ async def test_a_lane_that_hangs_when_it_comes_back_is_an_error_and_no_hang(auto
 
 @pytest.mark.parametrize("withheld_for_s", [0.005, 0.1005, 0.11, 0.125, 0.3])
 async def test_a_governor_that_is_cancelled_knows_which_lanes_have_their_memory(withheld_for_s, autojump_clock):
-    async def main():
-        controller = ScriptedController()
-        controller.free_bytes = 0
-        async with simulated(service={"median": "50ms"}) as engine:
-            async with engine.open_lanes(batch=1, count=4, inputs=INPUTS) as lanes:
-                need = MemoryForecast(device_bytes=LANE_BYTES, host_bytes=0)
-                governor = Governor(
-                    controller, lanes, lane_need=need, now_ns=trio_now_ns, on_change=lambda _all_run: None
-                )
-                for _ in range(2):
-                    loop = ClosedLoop(
-                        lanes,
-                        concurrency=4,
-                        driver=Driver.PUMP,
-                        record=lambda _done, _stream: None,
-                        withheld=governor.withheld,
-                    )
+    memory = ScriptedHeadrooms(free_bytes=0, reserve_bytes=RESERVE_BYTES)
+    async with simulated_lanes(4, service={"median": "50ms"}) as (engine, lanes):
+        need = MemoryForecast(device_bytes=LANE_BYTES, host_bytes=0)
+        governor = Governor(memory.read, lanes, lane_need=need, now_ns=trio_now_ns, on_change=lambda _all_run: None)
+        for _ in range(2):
+            loop = ClosedLoop(
+                lanes, concurrency=4, driver=Driver.PUMP, record=SeenCompletions(), withheld=governor.withheld
+            )
 
-                    async def body(loop=loop):
-                        async with trio.open_nursery() as nursery:
-                            nursery.start_soon(governor.run, loop)
-                            await trio.sleep(withheld_for_s)
-                            nursery.cancel_scope.cancel()
+            async def body(loop=loop):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(governor.run, loop)
+                    await trio.sleep(withheld_for_s)
+                    nursery.cancel_scope.cancel()
 
-                    await loop.run(body)
-                    assert await held_bytes(engine) == len(governor.active) * LANE_BYTES
-                    assert [lane.has_memory for lane in lanes] == [lane in governor.active for lane in lanes]
-                    assert bool(governor.changes) == bool(governor.withheld)
-                controller.free_bytes = 500 * MIB
-                await trio.lowlevel.checkpoint()
-
-    await main()
+            await loop.run(body)
+            assert await open_lane_bytes(engine) == len(governor.active) * LANE_BYTES
+            assert [lane.has_memory for lane in lanes] == [lane in governor.active for lane in lanes]
+            assert bool(governor.changes) == bool(governor.withheld)
 
 
 # Whole cells, over a real controller
 
 
-async def nobody(_hog):
-    await trio.lowlevel.checkpoint()
-
-
-def policy(**rule):
-    return CellPolicy(
-        driver=Driver.PUMP,
-        input_kind=InputKind.RANDOM,
-        rule=StopRule(median_ratio=0.01, p99_ratio=0.05, min_window_ns=NS_PER_S, max_window_ns=NS_PER_S, **rule),
-        warmup_ns=None,
-        stall_limit_ns=3 * NS_PER_S,
-    )
-
-
-async def run_cell(engine, cell_policy, beside, *, concurrency=4, lanes=4, within_s=math.inf):
-    """Run a cell with `beside(hog)` beside it, and return its record; it must end within so long."""
-    controller = AdmissionController(
-        engine, MemoryPolicy(reserve_bytes=RESERVE_BYTES), batches=(1,), read_host=lambda: PLENTY
-    )
-    cell = Cell(model="any", precision=Precision.FP32, batch=1, concurrency=concurrency, device="sim")
-    frame = RecordBase(
-        sweep_id="0",
-        index=0,
-        attempt=1,
-        cell=cell,
-        engine=engine.facts,
-        policy=cell_policy,
-        forecast=controller.forecast(batch=1, lanes=concurrency),
-        started_at="2026-01-01T00:00:00Z",
-    )
-
-    # Made before any deadline: while a thread makes them, the clock of the test jumps to whatever comes next.
-    inputs = InputSupply(engine.facts.inputs, lambda *_: INPUTS)
-    await inputs.of(1)
-
-    def make_runner(count):
-        return CellRunner(
-            engine,
-            cell,
-            cell_policy,
-            lanes=count,
-            controller=controller,
-            inputs=inputs,
-            outputs=OutputCheck(lambda _outputs: None),
-            stop_requested=trio.Event(),
-            progress=lambda _phase, _n, _elapsed_ns: None,
-        )
-
-    hog = Hog(engine)
-    with trio.fail_after(within_s):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(beside, hog))
-            ran = await measure_admitted(controller, cell, make_runner, max_lanes=lanes)
-            nursery.cancel_scope.cancel()
+async def run_cell(engine, policy, beside=None, *, concurrency=4, lanes=4, **limits):
+    """Run a cell with `beside(hog)` beside it, and return its record."""
+    hog, bench = MemoryHog(engine), CellBench(engine, policy, memory=MemoryPolicy(reserve_bytes=RESERVE_BYTES))
+    beside = beside and partial(beside, hog)
+    record = await bench.record(concurrency, max_lanes=lanes, beside=beside, **limits)
     hog.let_go()
-    assert await held_bytes(engine) == 0
-    return measured_record(frame, ran)
+    assert await open_lane_bytes(engine) == 0
+    return record
 
 
 async def test_a_hog_that_comes_and_goes_is_told_by_the_record_and_leaves_the_rest_as_it_was(autojump_clock):
@@ -387,7 +270,7 @@ async def test_a_hog_that_comes_and_goes_is_told_by_the_record_and_leaves_the_re
 
     # With three lanes at once an inference takes longer than with one: two slots.
     async with simulated(slots=2) as engine:
-        record = await run_cell(engine, policy(duration_ns=20 * NS_PER_S), hog_twice)
+        record = await run_cell(engine, cell_policy(duration_ns=20 * NS_PER_S), hog_twice)
 
     memory, latency = record.memory, record.latency
     assert record.status is Status.MEASURED
@@ -407,7 +290,7 @@ async def test_a_hog_that_comes_and_goes_is_told_by_the_record_and_leaves_the_re
 
 async def test_without_pressure_nothing_is_said_of_it(autojump_clock):
     async with simulated() as engine:
-        record = await run_cell(engine, policy(duration_ns=5 * NS_PER_S), nobody)
+        record = await run_cell(engine, cell_policy(duration_ns=5 * NS_PER_S))
 
     assert record.memory.lane_changes == []
     assert record.memory.backpressure_ns == 0
@@ -429,7 +312,7 @@ async def test_a_cell_all_of_whose_lanes_are_withheld_for_longer_than_the_stall_
 
     started_s = trio.current_time()
     async with simulated() as engine:
-        record = await run_cell(engine, policy(duration_ns=30 * NS_PER_S), hog_for_long)
+        record = await run_cell(engine, cell_policy(duration_ns=30 * NS_PER_S), hog_for_long)
 
     assert record.status is Status.MEASURED
     assert min(change.lanes for change in record.memory.lane_changes) == 0
@@ -447,7 +330,7 @@ async def hog_for_good(hog):
 @pytest.mark.parametrize("measured", [{"iterations": 10_000}, {"duration_ns": 5 * NS_PER_S}])
 async def test_a_cell_that_memory_is_taken_from_for_good_does_not_fit(autojump_clock, measured):
     async with simulated() as engine:
-        record = await run_cell(engine, policy(**measured), hog_for_good, within_s=60)
+        record = await run_cell(engine, cell_policy(**measured), hog_for_good, within_s=60)
 
     assert record.status is Status.MEASURED if "duration_ns" in measured else Status.DOES_NOT_FIT
     assert record.memory.lane_changes[-1].lanes == 0
@@ -455,9 +338,9 @@ async def test_a_cell_that_memory_is_taken_from_for_good_does_not_fit(autojump_c
 
 
 async def test_a_cell_that_memory_is_taken_from_before_its_window_says_what_was_short(autojump_clock):
-    rule = policy(duration_ns=4 * NS_PER_S)
+    policy = cell_policy(duration_ns=4 * NS_PER_S, warmup_ns=4 * NS_PER_S)
     async with simulated() as engine:
-        record = await run_cell(engine, dataclasses.replace(rule, warmup_ns=4 * NS_PER_S), hog_for_good)
+        record = await run_cell(engine, policy, hog_for_good)
 
     assert (record.status, record.n) == (Status.DOES_NOT_FIT, 0)
     assert [reason.code for reason in record.reasons] == ["memory", "memory_pressure"]
@@ -472,7 +355,7 @@ async def test_a_cell_that_was_too_slow_for_its_window_is_not_said_to_have_had_n
         hog.leave(5 * MIB)
 
     async with simulated(service={"median": "2s"}) as engine:
-        record = await run_cell(engine, policy(), hog_once)
+        record = await run_cell(engine, cell_policy(), hog_once)
 
     assert record.status is Status.INVALID
     assert record.reasons[0].code == "no_completions"
@@ -486,7 +369,7 @@ async def test_iterations_are_exact_also_where_lanes_were_withheld(autojump_cloc
         hog.let_go()
 
     async with simulated() as engine:
-        record = await run_cell(engine, policy(iterations=10_000), hog_once)
+        record = await run_cell(engine, cell_policy(iterations=10_000), hog_once)
 
     assert record.n == 10_000
     assert record.memory.lane_changes
@@ -497,7 +380,7 @@ async def test_a_cell_whose_lanes_were_starved_of_credits_is_not_measured_and_sa
 ):
     monkeypatch.setattr("asyncbench.backends.simulated.lane.credits_at", lambda _service_ns, at_least: at_least // 256)
     async with simulated() as engine:
-        record = await run_cell(engine, policy(duration_ns=NS_PER_S), nobody)
+        record = await run_cell(engine, cell_policy(duration_ns=NS_PER_S))
 
     assert record.status is Status.IMPRECISE
     assert [reason.code for reason in record.reasons] == ["runner_bound"]
@@ -507,9 +390,9 @@ async def test_a_cell_whose_lanes_were_starved_of_credits_is_not_measured_and_sa
 @pytest.mark.parametrize("driver", list(Driver))
 @pytest.mark.parametrize("warmup_ns", [None, 0])
 async def test_of_shared_lanes_exactly_the_iterations_have_waits_and_responses(autojump_clock, driver, warmup_ns):
-    rule = dataclasses.replace(policy(iterations=501), driver=driver, warmup_ns=warmup_ns)
+    policy = cell_policy(iterations=501, driver=driver, warmup_ns=warmup_ns)
     async with simulated(service={"kind": "constant", "median": "2ms"}) as engine:
-        record = await run_cell(engine, rule, nobody, concurrency=8, lanes=3)
+        record = await run_cell(engine, policy, concurrency=8, lanes=3)
 
     latency = record.latency
     assert latency.wait.n == latency.response.n == latency.service.n == record.n == 501
@@ -518,7 +401,7 @@ async def test_of_shared_lanes_exactly_the_iterations_have_waits_and_responses(a
 
 async def test_shared_lanes_say_so_and_the_latency_has_wait_and_response(autojump_clock):
     async with simulated() as engine:
-        record = await run_cell(engine, policy(duration_ns=5 * NS_PER_S), nobody, concurrency=8, lanes=2)
+        record = await run_cell(engine, cell_policy(duration_ns=5 * NS_PER_S), concurrency=8, lanes=2)
 
     latency = record.latency
     assert record.memory.resident_lanes == 2
