@@ -28,7 +28,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt
 
-from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.cell_parts import CpuThrottling
 from asyncbench.results.fields import Facts, RecordModel
 
 _Value = TypeVar("_Value")
@@ -46,7 +46,7 @@ class Block(RecordModel):
     """Highest resident size of the bench process during the cell."""
     host_rise_bytes: int | None = None
     """The same less what it was when the cell began."""
-    throttling: Throttling | None = None
+    throttling: CpuThrottling | None = None
     """What a CPU quota withheld in the window."""
     gpu: Facts | None = None
     """The record's `gpu`: clocks, power, temperature."""
@@ -117,7 +117,7 @@ class Conditions:
         return _first(block.host_rise_bytes for block in self.blocks.values())
 
     @property
-    def throttling(self) -> Throttling | None:
+    def throttling(self) -> CpuThrottling | None:
         """What a CPU quota withheld; None where there is no quota."""
         return _first(block.throttling for block in self.blocks.values())
 

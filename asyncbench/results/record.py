@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from asyncbench.results.accuracy import Accuracy
-from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
+from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, Stalls, Warmup
 from asyncbench.results.fields import Facts, RecordModel, Text, UtcText
 from asyncbench.results.latency import Latency
 from asyncbench.results.status import Status
@@ -101,7 +101,7 @@ class CellRecord(_Record):
     """Relative change of the service time from the start of the window to its end."""
     longest_gap_ns: NonNegativeInt | None = None
     """The longest time in the window in which nothing completed on any lane; a lower bound below 1/2,048 of it."""
-    stalls: StoodStill | None = None
+    stalls: Stalls | None = None
     """Null where the bench process never stood still in the window."""
     cpu_throttling: CpuThrottling | None = None
     """Null where no control group has a CPU quota."""

@@ -13,15 +13,13 @@ from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.cell_runner import CellMeasurement
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, Fact
-from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.percentile import summarize
 from asyncbench.measurement.stopping import achieved
 from asyncbench.measurement.verdict import Verdict, judge
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.memory.host.cpu_quota import Throttling
 from asyncbench.results.accuracy import Accuracy
-from asyncbench.results.cell_parts import CpuThrottling, Memory, Reason, StoodStill, Warmup
+from asyncbench.results.cell_parts import Memory, Reason, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.record import CellRecord
 from asyncbench.results.status import ReasonCode, Status, reason_code_of
@@ -91,8 +89,8 @@ class RecordBase:
             littles_law_residual=window.littles_law_residual if window else None,
             drift_ratio=seen.meter.drift.drift_ratio() if seen and window else None,
             longest_gap_ns=window.longest_gap_ns if window else None,
-            stalls=_stalls(seen.stalls) if seen and window else None,
-            cpu_throttling=_throttling(seen.conditions.throttling) if seen and window else None,
+            stalls=seen.stalls if seen and window else None,
+            cpu_throttling=seen.conditions.throttling if seen and window else None,
             warmup=_warmup(seen) if seen else None,
             memory=memory,
             gpu=seen.conditions.gpu if seen else None,
@@ -211,22 +209,3 @@ def _runner_ns(seen: CellMeasurement, *, closed_loop: bool) -> float | None:
         return None
     idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
     return idle_lanes * seen.window.window_ns / seen.window.n
-
-
-def _stalls(stalls: Stalls) -> StoodStill | None:
-    if not stalls.n and not stalls.suspended_ns:
-        return None
-    return StoodStill(
-        n=stalls.n, total_ns=stalls.total_ns, longest_ns=stalls.longest_ns, suspended_ns=stalls.suspended_ns
-    )
-
-
-def _throttling(throttling: Throttling | None) -> CpuThrottling | None:
-    if throttling is None:
-        return None
-    return CpuThrottling(
-        quota_cpus=throttling.quota_cpus,
-        periods=throttling.periods,
-        throttled_periods=throttling.throttled_periods,
-        throttled_ns=throttling.throttled_ns,
-    )

@@ -22,10 +22,9 @@ from asyncbench.conditions.heartbeat import Heartbeat
 from asyncbench.conditions.probe import Conditions, Span
 from asyncbench.conditions.probes import CellWatches, watch_nothing
 from asyncbench.errors import DeviceLostError
-from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.stopping import StopReason, decide
 from asyncbench.measurement.window import WindowResult
-from asyncbench.results.cell_parts import LaneChange
+from asyncbench.results.cell_parts import LaneChange, Stalls
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import format_duration
 
@@ -52,7 +51,7 @@ class CellMeasurement:
         load_statistics: What the load has to say of itself.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
-        stalls: When this process stood still in the window.
+        stalls: When this process stood still in the window; None where it never did.
         conditions: What the probes saw.
     """
 
@@ -65,7 +64,7 @@ class CellMeasurement:
     warmup_ns: int
     steady: bool
     switch_ns: int
-    stalls: Stalls
+    stalls: Stalls | None
     conditions: Conditions
     used_device_bytes: int | None
     used_host_bytes: int | None
@@ -176,9 +175,9 @@ class CellRunner:
             load_statistics=self._load_statistics,
         )
 
-    def _stalls_in(self, span: Span | None) -> Stalls:
+    def _stalls_in(self, span: Span | None) -> Stalls | None:
         if span is None:
-            return Stalls()
+            return None
         return self._heartbeat.stalls(opened_at_ns=span.opened_at_ns, ended_at_ns=span.ended_at_ns)
 
     def _compares(self, governor: Governor) -> bool:
