@@ -35,7 +35,7 @@ HOST_PRIOR = OverheadPrior(weight=0.1, keep_ratio=0.75)
 
 
 class ForecastCorrection:
-    """Correction of forecasts by what they were found to miss: rounding of allocators, CUDA graphs, the context's memory.
+    """Correction of forecasts by what they missed: rounding of allocators, CUDA graphs, the memory of the context.
 
     For each memory, `missed = fixed + per_lane x lanes`. Both numbers minimise a sum of squares over all cells seen:
     of the distance of `used - raw` from that line, each cell's weight times `keep_ratio` for each cell since, and of

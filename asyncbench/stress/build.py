@@ -65,7 +65,7 @@ async def _build(context: ScenarioContext, network: Path, *, room_after: int | N
         with trio.move_on_after(_LIMIT_S):
             end = await _follow(child, group, room_after)
             return {**end, "oom_kills": group.read_oom().oom_kills}
-        raise AsyncbenchError(f"the build did not end within {_LIMIT_S:.0f} s: {child.said()}")
+        raise AsyncbenchError(f"the build did not end within {_LIMIT_S:.0f} s: {child.stderr()}")
 
 
 async def _follow(child: Child, group: LimitedGroup, room_after: int | None) -> dict[str, Fact]:
@@ -83,4 +83,4 @@ async def _follow(child: Child, group: LimitedGroup, room_after: int | None) -> 
             await trio.to_thread.run_sync(group.set_limit, WIDE_BYTES)
         await stdin.send_all(b"\n")
     await child.process.wait()
-    return {"end": "died", "text": child.said(), "tries": failed}
+    return {"end": "died", "text": child.stderr(), "tries": failed}

@@ -147,7 +147,7 @@ def _judge(context: ScenarioContext, tally: Tally, flood: Flood, ended: Ended, s
     tally.late += done and flood.signals > 0
     tally.early += not done and not flood.listened
     held = ended.code in _codes(flood, done=done)
-    said = "" if held else ended.said[-600:]
+    stderr = "" if held else ended.stderr[-600:]
     context.check(
         ENDS_SOON,
         step,
@@ -156,7 +156,7 @@ def _judge(context: ScenarioContext, tally: Tally, flood: Flood, ended: Ended, s
         signals=flood.signals,
         listened=flood.listened,
         done=done,
-        said=said,
+        stderr=stderr,
     )
     if flood.listened and flood.signals == 1 and after.read is not None:
         context.check(TRAILER, step, held=after.has_trailer)

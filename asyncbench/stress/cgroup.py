@@ -50,7 +50,7 @@ async def measure_baseline(context: ScenarioContext) -> int:
             )
             peak_bytes = group.read_oom().peak_bytes
         if ended.code != 0:
-            raise AsyncbenchError(f"the sweep for the baseline ended with {ended.code}: {ended.said}")
+            raise AsyncbenchError(f"the sweep for the baseline ended with {ended.code}: {ended.stderr}")
     if peak_bytes is None:
         raise BackendUnavailableError("the kernel tells no peak of a memory control group (before Linux 5.19 on v2)")
     return peak_bytes
@@ -97,7 +97,7 @@ async def _sweep(context: ScenarioContext, group: LimitedGroup, step: str, cells
 def check_survival(context: ScenarioContext, ended: Ended, after: FileState, step: str, *, cells: int) -> None:
     """Check exit code and records of a sweep that ran with little memory."""
     held = ended.code == 0
-    context.check(SURVIVES, step, held=held, code=ended.code, took_s=ended.took_s, said="" if held else ended.said)
+    context.check(SURVIVES, step, held=held, code=ended.code, took_s=ended.took_s, stderr="" if held else ended.stderr)
     counts = {f"{status}": after.count(status) for status in Status if after.count(status)}
     context.check(RECORDS, step, held=len(after.final) == cells, **counts)
 

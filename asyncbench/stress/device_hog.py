@@ -64,7 +64,7 @@ class DeviceHog:
         async for line in self._answers:
             return DeviceReading(**json.loads(line))
         await self._child.process.wait()
-        raise BackendUnavailableError(f"the GPU's memory cannot be held: {self._child.said().strip()}")
+        raise BackendUnavailableError(f"the GPU's memory cannot be held: {self._child.stderr().strip()}")
 
 
 @asynccontextmanager

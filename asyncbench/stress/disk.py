@@ -63,7 +63,7 @@ async def _meet_file_limit(context: ScenarioContext, limit_bytes: int, step: str
     async with open_child(command, errors=file.errors, PYTHONDONTWRITEBYTECODE="1") as child:
         ended = await child.wait(_LIMIT_S)
     full = await trio.to_thread.run_sync(read_state, file.path)
-    _check_stop(context, step, code=ended.code, said=ended.said, full=full)
+    _check_stop(context, step, code=ended.code, stderr=ended.stderr, full=full)
     async with open_child(sweep_command(file.path, *file.arguments, resume=True), errors=file.errors) as child:
         ended = await child.wait(_LIMIT_S)
     resumed = await trio.to_thread.run_sync(read_state, file.path)
@@ -85,15 +85,15 @@ async def _fill_disk(context: ScenarioContext, room_bytes: int, step: str) -> No
         return (folder / name).read_text(encoding="utf-8") if (folder / name).exists() else ""
 
     full = await trio.to_thread.run_sync(read_state, folder / "full.jsonl")
-    _check_stop(context, step, code=int(read("full.code") or -1), said=read("full.stderr"), full=full)
+    _check_stop(context, step, code=int(read("full.code") or -1), stderr=read("full.stderr"), full=full)
     resumed = await trio.to_thread.run_sync(read_state, folder / "resumed.jsonl")
     check_complete(context, resumed, f"{step}, exit code {read('resumed.code').strip()}")
     _check_prefix(context, step, full, resumed)
 
 
-def _check_stop(context: ScenarioContext, step: str, *, code: int | None, said: str, full: FileState) -> None:
-    last = said.strip().rpartition("\n")[2]
-    errors = [line for line in said.splitlines() if line.startswith(("asyncbench:", "Traceback"))]
+def _check_stop(context: ScenarioContext, step: str, *, code: int | None, stderr: str, full: FileState) -> None:
+    last = stderr.strip().rpartition("\n")[2]
+    errors = [line for line in stderr.splitlines() if line.startswith(("asyncbench:", "Traceback"))]
     held = (
         code == ExitCode.BAD_INPUT
         and len(errors) == 1

@@ -97,9 +97,9 @@ async def _build(context: ScenarioContext, *arguments: str) -> None:
         EngineBuildError: It cannot be built.
     """
     one = ("--concurrency", "1", "--iterations", "1", "--warmup", "none")
-    code, _, said = await _sweep(context, f"build-{arguments[0]}", *arguments, *one)
+    code, _, stderr = await _sweep(context, f"build-{arguments[0]}", *arguments, *one)
     if code:
-        raise EngineBuildError(f"no engine of {arguments[0]}: {said.strip().rpartition(chr(10))[2]}")
+        raise EngineBuildError(f"no engine of {arguments[0]}: {stderr.strip().rpartition(chr(10))[2]}")
 
 
 async def _require_gpu(context: ScenarioContext) -> None:
@@ -108,15 +108,15 @@ async def _require_gpu(context: ScenarioContext) -> None:
         command, check=False, capture_stdout=True, capture_stderr=True, env=child_environment()
     )
     if done.returncode:
-        said = done.stdout.decode(errors="replace").strip() or done.stderr.decode(errors="replace").strip()
-        raise BackendUnavailableError(f"no GPU with TensorRT: {said.rpartition(chr(10))[2]}")
+        stderr = done.stdout.decode(errors="replace").strip() or done.stderr.decode(errors="replace").strip()
+        raise BackendUnavailableError(f"no GPU with TensorRT: {stderr.rpartition(chr(10))[2]}")
     context.device = done.stdout.decode().partition("\n")[0]
 
 
 async def _run_part(context: ScenarioContext, name: str, part: Part) -> None:
     budget = () if part.budget is None else ("--memory-budget", part.budget)
     async with _filled(context, part.free_ratio) as filled:
-        code, after, said = await _sweep(context, name, *_SWEEP, *_GRID, *budget)
+        code, after, stderr = await _sweep(context, name, *_SWEEP, *_GRID, *budget)
     cells = list(after.read.cells.values()) if after.read else []
     crashes = sum(reason.code in _CRASHES for cell in cells for reason in cell.reasons)
     errors, left_out = after.count(Status.ERROR), after.count(Status.DOES_NOT_FIT)
@@ -129,7 +129,7 @@ async def _run_part(context: ScenarioContext, name: str, part: Part) -> None:
         cells=len(after.final),
         crashes=crashes,
         errors=errors,
-        said="" if held else said,
+        stderr="" if held else stderr,
     )
     shared = count_shared(after)
     where = filled or f"--memory-budget {part.budget}"
@@ -171,7 +171,7 @@ def tolerance_bytes(cell: CellRecord) -> float:
 async def _sweep(context: ScenarioContext, name: str, *arguments: str) -> tuple[int | None, FileState, str]:
     output = context.folder / f"{name}.jsonl"
     ended = await run_sweep(output, *arguments, *_sources(context), limit_s=_LIMIT_S)
-    return ended.code, await trio.to_thread.run_sync(read_state, output), ended.said
+    return ended.code, await trio.to_thread.run_sync(read_state, output), ended.stderr
 
 
 def _sources(context: ScenarioContext) -> tuple[str, ...]:

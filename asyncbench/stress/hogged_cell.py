@@ -117,8 +117,8 @@ async def _measure(
     state = await trio.to_thread.run_sync(read_state, output)
     record = state.read.cells.get(0) if state.read else None
     good = record is not None and record.status in (Status.MEASURED, Status.IMPRECISE)
-    said = "" if ended.code == 0 else ended.said
-    context.check(UNHURT, step, held=ended.code == 0 and good, code=ended.code, oom_kills=oom_kills, said=said)
+    stderr = "" if ended.code == 0 else ended.stderr
+    context.check(UNHURT, step, held=ended.code == 0 and good, code=ended.code, oom_kills=oom_kills, stderr=stderr)
     if with_hog and record is not None:
         _check_lanes(context, cell, pace, record, step)
     return record if good else None

@@ -77,7 +77,7 @@ class _Victim:
     """One file, from its first start until it is complete."""
 
     def __init__(self, context: ScenarioContext, tally: Tally, file: SweepFile, rng: random.Random) -> None:
-        self._stage = context
+        self._context = context
         self._tally = tally
         self._file = file
         self._dice = rng
@@ -87,7 +87,7 @@ class _Victim:
         while not await self._start(before):
             before = await trio.to_thread.run_sync(self._tear)
             if before.complaint:
-                return  # it was told, and nothing goes on from here
+                return  # it was reported, and nothing goes on from here
         await trio.to_thread.run_sync(self._file.remove)
 
     async def _start(self, before: FileState) -> bool:
@@ -97,20 +97,20 @@ class _Victim:
         command = sweep_command(file.path, *file.begin(), resume=before.read is not None)
         async with open_child(command, errors=file.errors) as child:
             ended = await self._kill_until_done(child)
-            leftover_s = await check_leftovers(self._stage, child, step)
+            leftover_s = await check_leftovers(self._context, child, step)
         self._tally.longest_leftover_s = max(self._tally.longest_leftover_s, leftover_s)
         self._check_notice(before, ended, step)
         after, repetition = await trio.to_thread.run_sync(file.look, before)
-        check_file(self._stage, after, repetition, step)
+        check_file(self._context, after, repetition, step)
         errors = after.count(Status.ERROR)
-        self._stage.check(ONE_CELL, step, held=errors <= file.bench_kills, errors=errors, kills=file.bench_kills)
+        self._context.check(ONE_CELL, step, held=errors <= file.bench_kills, errors=errors, kills=file.bench_kills)
         return self._is_over(ended, after, step, bench_killed=file.bench_kills > bench_kills)
 
     def _is_over(self, ended: Ended, after: FileState, step: str, *, bench_killed: bool) -> bool:
         # 1: its bench process was killed before there was an engine.
         if ended.code == -signal.SIGKILL or (ended.code == 1 and bench_killed and not after.has_trailer):
             return False
-        check_complete(self._stage, after, f"{step}, exit code {ended.code}: {ended.said[-300:]}")
+        check_complete(self._context, after, f"{step}, exit code {ended.code}: {ended.stderr[-300:]}")
         return True
 
     async def _kill_until_done(self, child: Child) -> Ended:
@@ -152,7 +152,7 @@ class _Victim:
     def _check_notice(self, before: FileState, ended: Ended, step: str) -> None:
         """Check the notice, where the start came so far as to say anything."""
         torn_bytes = before.read.torn_bytes if before.read else 0
-        if torn_bytes and "going on with" in ended.said:
+        if torn_bytes and "going on with" in ended.stderr:
             self._tally.torn += 1
-            held = f"its last line was cut off and is dropped ({counted(torn_bytes, 'byte')})" in ended.said
-            self._stage.check(NOTICE, step, held=held, torn_bytes=torn_bytes)
+            held = f"its last line was cut off and is dropped ({counted(torn_bytes, 'byte')})" in ended.stderr
+            self._context.check(NOTICE, step, held=held, torn_bytes=torn_bytes)

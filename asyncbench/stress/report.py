@@ -71,7 +71,7 @@ def merge_rows(before: Sequence[Row], now: Sequence[Row]) -> list[Row]:
     known = {row.scenario for row in before}
     news = [row for row in now if (row.scenario, row.part) in tried or row.scenario not in known]
     replaced = {(row.scenario, row.part) for row in news}
-    # What was skipped as a whole is told of no more once a part of it ran.
+    # A skip of the whole scenario is dropped once a part of it ran.
     ran = {row.scenario for row in news if row.kept is not None}
     stale = [row for row in before if row.kept is None and row.scenario in ran]
     kept = [row for row in before if (row.scenario, row.part) not in replaced and row not in stale]

@@ -30,11 +30,11 @@ class Ended:
 
     Attributes:
         code: As subprocess gives it; None where it did not end within its limit.
-        said: The last of its stderr.
+        stderr: The last of its stderr.
     """
 
     code: int | None
-    said: str
+    stderr: str
     took_s: float
 
 
@@ -61,15 +61,15 @@ class Child:
         with trio.move_on_after(limit_s):
             await self.process.wait()
         took_s = (now_ns() - self._started_at_ns) / NS_PER_S
-        return Ended(code=self.process.returncode, said=self.said(), took_s=took_s)
+        return Ended(code=self.process.returncode, stderr=self.stderr(), took_s=took_s)
 
     async def wait_for_cell(self, log: Path) -> None:
         """Wait until its log says that a cell was begun, or it has ended."""
         while not self.ended() and not cells_begun(await trio.to_thread.run_sync(logged_events, log)):
             await self.wait(_LOOK_S)
 
-    def said(self) -> str:
-        """Return the last of what it said on stderr so far."""
+    def stderr(self) -> str:
+        """Return the end of what it has written on stderr so far."""
         return self._errors.read_text(encoding="utf-8", errors="replace")[-_STDERR_CHARS:]
 
 

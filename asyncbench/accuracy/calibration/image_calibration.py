@@ -60,7 +60,7 @@ def calibrate_on_images(
 
     Args:
         model_folder: Where the package's own graphs are written.
-        on_left_out: Told of each image that cannot be prepared, or that no full batch is left for.
+        on_left_out: Called for each image that cannot be prepared, or that no full batch is left for.
         on_progress: Takes how many images are done, and of how many.
 
     Raises:

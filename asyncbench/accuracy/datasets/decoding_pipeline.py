@@ -62,7 +62,7 @@ async def open_batches(
         batch: Images of a batch; the last one has fewer where they do not come out even.
         threads: Images that are decoded at once, 1 or more. OpenCV itself uses one thread meanwhile.
         ahead: Batches that wait, 1 or more.
-        on_left_out: Told of each image that cannot be decoded, or has another size than was marked; the next one
+        on_left_out: Called for each image that cannot be decoded, or has another size than was marked; the next one
             takes its place.
     """
     filled, batches = trio.open_memory_channel[PreparedBatch](ahead - 1)  # one more waits within `send`

@@ -71,7 +71,7 @@ async def add_quality(
 
     try:
         ran = await run_admitted(controller, frame.cell, measure, max_lanes=max_lanes)
-    except Exception as raised:  # noqa: BLE001 # see bench_process: it costs this cell alone
+    except Exception as raised:  # noqa: BLE001 # it costs this cell alone
         error = log_error("accuracy.failed", raised, index=frame.index)
         record = (
             _without_accuracy(timed.record, error)

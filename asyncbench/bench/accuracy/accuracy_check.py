@@ -162,7 +162,7 @@ class QualityCheck:
         """Run the data set through `lanes` lanes at `batch`.
 
         Args:
-            on_progress: Told now and then how many items are done.
+            on_progress: Takes, now and then, how many items are done.
 
         Raises:
             DoesNotFitError: Memory for the lanes was refused.

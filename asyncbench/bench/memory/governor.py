@@ -34,7 +34,7 @@ class Governor:
     Args:
         read_headrooms: See `AdmissionController.headrooms`.
         lane_need: What one lane holds.
-        on_change: Told of each change, with whether all lanes run.
+        on_change: Takes, at each change, whether all lanes run.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Governor:
             headrooms = [each for each in await self._read_headrooms() if self._lane_bytes(each.limited_by)]
             if not headrooms:
                 continue
-            # Where all agree, the one counts that was short: that there is room again is said of it.
+            # Where all agree, the memory that was short decides: that there is room again is reported of it.
             headrooms.sort(key=lambda headroom: headroom.limited_by is not self._short)
             wanted, headroom = min(((self._wanted(each), each) for each in headrooms), key=lambda pair: pair[0])
             await self._move_to(wanted, headroom, loop)
@@ -121,7 +121,7 @@ class Governor:
     async def _take_away(self, count: int, loop: LoadGenerator) -> None:
         if not self.withheld:
             loop.flush()  # what has completed so far was not disturbed
-            self._on_change(False)  # said by the argument's name in the class docstring
+            self._on_change(False)  # not all lanes run
         for _ in range(count):
             index = len(self._lanes) - len(self.withheld) - 1
             await loop.withhold(index)
@@ -144,7 +144,7 @@ class Governor:
             self._withheld_ns += self._now_ns() - self._withheld_since_ns
             self._withheld_since_ns = None
             loop.flush()  # what has completed so far was disturbed
-            self._on_change(True)  # see _take_away
+            self._on_change(True)  # all lanes run
         loop.resume(index)
 
     def _note(self, headroom: Headroom) -> None:

@@ -73,7 +73,7 @@ class HostMemory:
         """Return what can be had now. Cheap enough for ten times a second, on any thread.
 
         Raises:
-            BackendUnavailableError: /proc does not tell.
+            BackendUnavailableError: /proc/meminfo does not have it.
         """
         available_bytes, limited_by, limit_bytes = self._read_available_bytes(), SYSTEM, None
         for group in self._groups:
@@ -105,6 +105,6 @@ class HostMemory:
         available_kib = find_number(_AVAILABLE, self._meminfo.read())
         if available_kib is None:
             raise BackendUnavailableError(
-                f"{self._meminfo_path} tells no MemAvailable", remedy="run it on Linux with /proc mounted"
+                f"{self._meminfo_path} has no MemAvailable", remedy="run it on Linux with /proc mounted"
             )
         return available_kib * _KIB
