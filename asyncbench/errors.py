@@ -11,7 +11,7 @@ Fact = str | int | float | bool | None
 
 
 class ExitCode(IntEnum):
-    """What the process tells the shell. Listed in README and in `--help`."""
+    """Exit code of the process. Listed in README and in `--help`."""
 
     OK = 0
     INTERNAL = 1

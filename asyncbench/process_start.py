@@ -1,4 +1,4 @@
-"""What a command does before anything large is imported: closed standard descriptors, and signals that end it.
+"""Start of a command, before anything large is imported: closed standard descriptors, and signals that end it.
 
 Little is imported here: until it is done, a signal ends the process as if it were any program.
 """

@@ -1,4 +1,4 @@
-"""What a sweep's configuration says of how its cells are measured, and of memory."""
+"""Policies of a sweep, from its configuration: how its cells are measured, and what memory they may take."""
 
 from __future__ import annotations
 

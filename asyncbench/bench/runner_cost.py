@@ -1,4 +1,4 @@
-"""What the runner itself costs: inferences of a lane that does nothing, by either driver."""
+"""Cost of the runner itself: inferences of a lane that does nothing, by either driver."""
 
 from __future__ import annotations
 

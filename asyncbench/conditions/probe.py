@@ -35,7 +35,7 @@ _Value = TypeVar("_Value")
 
 
 class Block(RecordModel):
-    """What one probe says of one cell; None where it does not tell.
+    """Observations of one probe on one cell; None where it has none.
 
     An edge of the window is where `CellWatch.window_opened` and `window_closed` are called.
     """
@@ -47,7 +47,7 @@ class Block(RecordModel):
     host_rise_bytes: int | None = None
     """The same less what it was when the cell began."""
     throttling: CpuThrottling | None = None
-    """What a CPU quota withheld in the window."""
+    """Processor time that a CPU quota withheld in the window."""
     gpu: Facts | None = None
     """The record's `gpu`: clocks, power, temperature."""
     joules: NonNegativeFloat | None = None
@@ -97,7 +97,7 @@ OpenProbe: TypeAlias = Callable[[str], AbstractAsyncContextManager[Probe | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What all probes say of one cell. Where two of them tell the same, the first one counts."""
+    """Observations of all probes on one cell. Where two of them observe the same, the first one counts."""
 
     blocks: Mapping[str, Block]
 
@@ -118,7 +118,7 @@ class Conditions:
 
     @property
     def throttling(self) -> CpuThrottling | None:
-        """What a CPU quota withheld; None where there is no quota."""
+        """Processor time that a CPU quota withheld; None where there is no quota."""
         return _first(block.throttling for block in self.blocks.values())
 
     @property

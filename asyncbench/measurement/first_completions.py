@@ -43,12 +43,12 @@ class FirstCompletions:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many as count, and perhaps more."""
+        """True once there are as many as count, and perhaps more."""
         return self.ran >= self._limit
 
     @property
     def seen(self) -> int:
-        """How many have come in, of those that count."""
+        """Number of those that have come in, of those that count."""
         return min(self.ran, self._limit)
 
     def record(self, done: Completions, source: int, *, disturbed: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a load records, kept whole for a test to look at."""
+"""Recorder of a load's completions: all of them, whole, for a test to look at."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class CellMeter:
 
     @property
     def steady(self) -> bool:
-        """Whether the warm-up has become steady, with at least one inference a lane."""
+        """True once the warm-up has become steady, with at least one inference a lane."""
         return self._steady.is_steady and self.warmup_count >= self._lanes
 
     @property

@@ -12,7 +12,7 @@ from asyncbench.sweep.cell import Driver, InputKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellPolicy:
-    """What holds for every cell of a sweep.
+    """Rules that hold for every cell of a sweep.
 
     Attributes:
         warmup_ns: Time of the warm-up; None for "until steady, at most `STEADY_LIMIT_NS`"; 0 for none.

@@ -39,20 +39,20 @@ WatchCell = Callable[[], AbstractAsyncContextManager[CellWatches]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellMeasurement:
-    """What was seen of one cell; nothing of it is judged yet.
+    """Measurement of one cell, before any verdict on it.
 
     Attributes:
         used_device_bytes: What the lanes took of the device; None where there is none.
         used_host_bytes: What the resident size rose by at most, and inputs that the cell before had left; None where
             no probe tells.
-        lane_changes: What the governor did; where the window never opened, from the beginning of the warm-up.
+        lane_changes: Changes by the governor; where the window never opened, from the beginning of the warm-up.
         withheld_ns: For how long it withheld at least one lane.
         starved: Whether all lanes were withheld until the cell was given up.
-        load_statistics: What the load has to say of itself.
+        load_statistics: The statistics of the load itself.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
         stalls: When this process stood still in the window; None where it never did.
-        conditions: What the probes saw.
+        conditions: The observations of the probes.
     """
 
     resident_lanes: int

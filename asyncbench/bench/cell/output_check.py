@@ -58,7 +58,7 @@ class OutputComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignReference:
-    """What another runtime makes of the first items of every batch.
+    """Outputs of another runtime for the first items of every batch.
 
     Attributes:
         outputs: Each `(items, …)`.
@@ -72,7 +72,7 @@ class ForeignReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reference:
-    """What one lane alone made of the input.
+    """Outputs of one lane that ran alone.
 
     Attributes:
         random: Outputs that it made otherwise when it was asked again.

@@ -52,7 +52,7 @@ class StampBuffer:
 
     @property
     def full(self) -> bool:
-        """Whether the next stamp has no place."""
+        """True where the next stamp has no place."""
         return self._count == len(self._issued_at_ns)
 
     def add(self, stamps: InferenceStamps) -> None:
@@ -77,7 +77,7 @@ class Worker(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether one of its inferences may be in flight."""
+        """True while one of its inferences may be in flight."""
 
     async def run(self) -> None:
         """Start inferences while the quota allows, and return when the last one has completed and was recorded.
