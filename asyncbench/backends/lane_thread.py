@@ -22,7 +22,7 @@ from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.memory.host.process_limits import thread_limit_text
 from asyncbench.tensors import AnyArray
 
-LEAST_CREDITS = 1024
+MIN_CREDITS = 1024
 """The fewest credits of a lane, however many lanes there are; see `credits_per_lane`."""
 _NEWS_AFTER_NS = 100 * NS_PER_MS
 """A waiting task is woken this late after somebody has looked, where credits are plenty. Waking it stands between two
@@ -46,7 +46,7 @@ class ThreadLane:
         max_credits: See `Lane.max_credits`.
     """
 
-    def __init__(self, *, index: int, body: RunnableBody, max_credits: int = LEAST_CREDITS) -> None:
+    def __init__(self, *, index: int, body: RunnableBody, max_credits: int = MIN_CREDITS) -> None:
         self.index = index
         self.max_credits = max_credits
         self._body = body

@@ -48,14 +48,12 @@ class Tally:
 
     Attributes:
         early: Floods that came before the sweep listened to signals.
-        late: Floods that came when it was done.
     """
 
     wanted: int
     begun: int = 0
     signals: int = 0
     early: int = 0
-    late: int = 0
     longest_end_s: float = 0.0
 
     @property
@@ -144,7 +142,6 @@ def _judge(context: ScenarioContext, tally: Tally, flood: Flood, ended: Ended, s
     after = flood.after
     trailer_code = after.read.trailer.exit_code if after.read and after.read.trailer else None
     done = trailer_code in (ExitCode.OK, ExitCode.CELLS_FAILED)
-    tally.late += done and flood.signals > 0
     tally.early += not done and not flood.listened
     held = ended.code in _codes(flood, done=done)
     stderr = "" if held else ended.stderr[-600:]

@@ -124,10 +124,8 @@ def sweep_command(output: Path, *arguments: str, resume: bool = False) -> list[s
     return [*child_command("asyncbench"), "sweep", *arguments, "--output", str(output), *more]
 
 
-async def run_sweep(
-    output: Path, *arguments: str, limit_s: float, group: LimitedGroup | None = None, resume: bool = False
-) -> Ended:
+async def run_sweep(output: Path, *arguments: str, limit_s: float, group: LimitedGroup | None = None) -> Ended:
     """Run a sweep to its end; one that takes longer than its limit is killed, with code None."""
-    command = sweep_command(output, *arguments, resume=resume)
+    command = sweep_command(output, *arguments)
     async with open_child(command, errors=output.with_suffix(".stderr"), group=group) as child:
         return await child.wait(limit_s)

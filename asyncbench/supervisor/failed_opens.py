@@ -5,9 +5,9 @@ from __future__ import annotations
 from asyncbench.text_enum import TextEnum
 
 # How often in a row a process may die while it opens an engine that was open before.
-MOST_OPENS = 3
+MAX_OPENS = 3
 # How many cells that may cost, one for each time that it happened, before the engine is given up.
-MOST_CHARGED = 4
+MAX_CHARGED = 4
 
 
 class AfterFailedOpen(TextEnum):
@@ -35,6 +35,6 @@ class FailedOpens:
             was_open_before: An engine that never was is not tried again: it would only be refused later.
         """
         self._in_a_row += 1
-        if not was_open_before or self._in_a_row >= MOST_OPENS * MOST_CHARGED:
+        if not was_open_before or self._in_a_row >= MAX_OPENS * MAX_CHARGED:
             return AfterFailedOpen.REFUSE
-        return AfterFailedOpen.OPEN_AGAIN if self._in_a_row % MOST_OPENS else AfterFailedOpen.CHARGE_A_CELL
+        return AfterFailedOpen.OPEN_AGAIN if self._in_a_row % MAX_OPENS else AfterFailedOpen.CHARGE_A_CELL

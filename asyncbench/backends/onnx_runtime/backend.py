@@ -15,7 +15,7 @@ from asyncbench.backends.base import Backend, EngineFacts, EngineMemory, EngineR
 from asyncbench.backends.draining import DRAIN_LIMIT_S
 from asyncbench.backends.lane_body import EmptyBody
 from asyncbench.backends.lane_credits import credits_per_lane
-from asyncbench.backends.lane_thread import LEAST_CREDITS, ThreadLane, running
+from asyncbench.backends.lane_thread import MIN_CREDITS, ThreadLane, running
 from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
 from asyncbench.backends.onnx_runtime.session import LoadedModel, load_model, shrink_arena
 from asyncbench.clock import now_ns
@@ -153,7 +153,7 @@ class OnnxRuntimeEngine:
     ) -> AsyncIterator[Sequence[Lane]]:
         """Bind buffers and start a thread for each lane; see `Engine.open_lanes`."""
         buffers = await trio.to_thread.run_sync(self._allocate, batch, count, inputs)
-        most = credits_per_lane(count, at_least=LEAST_CREDITS)
+        most = credits_per_lane(count, at_least=MIN_CREDITS)
         lanes = [ThreadLane(index=index, body=own, max_credits=most) for index, own in enumerate(buffers)]
         try:
             async with running(lanes):
@@ -167,7 +167,7 @@ class OnnxRuntimeEngine:
     @asynccontextmanager
     async def open_empty_lane(self) -> AsyncIterator[Lane]:
         """Start a lane that is like any other but for the inference; see `Engine.open_empty_lane`."""
-        lane = ThreadLane(index=0, body=EmptyBody(), max_credits=credits_per_lane(1, at_least=LEAST_CREDITS))
+        lane = ThreadLane(index=0, body=EmptyBody(), max_credits=credits_per_lane(1, at_least=MIN_CREDITS))
         async with running([lane]):
             yield lane
 

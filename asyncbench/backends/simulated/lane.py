@@ -16,7 +16,7 @@ from asyncbench.event_log import get_logger
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.tensors import AnyArray
 
-_LEAST_CREDITS = 1024
+_MIN_CREDITS = 1024
 _LATEST_NEWS_NS = 50 * NS_PER_MS
 
 
@@ -27,7 +27,7 @@ def trio_now_ns() -> int:
 
 def ring_for(median_ns: int) -> CompletionRing:
     """Return a ring of as many completions as a lane with such service times may have ahead."""
-    return CompletionRing(credits_at(median_ns, at_least=_LEAST_CREDITS))
+    return CompletionRing(credits_at(median_ns, at_least=_MIN_CREDITS))
 
 
 class SimulatedLane:

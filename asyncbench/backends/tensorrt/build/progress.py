@@ -8,7 +8,7 @@ from typing import TextIO
 
 from asyncbench.backends.tensorrt.build.messages import EVENTS, BuildEvent, PhaseEvent
 
-_LEAST_STEP_RATIO = 0.005
+_MIN_STEP_RATIO = 0.005
 
 
 class EventWriter:
@@ -44,7 +44,7 @@ class ProgressReporter:
         """See ProgressTree.step."""
         with self._lock:
             self._tree.step(name, index)
-            if self._tree.done_ratio() - self._told_ratio >= _LEAST_STEP_RATIO:
+            if self._tree.done_ratio() - self._told_ratio >= _MIN_STEP_RATIO:
                 self._tell(name)
 
     def finish(self, name: str) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 from asyncbench.backends.base import EngineFacts, EngineMemory, Lane, LaneFacts
 from asyncbench.backends.lane_credits import credits_per_lane
-from asyncbench.backends.lane_thread import LEAST_CREDITS, ThreadLane, running
+from asyncbench.backends.lane_thread import MIN_CREDITS, ThreadLane, running
 from asyncbench.backends.tensorrt.run.cuda_device import CudaDevice
 from asyncbench.backends.tensorrt.run.gpu_lane import GpuLane
 from asyncbench.backends.tensorrt.run.lane_pool import PAGE_BYTES, LanePool
@@ -133,7 +133,7 @@ class TensorRtEngine:
     @asynccontextmanager
     async def _threaded(self, gpu_lanes: Sequence[GpuLane]) -> AsyncIterator[Sequence[Lane]]:
         """Without a graph there is nothing for the pump to launch: a thread enqueues and waits."""
-        most = credits_per_lane(len(gpu_lanes), at_least=LEAST_CREDITS)
+        most = credits_per_lane(len(gpu_lanes), at_least=MIN_CREDITS)
         lanes = [ThreadLane(index=index, body=own, max_credits=most) for index, own in enumerate(gpu_lanes)]
         try:
             async with running(lanes):

@@ -20,7 +20,7 @@ from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.tensors import AnyArray
 
 # 100 ms of work for one lane of 64 at 40 µs an inference; of fewer lanes each gets more: see credits_per_lane.
-_LEAST_CREDITS = 4096
+_MIN_CREDITS = 4096
 # How long a look for idleness may hold a worker thread; the next look can be cancelled.
 _IDLE_LOOK_NS = 20_000_000
 
@@ -105,7 +105,7 @@ async def open_pump_lanes(
     """Hand lanes to the pump; leaving drains them and takes them back, but for those that had to be abandoned."""
     lanes: list[PumpLane] = []
     try:
-        most = credits_per_lane(max(1, len(bodies)), at_least=_LEAST_CREDITS)
+        most = credits_per_lane(max(1, len(bodies)), at_least=_MIN_CREDITS)
         for index, body in enumerate(bodies):
             number = _add_lane(reactor.pump, body, settings, max_credits=most)
             lane = PumpLane(reactor, number, index=index, body=body, max_credits=most, settings=settings)
@@ -120,7 +120,7 @@ async def open_pump_lanes(
 @asynccontextmanager
 async def open_empty_pump_lane(reactor: PumpReactor) -> AsyncIterator[PumpLane]:
     """Let the pump drive a lane without device work."""
-    most = credits_per_lane(1, at_least=_LEAST_CREDITS)
+    most = credits_per_lane(1, at_least=_MIN_CREDITS)
     lane = PumpLane(reactor, reactor.pump.add_empty_lane(most), index=0, body=EmptyBody(), max_credits=most)
     try:
         async with drained([lane]):
