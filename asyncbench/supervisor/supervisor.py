@@ -17,7 +17,7 @@ from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode
 from asyncbench.event_log import get_logger
 from asyncbench.memory.admission import lanes_text
 from asyncbench.results.writer import ResultsWriter
-from asyncbench.supervisor.bench_client import BenchClient, open_bench
+from asyncbench.supervisor.bench_client import BenchClient, ask_with_watchdog, open_bench
 from asyncbench.supervisor.engine_group import EngineGroup
 from asyncbench.supervisor.engine_opener import EngineOpener
 from asyncbench.supervisor.events import CellStarted, EngineProgress, Notice, Subscriber
@@ -25,7 +25,6 @@ from asyncbench.supervisor.recorder import SweepRecorder
 from asyncbench.supervisor.retries import FirstTry
 from asyncbench.supervisor.stop_request import StopRequest
 from asyncbench.supervisor.sweep_run import SweepRun
-from asyncbench.supervisor.watchdog import ask_with_watchdog
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import OnPressure
 from asyncbench.wire.messages import CellEnded, EngineNotice, Progress, Refused, RunCell, StopCell, error_of

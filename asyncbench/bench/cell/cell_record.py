@@ -112,36 +112,34 @@ class RecordBase:
         )
 
 
-def failed_record(
-    frame: RecordBase, error: AsyncbenchError, *, code: ReasonCode = ReasonCode.LANE_FAILED
-) -> CellRecord:
+def failed_record(base: RecordBase, error: AsyncbenchError, *, code: ReasonCode = ReasonCode.LANE_FAILED) -> CellRecord:
     """Return the record of a cell that ended in an error, or that memory or a limit was in the way of.
 
     Args:
         code: Of an error that has none of its own.
     """
-    return frame.record(
+    return base.record(
         status=Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR,
         reasons=[Reason(code=reason_code_of(error, otherwise=code), text=str(error))],
-        memory=predicted_memory(frame.forecast, refusal=error.facts),
+        memory=predicted_memory(base.forecast, refusal=error.facts),
         facts=error.facts,
     )
 
 
-def measured_record(frame: RecordBase, ran: AdmittedCell) -> CellRecord:
+def measured_record(base: RecordBase, ran: AdmittedCell) -> CellRecord:
     """Return the record of a cell that ran, whole or cut short."""
     seen = ran.seen
-    verdict = _verdict(frame, seen)
+    verdict = _verdict(base, seen)
     reasons = list(verdict.reasons)
     reasons += seen.outputs.notes if seen.outputs else ()
-    reasons += memory_reasons(ran, concurrency=frame.cell.concurrency)
+    reasons += memory_reasons(ran, concurrency=base.cell.concurrency)
     memory = memory_block(ran)
     if not _starved(seen):
-        return frame.record(status=verdict.status, reasons=reasons, memory=memory, seen=seen)
+        return base.record(status=verdict.status, reasons=reasons, memory=memory, seen=seen)
     starvation = starvation_of(ran)
     others = [reason for reason in reasons if reason.code != ReasonCode.NO_COMPLETIONS]
     reasons = [Reason(code=ReasonCode.MEMORY, text=starvation.text), *others]
-    return frame.record(status=Status.DOES_NOT_FIT, reasons=reasons, memory=memory, seen=seen, facts=starvation.facts)
+    return base.record(status=Status.DOES_NOT_FIT, reasons=reasons, memory=memory, seen=seen, facts=starvation.facts)
 
 
 def _starved(seen: CellMeasurement) -> bool:
@@ -150,11 +148,11 @@ def _starved(seen: CellMeasurement) -> bool:
     return has_no_lane and (seen.starved or seen.window is None) and not seen.interrupted
 
 
-def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
+def _verdict(base: RecordBase, seen: CellMeasurement) -> Verdict:
     histogram = seen.meter.histogram
     return judge(
         stop_reason=seen.stop_reason,
-        rule=frame.policy.rule,
+        rule=base.policy.rule,
         interrupted=seen.interrupted,
         output_mismatch=seen.outputs.mismatch if seen.outputs else None,
         window=seen.window,
@@ -165,8 +163,8 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
-        awaited=frame.policy.driver is Driver.AWAIT,
-        closed_loop=frame.policy.load.is_closed_loop,
+        awaited=base.policy.driver is Driver.AWAIT,
+        closed_loop=base.policy.load.is_closed_loop,
     )
 
 
