@@ -57,7 +57,7 @@ class ActivationSizes:
             del exec_context
         finally:
             self._device.destroy_stream(stream)
-        if plan.bindings.flavour.has_user_managed_contexts or plan.shape.static_shapes or not told_bytes:
+        if plan.bindings.variant.has_user_managed_contexts or plan.shape.static_shapes or not told_bytes:
             return told_bytes
         return self._measure(plan, batch, told_bytes)
 
