@@ -19,7 +19,7 @@ from asyncbench.results.status import ReasonCode
 from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import AnyArray
 
-# Of the largest reference value. The same engine on the same input is bit-equal or nearly so; scratch memory shared
+# Of the largest reference value. The same engine on the same input is bit-equal or nearly so; activation memory shared
 # by mistake is off by the size of the values.
 TOLERANCE_RATIO = 1e-3
 

@@ -28,7 +28,6 @@ class TensorRtVariant:
             RTX, a network is strongly typed: the precision is in the graph.
         has_user_managed_contexts: True from 10 on: a context over foreign memory is told the size it got.
         has_calibrators: True up to 10: INT8 without a quantized graph.
-        builds_without_gpu: True for RTX, which compiles kernels when an engine is first run.
     """
 
     name: TensorRtProduct
@@ -40,7 +39,6 @@ class TensorRtVariant:
     has_precision_flags: bool
     has_calibrators: bool
     has_user_managed_contexts: bool
-    builds_without_gpu: bool
     precision_flags: frozenset[Precision]
 
     def can_build(self, precision: Precision) -> bool:
@@ -76,7 +74,6 @@ def variant_of(module: ModuleType) -> TensorRtVariant:
         has_precision_flags=has_builder and named[Precision.FP16],
         has_calibrators=hasattr(module, "IInt8EntropyCalibrator2"),
         has_user_managed_contexts=hasattr(module, "ExecutionContextAllocationStrategy"),
-        builds_without_gpu=is_rtx,
         precision_flags=frozenset(precision for precision, there in named.items() if there),
     )
 

@@ -32,31 +32,31 @@ class ProgressReporter:
         self._events = events
         self._tree = ProgressTree()
         self._lock = Lock()
-        self._told_ratio = 0.0
+        self._reported_ratio = 0.0
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
         """See ProgressTree.start."""
         with self._lock:
             self._tree.start(name, parent, steps)
-            self._tell(name)
+            self._report(name)
 
     def step(self, name: str, index: int) -> None:
         """See ProgressTree.step."""
         with self._lock:
             self._tree.step(name, index)
-            if self._tree.done_ratio() - self._told_ratio >= _MIN_STEP_RATIO:
-                self._tell(name)
+            if self._tree.done_ratio() - self._reported_ratio >= _MIN_STEP_RATIO:
+                self._report(name)
 
     def finish(self, name: str) -> None:
         """See ProgressTree.finish."""
         with self._lock:
             self._tree.finish(name)
-            if self._tree.done_ratio() > self._told_ratio:
-                self._tell(name)
+            if self._tree.done_ratio() > self._reported_ratio:
+                self._report(name)
 
-    def _tell(self, phase: str) -> None:
-        self._told_ratio = self._tree.done_ratio()
-        self._events.write(PhaseEvent(phase=phase, done_ratio=self._told_ratio))
+    def _report(self, phase: str) -> None:
+        self._reported_ratio = self._tree.done_ratio()
+        self._events.write(PhaseEvent(phase=phase, done_ratio=self._reported_ratio))
 
 
 @dataclass(slots=True)

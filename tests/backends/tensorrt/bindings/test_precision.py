@@ -29,14 +29,13 @@ TRT8 = TensorRtVariant(
     has_precision_flags=True,
     has_calibrators=True,
     has_user_managed_contexts=False,
-    builds_without_gpu=False,
     precision_flags=frozenset({Precision.FP16, Precision.INT8}),
 )
 TRT10 = dataclasses.replace(TRT8, version="10.3.0", precision_flags=frozenset(Precision))
 TRT11 = dataclasses.replace(
     TRT8, version="11.4.0", has_precision_flags=False, has_calibrators=False, precision_flags=frozenset()
 )
-RTX = dataclasses.replace(TRT11, name=TensorRtProduct.RTX, version="1.7.1.116", builds_without_gpu=True)
+RTX = dataclasses.replace(TRT11, name=TensorRtProduct.RTX, version="1.7.1.116")
 LEAN = dataclasses.replace(TRT11, has_builder=False)
 
 

@@ -118,7 +118,6 @@ def test_the_facts_of_tensorrt_rtx():
     variant = variant_of(_import("tensorrt_rtx_bindings"))
 
     assert variant.name is TensorRtProduct.RTX
-    assert variant.builds_without_gpu
     assert not variant.has_precision_flags
     assert not variant.has_timing_cache
     assert all(variant.can_build(precision) for precision in Precision)

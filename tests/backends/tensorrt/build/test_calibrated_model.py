@@ -27,7 +27,6 @@ OLD = TensorRtVariant(
     has_precision_flags=True,
     has_calibrators=True,
     has_user_managed_contexts=False,
-    builds_without_gpu=False,
     precision_flags=frozenset(),
 )
 NEW = dataclasses.replace(OLD, version="11.4.0", has_calibrators=False)
