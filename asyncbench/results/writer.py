@@ -14,7 +14,7 @@ class RecordSink(Protocol):
     """Destination of records: a file or stdout. Calls may block."""
 
     def append(self, record: Record) -> str | None:
-        """Write one record, whole or not at all; return what people must be told of it, if anything.
+        """Write one record, whole or not at all; return a notice for people, if there is one.
 
         Raises:
             OutputError: It cannot be written.

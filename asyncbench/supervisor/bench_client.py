@@ -161,7 +161,7 @@ class BenchClient:
             cpu_time_limit=cpu_time_limit_text(),
         )
         words = last_stderr_line(list(self._stderr_tail))
-        said = f"; its last words: {words[:300]}" if words else ""
+        said = f"; its last line on stderr: {words[:300]}" if words else ""
         limit = address_space_limit_text() if speaks_of_memory(words) else None
         error = BenchProcessDiedError(
             f"the bench process died: {death.sentence}{said}{f' ({limit})' if limit else ''}",

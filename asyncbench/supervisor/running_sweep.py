@@ -55,7 +55,7 @@ class RunningSweep:
 
     Attributes:
         sweep_id: The same as in every record.
-        exit_code: What a command line would tell the shell; None while it runs.
+        exit_code: The exit code of a command line; None while it runs.
     """
 
     def __init__(self, *, groups: Sequence[EngineGroup], output: Output, request: StopRequest) -> None:

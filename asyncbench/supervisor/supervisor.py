@@ -55,7 +55,7 @@ class Supervisor:
         self._notices: set[str] = set()
 
     async def run(self) -> ExitCode:
-        """Measure every cell that has no final record, and return what to tell the shell.
+        """Measure every cell that has no final record, and return the exit code.
 
         Raises:
             AsyncbenchError: The first engine was refused: nothing was written.

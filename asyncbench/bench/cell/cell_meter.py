@@ -86,7 +86,7 @@ class CellMeter:
             if self._calm_at_ns is not None and now_ns >= self._calm_at_ns:
                 self._open_late(self._first, self._calm_at_ns)
             if self._first.full:
-                return  # what comes last is told at the end, when everything is known
+                return  # what comes last is settled at the end, when everything is known
             self._count(self._first.settle(now_ns, busy=busy))
         is_opening = self._opened and self._opened_at_ns is None
         if self.queue_waits is not None and not is_opening:

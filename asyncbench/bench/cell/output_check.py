@@ -46,7 +46,7 @@ class OutputComparison:
     """Outputs of the lanes against the reference.
 
     Attributes:
-        checked: What the record says of it.
+        checked: The block of the record.
         mismatch: One line naming lane, output and values; None where all agree.
         notes: What a reader must know of the outputs, and what changes no status.
     """

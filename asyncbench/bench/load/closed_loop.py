@@ -53,7 +53,7 @@ class ClosedLoop:
         return [worker.number for worker in self._workers if worker.busy]
 
     def statistics(self) -> Mapping[str, JsonValue]:
-        """Return nothing: whatever is to be said of a closed loop the cell knows."""
+        """Return nothing: the cell itself counts everything about a closed loop."""
         return {}
 
     def flush(self) -> None:

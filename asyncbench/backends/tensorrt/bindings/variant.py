@@ -26,7 +26,7 @@ class TensorRtVariant:
         has_builder: False for the lean runtime, which only runs engines.
         has_precision_flags: True up to 10: the builder picks kernels of a lower precision by itself. From 11 on, and in
             RTX, a network is strongly typed: the precision is in the graph.
-        has_user_managed_contexts: True from 10 on: a context over foreign memory is told the size it got.
+        has_user_managed_contexts: True from 10 on: a context takes memory of ours together with its size.
         has_calibrators: True up to 10: INT8 without a quantized graph.
     """
 
