@@ -1,4 +1,4 @@
-"""Every error a user can meet. Each one says what happened, where, and what to do about it.
+"""Errors that a user can meet. Each one says what happened, where, and what to do about it.
 
 A class exists where the user does something different, not per call site.
 """

@@ -17,7 +17,7 @@ MEASURED_S = 0.1
 
 
 class _Spans:
-    """Adds up unbroken stretches of inferences: those that were collected at once ran back to back."""
+    """Sum of the unbroken stretches of inferences: those that were collected at once ran back to back."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -65,7 +65,7 @@ MakeReference = Callable[[Backend, Precision], "Backend | None"]
 
 
 class BenchServer:
-    """Answers requests, one at a time, until the pipe closes.
+    """Server of a bench process: answers requests, one at a time, until the pipe closes.
 
     Args:
         make_backend: Chooses the backend that a configuration asks for; it says what it does meanwhile.

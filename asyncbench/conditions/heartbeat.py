@@ -37,7 +37,7 @@ class _Stall:
 
 
 class Heartbeat:
-    """Sees the gaps between its own beats. Sync; whoever owns it calls `beat` about as regularly as it can.
+    """Watch over the gaps between its own beats. Sync; whoever owns it calls `beat` about as regularly as it can.
 
     A beat that is much too late is a stall only if the process hardly used a processor meanwhile: one that is busy, or
     whose interpreter is held by lanes, uses it; one that was stopped cannot. A slow inference delays no beat.

@@ -28,7 +28,7 @@ async def open_host_load(_device: str) -> AsyncIterator[Probe]:
 
 
 class HostLoad:
-    """Watches the control groups and the processors of this machine; only inside a watch it keeps files open.
+    """Probe of the control groups and the processors of this machine; only inside a watch it keeps files open.
 
     Args:
         root: `/`, or a fake tree.

@@ -1,4 +1,4 @@
-"""Probe: watches the machine while a cell runs, and has a block of the record of its own.
+"""Probe: a watch over the machine while a cell runs, with a block of the record of its own.
 
 A new probe is one file and one registration: a line in `conditions.probes.BUILT_IN`, or from outside the package an
 entry point of the group `asyncbench.probes`, whose name is the probe's and whose object is an `OpenProbe`:
@@ -85,7 +85,7 @@ class CellWatch(Protocol):
 
 
 class Probe(Protocol):
-    """Open for as long as a bench process measures on one device."""
+    """Probe that is open for as long as a bench process measures on one device."""
 
     def watch(self) -> AbstractAsyncContextManager[CellWatch]:
         """Watch one cell: entered before its inputs and lanes are made, left when they are gone."""

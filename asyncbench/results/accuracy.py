@@ -13,7 +13,7 @@ MAX_SKIPPED_NAMED = 20  # enough to find them by; a folder of 50,000 wrong files
 
 
 class MetricName(TextEnum):
-    """Metrics of accuracy. All are shares, 0 to 1."""
+    """Metric of accuracy. All are shares, 0 to 1."""
 
     TOP1 = "top1"
     TOP5 = "top5"

@@ -147,7 +147,7 @@ class RunningSweep:
 
 
 class SweepContext:
-    """Runs a sweep from entering to leaving; see `open_sweep` in api.
+    """Context in which a sweep runs, from entering to leaving; see `open_sweep` in api.
 
     Not a generator around a nursery, because Trio would wrap every error of the body in a group.
 

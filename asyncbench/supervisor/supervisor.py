@@ -36,7 +36,7 @@ _log = get_logger()
 
 
 class Supervisor:
-    """Runs one sweep, once.
+    """Supervisor of one sweep, which it runs once.
 
     Args:
         publish: Takes every event of the sweep.

@@ -21,7 +21,7 @@ _CALM_NS = 5 * NS_PER_MS
 
 
 class CellMeter:
-    """Sends stamps to the warm-up or to the window. Constant memory; sync; one Trio run.
+    """Meter of one cell: stamps go to the warm-up or to the window. Constant memory; sync; one Trio run.
 
     Args:
         lanes: Lanes that are driven at once, > 0.

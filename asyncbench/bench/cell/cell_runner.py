@@ -1,4 +1,4 @@
-"""Runs one cell on an open engine: lanes, warm-up, window, drain, check of the outputs."""
+"""Run of one cell on an open engine: lanes, warm-up, window, drain, check of the outputs."""
 
 from __future__ import annotations
 

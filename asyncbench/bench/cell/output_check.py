@@ -93,7 +93,7 @@ class _Reference:
 
 
 class OutputCheck:
-    """Holds one reference per batch, made by a single lane with nothing else in flight.
+    """Check of outputs against one reference per batch, made by a single lane with nothing else in flight.
 
     Args:
         count_labels: Counts right labels in reference outputs; returns None where labels are unknown.

@@ -19,7 +19,7 @@ from asyncbench.sweep.cell import Driver
 
 
 class ClosedLoop:
-    """Keeps every lane busy while its body runs, then drains all of them.
+    """Closed loop: keeps every lane busy while its body runs, then drains all of them.
 
     Args:
         lanes: With the pump each is driven by a worker of its own.

@@ -15,7 +15,7 @@ from asyncbench.units import counted
 
 
 class PlainLines:
-    """Prints a line for every cell that ends.
+    """Plain lines of a sweep: one for every cell that ends.
 
     Args:
         cells: The whole grid, by index.

@@ -49,7 +49,7 @@ class IBuilderConfig(Protocol):
 
 
 class Builder(Protocol):
-    """Makes serialized engines. Keeps its allocator alive."""
+    """Builder of serialized engines. Keeps its allocator alive."""
 
     gpu_allocator: object
 
@@ -60,7 +60,7 @@ class Builder(Protocol):
 
 
 class OnnxParser(Protocol):
-    """Fills a network in from ONNX."""
+    """Parser that fills a network in from ONNX."""
 
     @property
     def num_errors(self) -> int: ...
@@ -95,7 +95,7 @@ class IExecutionContext(Protocol):
 
 
 class Runtime(Protocol):
-    """Loads engines. Keeps its allocator alive, and is kept alive by its engines and their contexts."""
+    """Loader of engines. Keeps its allocator alive, and is kept alive by its engines and their contexts."""
 
     gpu_allocator: object
 

@@ -1,4 +1,4 @@
-"""Every difference in the use of TensorRT 8.6, 10, 11, its lean runtime and TensorRT-RTX is in this module.
+"""Differences in the use of TensorRT 8.6, 10, 11, its lean runtime and TensorRT-RTX: all of them are here.
 
 What is the same in all of them is typed in `protocols`, the facts that decide here are in `variant`, and `required_api`
 says what each version must have. Longer than other modules, so that the next version has one place to look at.

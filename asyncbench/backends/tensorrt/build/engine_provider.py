@@ -32,7 +32,7 @@ RECIPE = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSpec:
-    """Which engines to have.
+    """Specification of the engines to have.
 
     Attributes:
         calibration_cache_path: INT8 scales for a graph that is not quantized, where the version takes them.

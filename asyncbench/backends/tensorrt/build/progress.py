@@ -1,4 +1,4 @@
-"""Progress of a build, as the builder's child tells it: TensorRT's nested phases as events with one ratio."""
+"""Progress of a build, as the builder's child reports it: TensorRT's nested phases as events with one ratio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MIN_STEP_RATIO = 0.005
 
 
 class EventWriter:
-    """Writes events, one line each; any thread may."""
+    """Writer of events, one line each; any thread may."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -26,7 +26,7 @@ class EventWriter:
 
 
 class ProgressReporter:
-    """Turns the phases of TensorRT's threads into events, no more of them than people can see."""
+    """Reporter of the phases of TensorRT's threads as events, no more of them than people can see."""
 
     def __init__(self, events: EventWriter) -> None:
         self._events = events
@@ -67,7 +67,7 @@ class _Phase:
 
 
 class ProgressTree:
-    """Turns phases into one ratio that never falls. Not thread-safe.
+    """Tree of phases, as one ratio that never falls. Not thread-safe.
 
     The ratio counts steps, and TensorRT's steps differ widely in length: it says that things move, not when they end.
     """
