@@ -60,7 +60,7 @@ def _find_target(path: Path) -> Path:
     try:
         # First, because the name of what /dev/stdout leads to need not be one that can be looked up.
         if path.exists() and not path.is_file():
-            raise OutputError(f"cannot write {path}: it is no regular file", remedy="name another file")
+            raise OutputError(f"cannot write {path}: it is not a regular file", remedy="name another file")
         target = Path(os.path.realpath(path))
         if target.is_symlink():
             raise OutputError(f"cannot write {path}: its symbolic links lead in a circle", remedy="name another file")

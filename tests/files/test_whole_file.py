@@ -48,9 +48,9 @@ def test_what_is_no_file_is_refused_and_stays(tmp_path, kind):
         path.mkdir()
     before = stat.S_IFMT(path.lstat().st_mode)
 
-    with pytest.raises(OutputError, match="there: it is no regular file"):
+    with pytest.raises(OutputError, match="there: it is not a regular file"):
         write_whole(path, b"new")
-    with pytest.raises(OutputError, match="there: it is no regular file"):
+    with pytest.raises(OutputError, match="there: it is not a regular file"):
         refuse_present(path, forced=True)
 
     assert stat.S_IFMT(path.lstat().st_mode) == before

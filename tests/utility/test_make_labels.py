@@ -63,7 +63,7 @@ def test_no_name_is_no_class_although_the_list_has_a_blank_line(make_labels):
     result = run("a.png,0;;3\n")
 
     assert result.returncode == 2
-    assert "line 1: '' is no class" in result.stderr
+    assert "line 1: '' is not a class" in result.stderr
 
 
 def test_labels_that_are_there_are_only_replaced_by_force(make_labels):
@@ -87,7 +87,7 @@ def test_a_number_of_thousands_of_digits_is_refused_in_one_line(make_labels):
 
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
-    assert f"line 1: '{'1' * 40}' is no class" in result.stderr
+    assert f"line 1: '{'1' * 40}' is not a class" in result.stderr
 
 
 def test_marks_of_windows_before_the_list_and_before_the_names_are_no_part_of_them(make_labels, tmp_path):

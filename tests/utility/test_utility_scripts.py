@@ -116,7 +116,7 @@ def test_a_pipe_is_refused_in_one_line_and_stays(tmp_path):
 
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
-        f"convert-calibration: cannot write {tmp_path / 'pipe'}: it is no regular file: name another file"
+        f"convert-calibration: cannot write {tmp_path / 'pipe'}: it is not a regular file: name another file"
     ]
     assert (tmp_path / "pipe").is_fifo()
 
@@ -248,8 +248,8 @@ def test_labels_are_written_from_numbers_and_names(tmp_path):
         ("cat.png,0\ndog.png,1\nfox.png,2\n", "1 files are not in .*, such as fox.png"),
         ("cat.png,0\ncat.png,1\n", "line 2: cat.png comes a second time"),
         ("cat.png,0,1\n", "line 1: 'cat.png,0,1' is not `file,classes`"),
-        ("cat.png,tabby\n", "line 1: 'tabby' is no class"),
-        ("cat.png,-1\n", "line 1: '-1' is no class"),
+        ("cat.png,tabby\n", "line 1: 'tabby' is not a class"),
+        ("cat.png,-1\n", "line 1: '-1' is not a class"),
         ('cat.png,"0\n', "cannot read .*labels.csv"),
     ],
 )

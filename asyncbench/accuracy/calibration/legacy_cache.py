@@ -67,7 +67,7 @@ def version_number(tensorrt_version: str) -> str:
         BadInputError: It is no version.
     """
     if not _VERSION.fullmatch(tensorrt_version):
-        raise BadInputError(f"{tensorrt_version!r} is no TensorRT version", remedy="write it as 8.6.1")
+        raise BadInputError(f"{tensorrt_version!r} is not a TensorRT version", remedy="write it as 8.6.1")
     major, minor, patch = (int(part) for part in [*tensorrt_version.split("."), "0"][:3])
     factor = 10_000 if major >= _FIRST_WITH_LONG_NUMBERS else 1_000
     return str(major * factor + minor * 100 + patch)
@@ -158,7 +158,7 @@ def _parse_head(line: str, source: str) -> tuple[str | None, Algorithm]:
         return None, Algorithm.ENTROPY
     match = _HEAD.fullmatch(line)
     if match is None or match.group(2) not in set(map(str, Algorithm)):
-        raise _refusal(source, 1, f"{line[:60]!r} is no head such as 'TRT-8601-EntropyCalibration2'")
+        raise _refusal(source, 1, f"{line[:60]!r} is not a head such as 'TRT-8601-EntropyCalibration2'")
     return match.group(1), Algorithm(match.group(2))
 
 
@@ -167,7 +167,7 @@ def _parse_line(line: str, source: str, index: int, *, may_be_short: bool) -> tu
     if may_be_short and digits == _ZERO:
         digits = digits.zfill(8)
     if not colon or not name or not _SCALE.fullmatch(digits):
-        raise _refusal(source, index, f"{line[:60]!r} is no tensor with 8 hex digits, such as 'conv1: 3d8872b0'")
+        raise _refusal(source, index, f"{line[:60]!r} is not a tensor with 8 hex digits, such as 'conv1: 3d8872b0'")
     scale: float = struct.unpack(">f", bytes.fromhex(digits))[0]
     if math.isnan(scale) or math.copysign(1.0, scale) < 0 or scale * LEVELS > _LARGEST_FLOAT32:
         raise _refusal(source, index, f"the scale of {name!r} is {scale:g}")

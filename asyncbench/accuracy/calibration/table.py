@@ -48,7 +48,7 @@ class Method:
     def __post_init__(self) -> None:
         if self.percentile is not None and not 0 < self.percentile <= _ALL_PERCENT:
             raise BadInputError(
-                f"{self.percentile:g} is no percentile", remedy="give one above 0 and up to 100, such as 99.99"
+                f"{self.percentile:g} is not a percentile", remedy="give one above 0 and up to 100, such as 99.99"
             )
 
     def __str__(self) -> str:
@@ -122,7 +122,7 @@ def read_table(path: Path) -> CalibrationTable:
     """Return the table in `path`. Blocking.
 
     Raises:
-        BadInputError: It cannot be read, is cut off, is of another schema version, or is no calibration table.
+        BadInputError: It cannot be read, is cut off, is of another schema version, or is not a calibration table.
     """
     text = read_user_text(path, what="cannot read the calibration table", remedy="name a table, or calibrate first")
     return decode_table(text.encode(), source=str(path))
@@ -150,7 +150,7 @@ def decode_table(text: bytes, *, source: str) -> CalibrationTable:
     try:
         return _ADAPTER.validate_json(text)
     except ValidationError as error:
-        raise BadInputError(f"{source} is no calibration table ({_first(error)})", remedy=_CALIBRATE) from error
+        raise BadInputError(f"{source} is not a calibration table ({_first(error)})", remedy=_CALIBRATE) from error
 
 
 def check_table(table: CalibrationTable, *, source: str, model_sha256: str, foreign: Collection[str]) -> None:

@@ -103,7 +103,7 @@ def _label_of(line: str, labels_by_id: dict[int, int], path: Path, number: int) 
     if not is_label(text) or int(text) not in labels_by_id:
         what = repr(text[:40]) if text else "a blank line"
         raise BadInputError(
-            f"{path}:{number}: {what} is no class in 1..{len(labels_by_id)}", remedy="take the devkit's own file"
+            f"{path}:{number}: {what} is not a class in 1..{len(labels_by_id)}", remedy="take the devkit's own file"
         )
     return labels_by_id[int(text)]
 

@@ -74,12 +74,12 @@ def test_a_folder_that_is_missing_is_said_so(table, tmp_path):
     [
         ({"schema_version": 2}, "has schema version 2, this asyncbench reads 1"),
         ({"schema_version": None}, "has schema version None"),
-        ({"ranges": {"conv": -1.0}}, r"is no calibration table \(ranges.conv: .*greater than or equal to 0"),
+        ({"ranges": {"conv": -1.0}}, r"is not a calibration table \(ranges.conv: .*greater than or equal to 0"),
         ({"ranges": {"conv": 1e39}}, r"ranges.conv: .*less than or equal to"),
         ({"ranges": {}}, r"ranges: .*at least 1"),
         ({"model_sha256": "abc"}, r"model_sha256"),
         ({"method": {"name": "guess"}}, r"method.name"),
-        ({"method": {"name": "percentile", "percentile": 101}}, "101 is no percentile"),
+        ({"method": {"name": "percentile", "percentile": 101}}, "101 is not a percentile"),
         ({"images": [{"name": "a.jpg"}]}, r"images.0.sha256: Field required"),
     ],
 )

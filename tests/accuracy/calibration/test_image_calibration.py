@@ -120,5 +120,5 @@ def test_a_percentile_is_the_one_given_or_the_usual_one():
 
 @pytest.mark.parametrize("percentile", [0.0, -1.0, 100.1, float("nan"), float("inf")])
 def test_a_percentile_out_of_range_is_refused(percentile):
-    with pytest.raises(BadInputError, match="is no percentile: give one above 0 and up to 100"):
+    with pytest.raises(BadInputError, match="is not a percentile: give one above 0 and up to 100"):
         parse_method("percentile", percentile)

@@ -80,11 +80,11 @@ def test_the_head_of_tensorrt_5_is_kept():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "line 1: '' is no head"),
-        (b"conv: 3c010204\n", "line 1: .* is no head such as"),
+        (b"", "line 1: '' is not a head"),
+        (b"conv: 3c010204\n", "line 1: .* is not a head such as"),
         (b"TRT-8601-OtherCalibration\na: 3c010204\n", "line 1"),
         (b"TRT-8601-EntropyCalibration2\n", "line 2: there is no tensor"),
-        (b"TRT-8601-EntropyCalibration2\na: 3c010204\nconv1: 3c01\n", "line 3: 'conv1: 3c01' is no tensor"),
+        (b"TRT-8601-EntropyCalibration2\na: 3c010204\nconv1: 3c01\n", "line 3: 'conv1: 3c01' is not a tensor"),
         (b"TRT-8601-EntropyCalibration2\na: 3c010204\nconv", "line 3: 'conv'"),
         (b"TRT-8601-EntropyCalibration2\na: 3c010204\n\nb: 3c010204\n", "line 3: ''"),
         (b"TRT-8601-EntropyCalibration2\na: 3c01020g\n", "line 2"),
@@ -174,7 +174,7 @@ def test_the_number_in_the_head_is_that_of_tensorrts_header_file(version, number
 
 
 def test_a_text_that_is_no_version_is_refused():
-    with pytest.raises(BadInputError, match="'eight' is no TensorRT version"):
+    with pytest.raises(BadInputError, match="'eight' is not a TensorRT version"):
         version_number("eight")
 
 

@@ -167,14 +167,14 @@ class TestDevkit:
         folder = write_images(*VAL)
         write_devkit(folder, [1, 2, 1001, 1])
 
-        with pytest.raises(BadInputError, match=r"txt:3: '1001' is no class in 1\.\.3"):
+        with pytest.raises(BadInputError, match=r"txt:3: '1001' is not a class in 1\.\.3"):
             open_dataset(folder, class_count=3)
 
     def test_a_number_of_thousands_of_digits_is_refused_with_its_line(self, write_images):
         folder = write_images(*VAL)
         write_devkit(folder, [1, "1" * 5000])
 
-        with pytest.raises(BadInputError, match=r"txt:2: '1{40}' is no class in 1\.\.3"):
+        with pytest.raises(BadInputError, match=r"txt:2: '1{40}' is not a class in 1\.\.3"):
             open_dataset(folder, class_count=3)
 
     @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ class TestDevkit:
         folder = write_images(*VAL)
         write_devkit(folder, labels)
 
-        with pytest.raises(BadInputError, match=rf"txt:{line}: a blank line is no class"):
+        with pytest.raises(BadInputError, match=rf"txt:{line}: a blank line is not a class"):
             open_dataset(folder, class_count=3)
 
     def test_blank_lines_at_the_end_do_no_harm(self, write_images):
