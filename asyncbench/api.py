@@ -135,7 +135,7 @@ def open_configs(
 
     Args:
         typed_keys: The keys that somebody typed, in place of all that are set: of a file's keys those that do nothing
-            on the backend are told of and not refused.
+            on the backend are reported and not refused.
         output: As in `open_sweep`, or one that is open already.
         are_settled: Whether defaults that the networks decide are settled.
     """

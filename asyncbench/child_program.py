@@ -1,4 +1,4 @@
-"""How a program of ours starts another one of ours, and reads what that said last.
+"""Start of another program of ours from one of ours, and the last line that it wrote to stderr.
 
 Only files of the installation are executed.
 

@@ -18,7 +18,7 @@ import trio
 
 from asyncbench.backends.base import Engine, EngineFacts, Lane
 from asyncbench.bench.compose import make_backend
-from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
+from asyncbench.bench.model_under_test import ModelUnderTest, simulated_model
 from asyncbench.error_translation import own_or_system_error
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import require_regular_file
@@ -273,21 +273,21 @@ async def open_engine(
 @asynccontextmanager
 async def _opening(config: SweepConfig, on_progress: Callable[[str], None]) -> AsyncIterator[Engine]:
     backend = await trio.to_thread.run_sync(make_backend, config, on_progress)
-    subject = await trio.to_thread.run_sync(_find_subject, config)
-    request = subject.request(precision=config.precision[0], device=config.device[0])
+    model = await trio.to_thread.run_sync(_find_model, config)
+    request = model.request(precision=config.precision[0], device=config.device[0])
     async with backend.open_engine(request) as engine:
         yield engine
 
 
-def _find_subject(config: SweepConfig) -> ModelUnderTest:
+def _find_model(config: SweepConfig) -> ModelUnderTest:
     if config.runs_simulated:
-        return simulated_subject(config)
+        return simulated_model(config)
     # Not above: it takes onnx, and a simulated engine needs none.
-    from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415
+    from asyncbench.bench.find_model import find_model_under_test  # noqa: PLC0415
 
     if config.model_file is not None:
         require_regular_file(Path(config.model_file), what="the model", remedy="name an ONNX file")
-    return find_subject(config, model_folder=cache_folder() / "models")
+    return find_model_under_test(config, model_folder=cache_folder() / "models")
 
 
 async def _enter(stack: AsyncExitStack, context: AbstractAsyncContextManager[T]) -> T:

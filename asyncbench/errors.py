@@ -1,4 +1,4 @@
-"""Every error a user can meet. Each one says what happened, where, and what to do about it.
+"""Errors that a user can meet. Each one says what happened, where, and what to do about it.
 
 A class exists where the user does something different, not per call site.
 """
@@ -11,7 +11,7 @@ Fact = str | int | float | bool | None
 
 
 class ExitCode(IntEnum):
-    """What the process tells the shell. Listed in README and in `--help`."""
+    """Exit code of the process. Listed in README and in `--help`."""
 
     OK = 0
     INTERNAL = 1

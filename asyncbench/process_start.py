@@ -1,4 +1,4 @@
-"""What a command does before anything large is imported: closed standard descriptors, and signals that end it.
+"""Start of a command, before anything large is imported: closed standard descriptors, and signals that end it.
 
 Little is imported here: until it is done, a signal ends the process as if it were any program.
 """
@@ -60,7 +60,7 @@ def take_signals_as_ctrl_c() -> None:
 
 
 def leave_signals_to_supervisor() -> None:
-    """Let them pass by in a bench process, which is told through its pipe what to do.
+    """Let them pass by in a bench process, which gets its orders through its pipe.
 
     Whoever stops a service or a batch job sends them to all of its processes at once. Not ignored: what is started
     from here would inherit that.
@@ -69,7 +69,7 @@ def leave_signals_to_supervisor() -> None:
 
 
 def ignore_signals() -> None:
-    """Let no signal change what the shell is told any more."""
+    """Let no signal change the exit code any more."""
     for number in ending_signals():
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""What the lanes of the cells are fed with: made for one batch at a time, when a cell of it has been admitted."""
+"""Inputs of the lanes: made for one batch at a time, when a cell of it has been admitted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class InputSupply:
 
     @property
     def held_bytes(self) -> int:
-        """What is held now: taken already, and there again once another batch is asked for."""
+        """Bytes of the inputs that are held: in use already, and free again once another batch is asked for."""
         return 0 if self._batch is None else self.needed_bytes(self._batch)
 
     def needed_bytes(self, batch: int) -> int:

@@ -1,4 +1,4 @@
-"""The subject of a sweep: which ONNX file, what it is fed with, and what is known of its right answers."""
+"""Model under test: its ONNX file, its inputs, and what is known of its right answers."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ class ModelUnderTest:
         return self.config.model_file is not None
 
 
-def simulated_subject(config: SweepConfig) -> ModelUnderTest:
-    """Return a subject without a model: a simulated device only needs something to be fed with."""
+def simulated_model(config: SweepConfig) -> ModelUnderTest:
+    """Return one without a file: a simulated device only needs something to be fed with."""
     return ModelUnderTest(config=config, path=Path(config.backend), info=None, images=images_of(config))
 
 

@@ -38,10 +38,10 @@ class OpenedEngine:
     inputs: InputSupply
     outputs: OutputCheck
     quality: Quality | None
-    subject: ModelUnderTest
+    model: ModelUnderTest
 
-    def frame(self, request: RunCell) -> RecordBase:
-        """Return what every record of a cell on this engine carries."""
+    def record_base(self, request: RunCell) -> RecordBase:
+        """Return the fields that every record of a cell on this engine carries."""
         cell = request.cell
         return RecordBase(
             sweep_id=self.request.sweep_id,
@@ -52,8 +52,8 @@ class OpenedEngine:
             policy=self.policy,
             forecast=self.controller.forecast(batch=cell.batch, lanes=cell.concurrency),
             started_at=utc_now_text(),
-            model_hash=self.subject.model_hash,
-            graph_precision=self.subject.graph.precision,
+            model_hash=self.model.model_hash,
+            graph_precision=self.model.graph.precision,
         )
 
     async def forecast_cells(self) -> Forecasts:
@@ -90,22 +90,22 @@ def describe_device(facts: EngineFacts) -> DeviceDescription:
 
 
 def describe_engine(
-    facts: EngineFacts, subject: ModelUnderTest, request: OpenEngine, *, subset_hash: str | None
+    facts: EngineFacts, model: ModelUnderTest, request: OpenEngine, *, subset_hash: str | None
 ) -> EngineDescription:
     """Return what the header says of the engine."""
     return EngineDescription(
         model=request.config.model_label,
-        known_as=subject.info.name if subject.info else None,
-        recognized=subject.recognized if subject.info else None,
+        known_as=model.info.name if model.info else None,
+        recognized=model.recognized if model.info else None,
         precision=request.precision,
-        graph_precision=subject.graph.precision,
+        graph_precision=model.graph.precision,
         engine_hash=facts.engine_hash,
-        model_hash=subject.model_hash,
+        model_hash=model.model_hash,
         load_ns=facts.load_ns,
         inputs=tuple(_describe_tensor(spec) for spec in facts.inputs),
         outputs=tuple(_describe_tensor(spec) for spec in facts.outputs),
-        images=tuple(path.name for path in subject.images.used),
-        images_found=subject.images.found,
+        images=tuple(path.name for path in model.images.used),
+        images_found=model.images.found,
         subset_hash=subset_hash,
         extra=dict(facts.extra),
     )

@@ -1,4 +1,4 @@
-"""What the runner itself costs: inferences of a lane that does nothing, by either driver."""
+"""Cost of the runner itself: inferences of a lane that does nothing, by either driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEASURED_S = 0.1
 
 
 class _Spans:
-    """Adds up unbroken stretches of inferences: those that were collected at once ran back to back."""
+    """Sum of the unbroken stretches of inferences: those that were collected at once ran back to back."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -16,15 +16,15 @@ import trio
 from asyncbench.backends.base import Backend, EngineRequest, Report
 from asyncbench.bench.accuracy.accuracy_cell import Quality, add_quality, asks_for_quality
 from asyncbench.bench.cell.admitted_cell import AdmittedCell, measure_admitted
+from asyncbench.bench.cell.cell_policy import cell_policy_of
 from asyncbench.bench.cell.cell_record import RecordBase, failed_record, measured_record
 from asyncbench.bench.cell.cell_runner import CellRunner, Progress, WatchCell
 from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
 from asyncbench.bench.cell.reference_outputs import ask_foreign
 from asyncbench.bench.input_supply import InputSupply
-from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost
-from asyncbench.bench.model_under_test import ModelUnderTest, simulated_subject
+from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost, memory_policy_of
+from asyncbench.bench.model_under_test import ModelUnderTest, simulated_model
 from asyncbench.bench.opened_engine import OpenedEngine, describe_device, describe_engine
-from asyncbench.bench.policies import memory_policy_of, policy_of
 from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
 from asyncbench.conditions.probes import FindProbes, Probes, built_in_probes, open_probes
@@ -65,7 +65,7 @@ MakeReference = Callable[[Backend, Precision], "Backend | None"]
 
 
 class BenchServer:
-    """Answers requests, one at a time, until the pipe closes.
+    """Server of a bench process: answers requests, one at a time, until the pipe closes.
 
     Args:
         make_backend: Chooses the backend that a configuration asks for; it says what it does meanwhile.
@@ -95,8 +95,8 @@ class BenchServer:
         self._notices: list[str] = []
         self._stop_requested = trio.Event()
         self._progress: CellProgress | EngineNotice | None = None
-        self._tell_now = trio.Event()
-        self._telling = trio.Lock()
+        self._send_now = trio.Event()
+        self._sending = trio.Lock()
         self._opened: OpenedEngine | None = None
 
     async def serve(self, requests: trio.abc.ReceiveStream) -> None:
@@ -104,7 +104,7 @@ class BenchServer:
         send, receive = trio.open_memory_channel[Request](REQUESTS_WAITING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, requests, send, nursery.cancel_scope)
-            nursery.start_soon(self._tell_progress)
+            nursery.start_soon(self._send_progress)
             async with (
                 open_probes(self._find_probes, self._notices.append) as probes,
                 AsyncExitStack() as engine_stack,
@@ -146,20 +146,20 @@ class BenchServer:
 
     async def _open(self, request: OpenEngine, engine_stack: AsyncExitStack) -> EngineOpened:
         config = request.config
-        policy = await trio.to_thread.run_sync(policy_of, config)
-        backend = self._make_backend(config, self._note)
+        policy = await trio.to_thread.run_sync(cell_policy_of, config)
+        backend = self._make_backend(config, self._report)
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
-            await self._tell(EngineNotice(text=unused, lasting=True))
-        subject = await trio.to_thread.run_sync(self._find_subject, config)
-        wanted = subject.request(precision=request.precision, device=request.device, may_build=request.may_build)
-        quality = await self._open_quality(backend, subject, wanted)
+            await self._send(EngineNotice(text=unused, lasting=True))
+        model = await trio.to_thread.run_sync(self._find_model, config)
+        wanted = model.request(precision=request.precision, device=request.device, may_build=request.may_build)
+        quality = await self._open_quality(backend, model, wanted)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
         memory = await engine.read_memory()
         if config.memory_budget is not None and memory.free_bytes is None:
             text = f"--memory-budget has no effect: {engine.facts.backend} takes no device memory here"
-            await self._tell(EngineNotice(text=f"{text}; --host-memory-budget limits the host's", lasting=True))
-        await trio.to_thread.run_sync(subject.check_inputs, engine.facts.inputs)
-        inputs = InputSupply(engine.facts.inputs, subject.inputs)
+            await self._send(EngineNotice(text=f"{text}; --host-memory-budget limits the host's", lasting=True))
+        await trio.to_thread.run_sync(model.check_inputs, engine.facts.inputs)
+        inputs = InputSupply(engine.facts.inputs, model.inputs)
         self._opened = OpenedEngine(
             request=request,
             engine=engine,
@@ -174,31 +174,31 @@ class BenchServer:
             inputs=inputs,
             quality=quality,
             outputs=OutputCheck(
-                subject.count_labels, foreign=await self._foreign(backend, wanted, inputs), graph=subject.graph
+                model.count_labels, foreign=await self._foreign(backend, wanted, inputs), graph=model.graph
             ),
-            subject=subject,
+            model=model,
         )
         return EngineOpened(
             device=describe_device(engine.facts),
             engine=describe_engine(
-                engine.facts, subject, request, subset_hash=quality.subset_sha256 if quality else None
+                engine.facts, model, request, subset_hash=quality.subset_sha256 if quality else None
             ),
             versions=library_versions(),
             runner_cost_ns=await runner_cost_ns(engine),
         )
 
-    async def _open_quality(self, backend: Backend, subject: ModelUnderTest, wanted: EngineRequest) -> Quality | None:
-        if subject.config.dataset is None:
-            if subject.config.mode is Mode.ACCURACY:
+    async def _open_quality(self, backend: Backend, model: ModelUnderTest, wanted: EngineRequest) -> Quality | None:
+        if model.config.dataset is None:
+            if model.config.mode is Mode.ACCURACY:
                 raise BadInputError("mode accuracy needs a labelled data set", remedy="name it with --dataset")
             return None
         # Not above: it takes decoders, metrics and scipy, and most sweeps ask for no accuracy.
         from asyncbench.bench.accuracy.accuracy_check import QualityCheck, open_labelled_data  # noqa: PLC0415
 
-        data = await trio.to_thread.run_sync(open_labelled_data, subject.config, subject, wanted.precision)
-        if not subject.recognized:
-            text = f"{subject.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
-            await self._tell(EngineNotice(text=text))
+        data = await trio.to_thread.run_sync(open_labelled_data, model.config, model, wanted.precision)
+        if not model.recognized:
+            text = f"{model.path} is fed as {data.info.title} and not recognized as that: nothing published applies"
+            await self._send(EngineNotice(text=text))
         return QualityCheck(data, reference=self._make_reference(backend, wanted.precision), request=wanted)
 
     async def _foreign(self, backend: Backend, wanted: EngineRequest, inputs: InputSupply) -> ForeignReference | None:
@@ -207,52 +207,52 @@ class BenchServer:
             return None
         return await ask_foreign(reference, wanted, await inputs.of(min(wanted.batches)))
 
-    def _find_subject(self, config: SweepConfig) -> ModelUnderTest:
+    def _find_model(self, config: SweepConfig) -> ModelUnderTest:
         if config.runs_simulated:
-            return simulated_subject(config)
+            return simulated_model(config)
         # Not above: it takes onnx, and a simulated sweep has no graph.
-        from asyncbench.bench.find_subject import find_subject  # noqa: PLC0415
+        from asyncbench.bench.find_model import find_model_under_test  # noqa: PLC0415
 
-        return find_subject(config, model_folder=self._model_folder)
+        return find_model_under_test(config, model_folder=self._model_folder)
 
     async def _run_cell(self, request: RunCell, probes: Probes) -> None:
         opened = self._need_opened()
-        frame = opened.frame(request)
-        max_lanes = min(frame.cell.concurrency, request.max_lanes or frame.cell.concurrency)
+        base = opened.record_base(request)
+        max_lanes = min(base.cell.concurrency, request.max_lanes or base.cell.concurrency)
         ended = None
         if opened.request.config.mode is not Mode.ACCURACY:
             await probes.open(opened.engine.facts.device)
-            make_runner = partial(self._make_runner, opened, frame, probes.watch)
+            make_runner = partial(self._make_runner, opened, base, probes.watch)
             ended = await _measure(
-                measure_admitted(opened.controller, frame.cell, make_runner, max_lanes=max_lanes), frame
+                measure_admitted(opened.controller, base.cell, make_runner, max_lanes=max_lanes), base
             )
-        if asks_for_quality(opened.request.config, frame.cell) and opened.quality and not (ended and ended.unfit):
-            ended = await self._add_quality(opened, frame, opened.quality, ended, max_lanes=max_lanes)
+        if asks_for_quality(opened.request.config, base.cell) and opened.quality and not (ended and ended.unfit):
+            ended = await self._add_quality(opened, base, opened.quality, ended, max_lanes=max_lanes)
         if ended is None:
-            raise AsyncbenchError(f"nothing was asked of {frame.cell}")
+            raise AsyncbenchError(f"nothing was asked of {base.cell}")
         await self._answer_with(ended)
 
     async def _add_quality(
         self,
         opened: OpenedEngine,
-        frame: RecordBase,
+        base: RecordBase,
         quality: Quality,
         timed: CellEnded | None,
         *,
         max_lanes: int,
     ) -> CellEnded:
         """Measure the accuracy of a cell whose speed may have been measured before."""
-        note = self._note_progress(frame.index, max_lanes)
+        on_progress = self._progress_of(base.index, max_lanes)
         started_at_ns = now_ns()
         return await add_quality(
-            frame,
+            base,
             opened.engine,
             quality,
             opened.controller,
             timed=timed,
             max_lanes=max_lanes,
             stop_requested=self._stop_requested,
-            on_progress=lambda done: note("accuracy", done, now_ns() - started_at_ns),
+            on_progress=lambda done: on_progress("accuracy", done, now_ns() - started_at_ns),
         )
 
     def _need_opened(self) -> OpenedEngine:
@@ -260,13 +260,13 @@ class BenchServer:
             raise AsyncbenchError("a cell was asked for before its engine was open")
         return self._opened
 
-    def _make_runner(self, opened: OpenedEngine, frame: RecordBase, watch: WatchCell, lanes: int) -> CellRunner:
-        progress = self._note_progress(frame.index, lanes)
+    def _make_runner(self, opened: OpenedEngine, base: RecordBase, watch: WatchCell, lanes: int) -> CellRunner:
+        progress = self._progress_of(base.index, lanes)
         progress("opening lanes", 0, 0)
-        self._tell_now.set()  # if memory kills this process, the next one must know how many lanes were too many
+        self._send_now.set()  # if memory kills this process, the next one must know how many lanes were too many
         return CellRunner(
             opened.engine,
-            frame.cell,
+            base.cell,
             opened.policy,
             lanes=lanes,
             controller=opened.controller,
@@ -277,45 +277,45 @@ class BenchServer:
             watch=watch,
         )
 
-    def _note(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._progress = EngineNotice(text=text)
 
-    def _note_progress(self, index: int, lanes: int) -> Progress:
-        def note(phase: str, n: int, elapsed_ns: int) -> None:
+    def _progress_of(self, index: int, lanes: int) -> Progress:
+        def on_progress(phase: str, n: int, elapsed_ns: int) -> None:
             self._progress = CellProgress(index=index, phase=phase, n=n, elapsed_ns=max(0, elapsed_ns), lanes=lanes)
 
-        return note
+        return on_progress
 
-    async def _tell_progress(self) -> None:
+    async def _send_progress(self) -> None:
         """Send the latest progress now and then: whoever makes it must not wait for a pipe."""
         while True:
             with trio.move_on_after(PROGRESS_EVERY_S):
-                await self._tell_now.wait()
-            self._tell_now = trio.Event()
+                await self._send_now.wait()
+            self._send_now = trio.Event()
             if self._progress is not None:
                 progress, self._progress = self._progress, None
-                await self._tell(progress)
+                await self._send(progress)
 
     async def _answer_with(self, answer: Answer) -> None:
         self._progress = None  # what would be said after the answer is about what is over
         while self._notices:
-            await self._tell(EngineNotice(text=self._notices.pop(0), lasting=True))
-        await self._tell(answer)
+            await self._send(EngineNotice(text=self._notices.pop(0), lasting=True))
+        await self._send(answer)
 
-    async def _tell(self, event: Event) -> None:
-        async with self._telling:
+    async def _send(self, event: Event) -> None:
+        async with self._sending:
             await self._events.send_all(to_line(event))
 
 
 def _inspect_network(path: Path) -> NetworkInspected:
-    from asyncbench.bench.find_subject import inspect_network  # noqa: PLC0415 # see _find_subject
+    from asyncbench.bench.find_model import inspect_network  # noqa: PLC0415 # see _find_model
 
     return inspect_network(path)
 
 
-async def _measure(ran: Awaitable[AdmittedCell], frame: RecordBase) -> CellEnded:
+async def _measure(ran: Awaitable[AdmittedCell], base: RecordBase) -> CellEnded:
     try:
-        return CellEnded(record=measured_record(frame, await ran))
+        return CellEnded(record=measured_record(base, await ran))
     except Exception as raised:  # noqa: BLE001 # it costs this cell, and not those after it
-        error = log_error("cell.failed", raised, index=frame.index)
-        return CellEnded(record=failed_record(frame, error), unfit=leaves_unfit(error))
+        error = log_error("cell.failed", raised, index=base.index)
+        return CellEnded(record=failed_record(base, error), unfit=leaves_unfit(error))

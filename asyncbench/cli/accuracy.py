@@ -1,4 +1,4 @@
-"""`asyncbench accuracy`: the quality of an engine on a labelled data set, through the lanes of a timed cell."""
+"""`asyncbench accuracy`: the accuracy of an engine on a labelled data set, through the lanes of a timed cell."""
 
 from __future__ import annotations
 

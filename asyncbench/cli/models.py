@@ -151,7 +151,7 @@ def _show_progress() -> Iterator[OnProgress]:
 
 
 class _ProgressLines:
-    """Says how much has arrived, at every tenth of it; of a file of unknown size, nothing."""
+    """Lines that say how much has arrived, at every tenth of it; of a file of unknown size, nothing."""
 
     def __init__(self) -> None:
         self._said_tenths = 0

@@ -17,7 +17,7 @@ from typing import Any, Final, TextIO
 
 STDOUT_FD, STDERR_FD = 1, 2
 STUCK_LIMIT_MS: Final = 1000
-"""How long somebody who reads lines for people may hold up a sweep: once, until they read again."""
+"""Time for which a reader of the lines for people may hold up a sweep: once, until they read again."""
 _PAUSE_MS: Final = 10
 _CHUNK_BYTES: Final = select.PIPE_BUF  # what a pipe that is ready takes without blocking
 

@@ -1,4 +1,4 @@
-"""A run of `asyncbench stress`: its scenarios, what is said of them, what a signal does."""
+"""A run of `asyncbench stress`: its scenarios, its report, and signals."""
 
 from __future__ import annotations
 

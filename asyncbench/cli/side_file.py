@@ -15,7 +15,7 @@ _WRITABLE: Final = (stat.S_ISREG, stat.S_ISFIFO, stat.S_ISCHR)
 
 
 class SideFile:
-    """Lines into a file, pipe or terminal; what it does not take is left out, and told of at the end.
+    """Lines into a file, pipe or terminal; what it does not take is left out, and reported at the end.
 
     Args:
         option: The option that named it.

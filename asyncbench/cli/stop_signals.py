@@ -43,4 +43,4 @@ async def until_signal(work: Callable[[], Awaitable[T]]) -> T | None:
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Take a signal that comes when all is over: it must not change what the shell is told."""
+    """Take a signal that comes when all is over: it must not change the exit code."""

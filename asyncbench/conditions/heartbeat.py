@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from asyncbench.clock import NS_PER_MS, suspended_ns
 from asyncbench.conditions.own_process import cpu_time_ns
-from asyncbench.measurement.disturbance import Stalls
+from asyncbench.results.cell_parts import Stalls
 
 # A beat that is late by less is the scheduler's doing, or that of lanes that hold the interpreter.
 _SHORTEST_STALL_NS = 250 * NS_PER_MS
@@ -37,7 +37,7 @@ class _Stall:
 
 
 class Heartbeat:
-    """Sees the gaps between its own beats. Sync; whoever owns it calls `beat` about as regularly as it can.
+    """Watch over the gaps between its own beats. Sync; whoever owns it calls `beat` about as regularly as it can.
 
     A beat that is much too late is a stall only if the process hardly used a processor meanwhile: one that is busy, or
     whose interpreter is held by lanes, uses it; one that was stopped cannot. A slow inference delays no beat.
@@ -86,11 +86,13 @@ class Heartbeat:
         """Return whether a stall ended after that instant."""
         return bool(self._stalls) and self._stalls[-1].until_ns > at_ns
 
-    def stalls(self, *, opened_at_ns: int, ended_at_ns: int) -> Stalls:
-        """Return what of the stalls lies inside a window."""
+    def stalls(self, *, opened_at_ns: int, ended_at_ns: int) -> Stalls | None:
+        """Return the stalls as far as they lie inside a window; None where there was none."""
         inside = [_inside_ns(stall, opened_at_ns, ended_at_ns) for stall in self._stalls]
         inside = [lost_ns for lost_ns in inside if lost_ns >= _SHORTEST_STALL_NS - self._mean_gap_ns()]
-        suspended = (lost_ns for at_ns, lost_ns in self._suspensions if opened_at_ns <= at_ns <= ended_at_ns)
+        suspended = [lost_ns for at_ns, lost_ns in self._suspensions if opened_at_ns <= at_ns <= ended_at_ns]
+        if not inside and not suspended:
+            return None
         return Stalls(
             n=len(inside), total_ns=sum(inside), longest_ns=max(inside, default=0), suspended_ns=sum(suspended)
         )

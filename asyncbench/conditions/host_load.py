@@ -10,9 +10,10 @@ from typing import Final
 from pydantic import JsonValue
 
 from asyncbench.conditions.probe import Block, CellWatch, Probe, Span
-from asyncbench.memory.host.cpu_quota import CpuQuota, ThrottleCounts, Throttling
+from asyncbench.memory.host.cpu_quota import CpuQuota, ThrottleCounts
 from asyncbench.memory.host.kernel_file import only_number, read_once
 from asyncbench.memory.host.pressure import Pressure, PressureReading
+from asyncbench.results.cell_parts import CpuThrottling
 
 _RESOURCES: Final = ("cpu", "memory", "io")
 _CPU_FIELD_AFTER_NAME: Final = 36
@@ -27,7 +28,7 @@ async def open_host_load(_device: str) -> AsyncIterator[Probe]:
 
 
 class HostLoad:
-    """Watches the control groups and the processors of this machine; only inside a watch it keeps files open.
+    """Probe of the control groups and the processors of this machine; only inside a watch it keeps files open.
 
     Args:
         root: `/`, or a fake tree.
@@ -52,7 +53,7 @@ class _HostLoadWatch:
         self._pressures = pressures
         self._counts_before: list[ThrottleCounts] = []
         self._pressure_before: dict[str, PressureReading | None] = {}
-        self._throttling: Throttling | None = None
+        self._throttling: CpuThrottling | None = None
         self._details: dict[str, JsonValue] = {}
 
     def window_opened(self) -> None:

@@ -21,7 +21,7 @@ async def open_own_process(_device: str) -> AsyncIterator[Probe]:
 
 
 class OwnProcess:
-    """Watches this process; holds nothing open."""
+    """Probe of this process; holds nothing open."""
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[CellWatch]:

@@ -1,4 +1,4 @@
-"""Probe: watches the machine while a cell runs, and has a block of the record of its own.
+"""Probe: a watch over the machine while a cell runs, with a block of the record of its own.
 
 A new probe is one file and one registration: a line in `conditions.probes.BUILT_IN`, or from outside the package an
 entry point of the group `asyncbench.probes`, whose name is the probe's and whose object is an `OpenProbe`:
@@ -28,14 +28,14 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from pydantic import Field, JsonValue, NonNegativeFloat, NonNegativeInt
 
-from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.cell_parts import CpuThrottling
 from asyncbench.results.fields import Facts, RecordModel
 
 _Value = TypeVar("_Value")
 
 
 class Block(RecordModel):
-    """What one probe says of one cell; None where it does not tell.
+    """Observations of one probe on one cell; None where it has none.
 
     An edge of the window is where `CellWatch.window_opened` and `window_closed` are called.
     """
@@ -46,8 +46,8 @@ class Block(RecordModel):
     """Highest resident size of the bench process during the cell."""
     host_rise_bytes: int | None = None
     """The same less what it was when the cell began."""
-    throttling: Throttling | None = None
-    """What a CPU quota withheld in the window."""
+    throttling: CpuThrottling | None = None
+    """Processor time that a CPU quota withheld in the window."""
     gpu: Facts | None = None
     """The record's `gpu`: clocks, power, temperature."""
     joules: NonNegativeFloat | None = None
@@ -85,7 +85,7 @@ class CellWatch(Protocol):
 
 
 class Probe(Protocol):
-    """Open for as long as a bench process measures on one device."""
+    """Probe that is open for as long as a bench process measures on one device."""
 
     def watch(self) -> AbstractAsyncContextManager[CellWatch]:
         """Watch one cell: entered before its inputs and lanes are made, left when they are gone."""
@@ -97,7 +97,7 @@ OpenProbe: TypeAlias = Callable[[str], AbstractAsyncContextManager[Probe | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What all probes say of one cell. Where two of them tell the same, the first one counts."""
+    """Observations of all probes on one cell. Where two of them observe the same, the first one counts."""
 
     blocks: Mapping[str, Block]
 
@@ -117,8 +117,8 @@ class Conditions:
         return _first(block.host_rise_bytes for block in self.blocks.values())
 
     @property
-    def throttling(self) -> Throttling | None:
-        """What a CPU quota withheld; None where there is no quota."""
+    def throttling(self) -> CpuThrottling | None:
+        """Processor time that a CPU quota withheld; None where there is no quota."""
         return _first(block.throttling for block in self.blocks.values())
 
     @property

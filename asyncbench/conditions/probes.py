@@ -1,6 +1,6 @@
 """Probes of a bench process: the table of those that come with the package, those of others, and what keeps them apart.
 
-A probe may be anybody's code. Whatever it does wrong is told once, and costs nobody but the probe.
+A probe may be anybody's code. Whatever it does wrong is reported once, and costs nobody but the probe.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Probes:
         self._nursery = nursery
         self._device: str | None = None
         self._open: dict[str, _Held[Probe | None]] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     async def open(self, device: str) -> None:
         """Open all that there is to watch on a device; where they are open for it already, they stay."""
@@ -102,7 +102,7 @@ class Probes:
         await self.close()
         self._device = device
         for source in self._chosen():
-            held: _Held[Probe | None] = _Held(partial(_open, source, device), partial(self._tell, source.name))
+            held: _Held[Probe | None] = _Held(partial(_open, source, device), partial(self._report, source.name))
             await held.enter(self._nursery)
             if held.value is not None:
                 self._open[source.name] = held
@@ -123,7 +123,7 @@ class Probes:
         try:
             for name, held in self._open.items():
                 if (probe := held.value) is not None:
-                    watches[name] = _Held(partial(_watch, probe), partial(self._tell, name))
+                    watches[name] = _Held(partial(_watch, probe), partial(self._report, name))
                     await watches[name].enter(self._nursery)
             yield CellWatches(watches)
         finally:
@@ -139,7 +139,7 @@ class Probes:
         chosen: dict[str, ProbeSource] = {}
         for source in reversed(self._find()):
             if source.name in chosen:
-                self._tell(source.name, "several probes have this name, and only one of them runs")
+                self._report(source.name, "several probes have this name, and only one of them runs")
             else:
                 chosen[source.name] = source
         return [*reversed(chosen.values())]
@@ -148,13 +148,13 @@ class Probes:
         try:
             return self._sources()
         except Exception as error:  # noqa: BLE001 # files of any installed distribution are read
-            self._tell("of other packages", _fault_text(error))
+            self._report("of other packages", _fault_text(error))
             return built_in_probes()
 
-    def _tell(self, name: str, text: str) -> None:
+    def _report(self, name: str, text: str) -> None:
         _log.warning("probe.failed", probe=name, message=text)
-        if name not in self._told:
-            self._told.add(name)
+        if name not in self._reported:
+            self._reported.add(name)
             self._notify(f"probe {name}: {text}")
 
 
@@ -187,7 +187,7 @@ class CellWatches:
             _read(held, _opened)
             took_ns = now_ns() - began_at_ns
             if took_ns > _SLOW_NS and name not in BUILT_IN:
-                held.tell(f"it held inferences up for {format_duration(took_ns)} where the window opens")
+                held.report(f"it held inferences up for {format_duration(took_ns)} where the window opens")
 
     def window_closed(self) -> None:
         """Have them read where it closes, in the opposite order."""
@@ -271,15 +271,15 @@ class _Held(Generic[_Value]):
 
     Args:
         make: Returns the context.
-        tell: Takes what went wrong.
+        report: Takes what went wrong.
     """
 
-    def __init__(self, make: Callable[[], AbstractAsyncContextManager[_Value]], tell: Notify) -> None:
+    def __init__(self, make: Callable[[], AbstractAsyncContextManager[_Value]], report: Notify) -> None:
         self.value: _Value | None = None
         """None before and after, where it failed, and where it is None."""
         self.hangs = False
         self._make = make
-        self.tell = tell
+        self.report = report
         self._scope = trio.CancelScope()
         self._entered = trio.Event()
         self._leaving = trio.Event()
@@ -304,7 +304,7 @@ class _Held(Generic[_Value]):
     def give_up(self, error: Exception) -> None:
         """Leave it alone from now on, for something failed that was called."""
         self.value = None
-        self.tell(_fault_text(error))
+        self.report(_fault_text(error))
 
     async def _wait(self, event: trio.Event, what: str) -> None:
         with trio.move_on_after(_LIMIT_S):
@@ -313,7 +313,7 @@ class _Held(Generic[_Value]):
             self.hangs = True
             self.value = None
             self._scope.cancel()
-            self.tell(f"it did not {what} within {_LIMIT_S:g} s; {_LEFT_OUT}")
+            self.report(f"it did not {what} within {_LIMIT_S:g} s; {_LEFT_OUT}")
 
     async def _run(self) -> None:
         try:
@@ -322,7 +322,7 @@ class _Held(Generic[_Value]):
                     self._entered.set()
                     await self._leaving.wait()
         except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code
-            self.tell(_fault_text(error))
+            self.report(_fault_text(error))
         finally:
             self.value = None
             self._entered.set()

@@ -24,7 +24,7 @@ class HeldCompletions:
 
 
 class FirstCompletions:
-    """Holds completions back until it is certain that they are among the first `limit`.
+    """The first `limit` completions: each is held back until it is certain to be among them.
 
     A lane may be looked at late: of what another one has completed meanwhile nobody knows whether it comes before the
     last one that counts. Constant memory but for what completes between two calls of `settle`, or while one inference
@@ -43,12 +43,12 @@ class FirstCompletions:
 
     @property
     def full(self) -> bool:
-        """Whether there are as many as count, and perhaps more."""
+        """True once there are as many as count, and perhaps more."""
         return self.ran >= self._limit
 
     @property
     def seen(self) -> int:
-        """How many have come in, of those that count."""
+        """Number of those that have come in, of those that count."""
         return min(self.ran, self._limit)
 
     def record(self, done: Completions, source: int, *, disturbed: bool) -> None:

@@ -19,7 +19,7 @@ class InferenceStamps:
 
     @property
     def service_ns(self) -> int:
-        """What the inference took from its issue to its completion."""
+        """Time from the issue to the completion."""
         return self.completed_at_ns - self.issued_at_ns
 
 

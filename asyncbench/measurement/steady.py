@@ -16,7 +16,7 @@ _MIN_BLOCK_NS = 20 * NS_PER_MS
 
 
 class SteadyDetector:
-    """Compares the medians of the last three blocks of consecutive inferences. Constant memory; sync.
+    """Comparison of the medians of the last three blocks of consecutive inferences. Constant memory; sync.
 
     A block ends with the inference that gives it both `max(3, concurrency)` inferences and 20 ms of work for each of
     `concurrency` lanes. The loop is steady while the largest of the three medians exceeds the smallest by at most

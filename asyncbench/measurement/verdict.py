@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asyncbench.clock import NS_PER_S
-from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.percentile import minimum_samples
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule, needed_window_ns
 from asyncbench.measurement.window import WindowResult
-from asyncbench.memory.host.cpu_quota import Throttling
-from asyncbench.results.cell_parts import Reason
+from asyncbench.results.cell_parts import CpuThrottling, Reason, Stalls
 from asyncbench.results.status import ReasonCode, Status
 from asyncbench.units import counted, format_duration, format_number
 
@@ -53,8 +51,8 @@ def judge(
     window: WindowResult | None,
     progress: StopProgress,
     drift_ratio: float | None,
-    stalls: Stalls,
-    throttling: Throttling | None,
+    stalls: Stalls | None,
+    throttling: CpuThrottling | None,
     lanes: int,
     withheld: bool,
     steady: bool,
@@ -69,7 +67,7 @@ def judge(
         window: None where it never opened.
         progress: How precise the service times are.
         drift_ratio: Significant change of the service time over the window; None where there is none.
-        stalls: When the process stood still in the window.
+        stalls: When the process stood still in the window; None where it never did.
         throttling: What a CPU quota withheld in it; None where there is no quota.
         lanes: Lanes that were resident: how many inferences could be in flight.
         withheld: Whether some of them were withheld for a time: then fewer in flight are no surprise.
@@ -129,7 +127,11 @@ def _law_findings(window: WindowResult, lanes: int) -> Iterator[_Finding]:
         yield Status.INVALID, ReasonCode.LITTLES_LAW, text
 
 
-def _stall_findings(stalls: Stalls, throttling: Throttling | None, window: WindowResult) -> Iterator[_Finding]:
+def _stall_findings(
+    stalls: Stalls | None, throttling: CpuThrottling | None, window: WindowResult
+) -> Iterator[_Finding]:
+    if stalls is None:
+        return
     if stalls.suspended_ns:
         text = f"the machine was suspended for {format_duration(stalls.suspended_ns)} while it measured: measure again"
         yield Status.INVALID, ReasonCode.STOOD_STILL, text
@@ -147,7 +149,7 @@ def _stall_findings(stalls: Stalls, throttling: Throttling | None, window: Windo
         yield status, ReasonCode.STOOD_STILL, text
 
 
-def _throttle_findings(throttling: Throttling | None, window: WindowResult) -> Iterator[_Finding]:
+def _throttle_findings(throttling: CpuThrottling | None, window: WindowResult) -> Iterator[_Finding]:
     if throttling is None or not throttling.throttled_ns:
         return
     status = Status.IMPRECISE if throttling.throttled_ns > _THROTTLED_RATIO * window.window_ns else Status.MEASURED
@@ -160,7 +162,7 @@ def _throttle_findings(throttling: Throttling | None, window: WindowResult) -> I
     yield status, ReasonCode.CPU_THROTTLED, text
 
 
-def _processors(throttling: Throttling) -> str:
+def _processors(throttling: CpuThrottling) -> str:
     quota = format_number(throttling.quota_cpus)
     return f"{quota} processor{'' if quota == '1' else 's'}"
 

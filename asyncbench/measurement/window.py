@@ -43,7 +43,7 @@ class WindowResult:
 
 
 class WindowMeter:
-    """Counts the completions of one window. Constant memory; sync; not thread-safe.
+    """Counter of the completions of one window. Constant memory; sync; not thread-safe.
 
     Args:
         concurrency: Inferences that are to be in flight, > 0.

@@ -13,7 +13,7 @@ MAX_SKIPPED_NAMED = 20  # enough to find them by; a folder of 50,000 wrong files
 
 
 class MetricName(TextEnum):
-    """Metrics of quality. All are shares, 0 to 1."""
+    """Metric of accuracy. All are shares, 0 to 1."""
 
     TOP1 = "top1"
     TOP5 = "top5"
@@ -39,7 +39,7 @@ class PublishedFigure(RecordModel):
 
 
 class Metric(RecordModel):
-    """One figure of quality, a share from 0 to 1."""
+    """One figure of accuracy, a share from 0 to 1."""
 
     value: float | None
     """Null where it is undefined: no item has a label, no image has an object."""
@@ -52,7 +52,7 @@ class Metric(RecordModel):
     reference_value: float | None = None
     """Of the reference, on the same items."""
     drop: float | None = None
-    """Reference minus this engine: above 0 where quality was lost."""
+    """Reference minus this engine: above 0 where accuracy was lost."""
     drop_interval: Interval | None = None
     """Paired: both saw the same items."""
     published: PublishedFigure | None = None
@@ -80,7 +80,7 @@ def _first_few(value: object) -> object:
 
 
 class Accuracy(RecordModel):
-    """The quality of one engine at one batch and concurrency."""
+    """The accuracy of one engine at one batch and concurrency."""
 
     dataset: Text
     subset: Text

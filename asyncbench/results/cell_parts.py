@@ -26,7 +26,7 @@ class Warmup(RecordModel):
     """False where the limit of the warm-up ended it first."""
 
 
-class StoodStill(RecordModel):
+class Stalls(RecordModel):
     """Stretches of the window in which the bench process did not run: it was stopped, frozen, or got no processor."""
 
     n: NonNegativeInt

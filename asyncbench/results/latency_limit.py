@@ -1,4 +1,4 @@
-"""Cells by a latency limit: those that stay below, those that do not, and those that cannot be told. Pure.
+"""Cells by a latency limit: those that stay below, those that do not, and those that are undecided. Pure.
 
 Only the percentile that was asked for counts, and of its 95 % interval the end that speaks against the answer: a cell
 stays below where the whole interval does, and above where the whole interval is. The latency is `response` where it
@@ -30,7 +30,7 @@ class Standing(TextEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undecided:
-    """A cell that cannot be told, and what would decide it.
+    """A cell whose figures do not decide it, and what would.
 
     Attributes:
         more_inferences: What the percentile lacks; None where it is there, and its interval holds the limit.

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from asyncbench.results.accuracy import Accuracy
-from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, StoodStill, Warmup
+from asyncbench.results.cell_parts import CpuThrottling, Memory, OutputsChecked, Reason, Stalls, Warmup
 from asyncbench.results.fields import Facts, RecordModel, Text, UtcText
 from asyncbench.results.latency import Latency
 from asyncbench.results.status import Status
@@ -81,9 +81,9 @@ class CellRecord(_Record):
     depth: PositiveInt = 1
     """Inferences queued on each lane."""
     load: Text = "closed"
-    """What started the inferences, by name. Closed: the next one starts when the last one is done."""
+    """Name of the load that started the inferences. Closed: the next one starts when the last one is done."""
     load_statistics: Facts = Field(default_factory=dict)
-    """What the load has to say of itself in this cell; its own keys."""
+    """Statistics of the load itself in this cell; its own keys."""
     attempt: PositiveInt = 1
     started_at: UtcText | None = None
     n: NonNegativeInt = 0
@@ -101,7 +101,7 @@ class CellRecord(_Record):
     """Relative change of the service time from the start of the window to its end."""
     longest_gap_ns: NonNegativeInt | None = None
     """The longest time in the window in which nothing completed on any lane; a lower bound below 1/2,048 of it."""
-    stalls: StoodStill | None = None
+    stalls: Stalls | None = None
     """Null where the bench process never stood still in the window."""
     cpu_throttling: CpuThrottling | None = None
     """Null where no control group has a CPU quota."""
@@ -110,23 +110,23 @@ class CellRecord(_Record):
     gpu: Facts | None = None
     """Clocks, power, temperature, throttle reasons."""
     conditions: dict[Text, Facts] = Field(default_factory=dict)
-    """What else the probes saw while the cell ran, by the name of the probe."""
+    """Other observations of the probes while the cell ran, by the name of the probe."""
     cpu_s_per_item: NonNegativeFloat | None = None
     """CPU-seconds of the bench process per item."""
     joules_per_item: NonNegativeFloat | None = None
     runner_ns_per_inference: NonNegativeFloat | None = None
     """Time of the runner between a completion and the next issue."""
     graph: bool | None = None
-    """Whether a CUDA graph was replayed."""
+    """True where a CUDA graph was replayed."""
     graph_reason: Text | None = None
-    """Why not."""
+    """Reason why none was."""
     driver: Driver | None = None
     completion: str | None = None
     """Way in which completions are noticed, such as `spin` or `block`."""
     input: InputKind | None = None
     outputs_checked: OutputsChecked | None = None
     accuracy: Accuracy | None = None
-    """The quality of the same engine at this batch, on a labelled data set."""
+    """The accuracy of the same engine at this batch, on a labelled data set."""
     engine_hash: str | None = None
     """SHA-256 of the plan, or of the model where there is no plan."""
     model_hash: str | None = None
@@ -150,7 +150,7 @@ class CellRecord(_Record):
         return self.model_copy(update=changed)
 
     def with_accuracy(self, accuracy: Accuracy) -> CellRecord:
-        """Return the record of the same cell with the quality of its engine beside its speed."""
+        """Return the record of the same cell with the accuracy of its engine beside its speed."""
         return self.model_copy(update={"accuracy": accuracy})
 
 

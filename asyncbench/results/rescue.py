@@ -17,7 +17,7 @@ from asyncbench.results.new_path import NEW_FILE_FLAGS, is_same_file
 from asyncbench.results.writer_lock import lock_for_writing
 
 TAIL_BYTES: Final = 256
-"""How much of a file's end is compared: the end of one line, with its figures."""
+"""Bytes of a file's end that are compared: the end of one line, with its figures."""
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_NAMES: Final = 1000
 _STEM_CHARS: Final = 100  # of the name, so that what is added to it is never too long

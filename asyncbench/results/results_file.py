@@ -107,7 +107,7 @@ class ResultsFile:
         """Write the record as one line and sync it. A line that could not be written whole is taken back.
 
         Returns:
-            What people must be told: where the records are now, if the file was lost.
+            A notice for people: where the records are now, if the file was lost.
 
         Raises:
             OutputError: It cannot be written; what was written before is whole.
@@ -130,7 +130,7 @@ class ResultsFile:
         """Make sure that all that was written is where it was; else put it into a rescue file, and go on there.
 
         Returns:
-            What people must be told, None where all is well.
+            A notice for people, None where all is well.
 
         Raises:
             OutputError: It is gone, and nothing can be made in its place.

@@ -17,7 +17,7 @@ from asyncbench.sweep.latency_limit import parse_latency_limit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResults:
-    """What is known of a sweep: all of it, or as far as it came.
+    """Results of a sweep: all of them, or as far as it came.
 
     Attributes:
         header: None where the sweep ended before its first engine was open.

@@ -14,7 +14,7 @@ class RecordSink(Protocol):
     """Destination of records: a file or stdout. Calls may block."""
 
     def append(self, record: Record) -> str | None:
-        """Write one record, whole or not at all; return what people must be told of it, if anything.
+        """Write one record, whole or not at all; return a notice for people, if there is one.
 
         Raises:
             OutputError: It cannot be written.
@@ -50,7 +50,7 @@ class ResultsWriter:
             OutputError: It cannot be written; what was written before is whole.
         """
         async with self._turn:
-            self._tell(await trio.to_thread.run_sync(self._sink.append, record))
+            self._report(await trio.to_thread.run_sync(self._sink.append, record))
 
     async def check(self) -> None:
         """Make sure that what was written is still there, or put it elsewhere.
@@ -59,9 +59,9 @@ class ResultsWriter:
             OutputError: It is gone, and cannot be written elsewhere.
         """
         async with self._turn:
-            self._tell(await trio.to_thread.run_sync(self._sink.check))
+            self._report(await trio.to_thread.run_sync(self._sink.check))
 
-    def _tell(self, notice: str | None) -> None:
+    def _report(self, notice: str | None) -> None:
         if notice is not None:
             self.is_elsewhere = True
             self._notice(notice)

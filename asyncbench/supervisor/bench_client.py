@@ -14,6 +14,8 @@ import trio
 from pydantic import ValidationError
 
 from asyncbench.child_program import child_environment, last_stderr_line
+from asyncbench.clock import NS_PER_S
+from asyncbench.error_group import own_error_alone
 from asyncbench.errors import BenchProcessDiedError, ExitCode, InternalError
 from asyncbench.event_log import get_logger
 from asyncbench.memory.host.oom import classify_death
@@ -39,6 +41,10 @@ _STDERR_LINE_BYTES = 1 << 20
 # Numpy and scipy bring a BLAS each. We multiply no matrices: its threads would only count against the limits of threads
 # and address space, and where the latter is met while they start it tries for ever.
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
+# Silence is counted in steps that this process was awake for. One that was stopped together with the bench process
+# would else wake up to a deadline that has passed, and kill what was silent for the same reason.
+_SILENCE_STEPS = 10
 
 ReadOom: TypeAlias = Callable[[], OomCount]
 _log = get_logger()
@@ -155,7 +161,7 @@ class BenchClient:
             cpu_time_limit=cpu_time_limit_text(),
         )
         words = last_stderr_line(list(self._stderr_tail))
-        said = f"; its last words: {words[:300]}" if words else ""
+        said = f"; its last line on stderr: {words[:300]}" if words else ""
         limit = address_space_limit_text() if speaks_of_memory(words) else None
         error = BenchProcessDiedError(
             f"the bench process died: {death.sentence}{said}{f' ({limit})' if limit else ''}",
@@ -196,6 +202,47 @@ async def open_bench(command: Sequence[str], read_oom: ReadOom) -> AsyncIterator
                 await bench.close()
             # What is left in the pipe is read at once; a grandchild that holds it open is not waited for.
             nursery.cancel_scope.deadline = trio.current_time() + CLOSE_LIMIT_S
+
+
+async def ask_with_watchdog(
+    bench: BenchClient,
+    request: Request,
+    expected: type[AnswerT],
+    *,
+    limit_ns: int,
+    on_progress: Callable[[Progress], None],
+) -> AnswerT | Refused:
+    """Ask, and kill the process when neither progress nor an answer has come for `limit_ns`.
+
+    Raises:
+        BenchProcessDiedError: See `BenchClient.ask`; or it was killed.
+    """
+    limit_s = limit_ns / NS_PER_S
+    silent_steps = 0
+    answers: list[AnswerT | Refused] = []
+
+    def wind_up(progress: Progress) -> None:
+        nonlocal silent_steps
+        silent_steps = 0
+        on_progress(progress)
+
+    with own_error_alone():
+        async with trio.open_nursery() as nursery:
+
+            async def kill_when_silent() -> None:
+                nonlocal silent_steps
+                while silent_steps < _SILENCE_STEPS:
+                    await trio.sleep(limit_s / _SILENCE_STEPS)
+                    silent_steps += 1
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(kill_when_silent)
+            answers.append(await bench.ask(request, expected, on_progress=wind_up))
+            nursery.cancel_scope.cancel()
+    if answers:
+        return answers[0]
+    bench.kill()
+    raise BenchProcessDiedError(f"the bench process was silent for {limit_s:.0f} s and was killed")
 
 
 def _pass_on(text: str, pid: int) -> bool:

@@ -19,7 +19,7 @@ from asyncbench.wire.messages import EngineOpened, OpenEngine, Progress, Refused
 
 
 class EngineOpener:
-    """Opens the engines of one sweep, one at a time, whatever the bench process does.
+    """Opener of the engines of one sweep, one at a time, whatever the bench process does.
 
     Args:
         on_progress: Takes what is said on the way.

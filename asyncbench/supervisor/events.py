@@ -1,4 +1,4 @@
-"""Events of a sweep: what its subscribers are told while it runs. Live view, plain lines and the library are some."""
+"""Events of a sweep that runs, for its subscribers: the live view, the plain lines, the library."""
 
 from __future__ import annotations
 

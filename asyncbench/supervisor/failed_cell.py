@@ -28,7 +28,7 @@ def lost_record(
         device: What the engine runs on, if one was open, otherwise what was asked for.
         backend: As `device`.
         load: The name of the load that was asked for.
-        interrupted: Whether the sweep was told to end.
+        interrupted: Whether somebody asked the sweep to end.
     """
     return CellRecord(
         sweep_id=sweep_id,

@@ -19,7 +19,7 @@ class AfterFailedOpen(TextEnum):
 
 
 class FailedOpens:
-    """Counts deaths in a row: whoever kills a process that opens an engine must not cost all the cells behind it."""
+    """Deaths in a row: whoever kills a process that opens an engine must not cost all the cells behind it."""
 
     def __init__(self) -> None:
         self._in_a_row = 0

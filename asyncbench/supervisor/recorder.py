@@ -1,4 +1,4 @@
-"""Records of a sweep that runs: written one by one, then told to its subscribers."""
+"""Records of a sweep that runs: written one by one, then published to its subscribers."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ class SweepRecorder:
         self._opened[device] = opened
 
     async def finish(self, duration_ns: int, *, stopped: bool) -> ExitCode:
-        """Write the trailer and return what to tell the shell.
+        """Write the trailer and return the exit code.
 
         Args:
-            stopped: Whether the sweep was told to end. After the last cell that has interrupted nothing.
+            stopped: Whether somebody asked the sweep to end. After the last cell that has interrupted nothing.
         """
         records = [self.records[index] for index in sorted(self.records)]
         is_complete = len(records) == self._run.header.cells and not any(
@@ -94,7 +94,7 @@ class SweepRecorder:
         exit_code = exit_code_of(records, interrupted=stopped and not is_complete)
         if exit_code is ExitCode.OK and self.ended_by_pressure:
             exit_code = ExitCode.CELLS_FAILED
-        await self._writer.check()  # so that the trailer says the same as the shell is told
+        await self._writer.check()  # so that the trailer says the same as the exit code
         if self._writer.is_elsewhere:
             exit_code = ExitCode.BAD_INPUT
         trailer = make_trailer(

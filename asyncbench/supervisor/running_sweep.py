@@ -55,7 +55,7 @@ class RunningSweep:
 
     Attributes:
         sweep_id: The same as in every record.
-        exit_code: What a command line would tell the shell; None while it runs.
+        exit_code: The exit code of a command line; None while it runs.
     """
 
     def __init__(self, *, groups: Sequence[EngineGroup], output: Output, request: StopRequest) -> None:
@@ -147,7 +147,7 @@ class RunningSweep:
 
 
 class SweepContext:
-    """Runs a sweep from entering to leaving; see `open_sweep` in api.
+    """Context in which a sweep runs, from entering to leaving; see `open_sweep` in api.
 
     Not a generator around a nursery, because Trio would wrap every error of the body in a group.
 

@@ -17,7 +17,7 @@ from asyncbench.errors import AsyncbenchError, BenchProcessDiedError, ExitCode
 from asyncbench.event_log import get_logger
 from asyncbench.memory.admission import lanes_text
 from asyncbench.results.writer import ResultsWriter
-from asyncbench.supervisor.bench_client import BenchClient, open_bench
+from asyncbench.supervisor.bench_client import BenchClient, ask_with_watchdog, open_bench
 from asyncbench.supervisor.engine_group import EngineGroup
 from asyncbench.supervisor.engine_opener import EngineOpener
 from asyncbench.supervisor.events import CellStarted, EngineProgress, Notice, Subscriber
@@ -25,7 +25,6 @@ from asyncbench.supervisor.recorder import SweepRecorder
 from asyncbench.supervisor.retries import FirstTry
 from asyncbench.supervisor.stop_request import StopRequest
 from asyncbench.supervisor.sweep_run import SweepRun
-from asyncbench.supervisor.watchdog import ask_with_watchdog
 from asyncbench.sweep.cell import Cell
 from asyncbench.sweep.config import OnPressure
 from asyncbench.wire.messages import CellEnded, EngineNotice, Progress, Refused, RunCell, StopCell, error_of
@@ -37,7 +36,7 @@ _log = get_logger()
 
 
 class Supervisor:
-    """Runs one sweep, once.
+    """Supervisor of one sweep, which it runs once.
 
     Args:
         publish: Takes every event of the sweep.
@@ -56,7 +55,7 @@ class Supervisor:
         self._notices: set[str] = set()
 
     async def run(self) -> ExitCode:
-        """Measure every cell that has no final record, and return what to tell the shell.
+        """Measure every cell that has no final record, and return the exit code.
 
         Raises:
             AsyncbenchError: The first engine was refused: nothing was written.

@@ -33,7 +33,7 @@ class SweepRun:
     done: Mapping[int, CellRecord] = field(default_factory=dict)
 
     def header_of(self, opened: EngineOpened | None) -> HeaderRecord:
-        """Return the header as of now; where an engine is open, with what that has told."""
+        """Return the header as of now; where an engine is open, with the facts of that."""
         known = self.header
         return HeaderRecord(
             sweep_id=known.sweep_id,

@@ -16,7 +16,7 @@ _FAILED = (Status.ERROR, Status.INVALID)
 
 
 def exit_code_of(records: Sequence[CellRecord], *, interrupted: bool) -> ExitCode:
-    """Return what the shell is told: interrupted before failed before fine. What does not fit is a result."""
+    """Return the exit code: interrupted before failed before fine. What does not fit is a result."""
     if interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.CELLS_FAILED if any(record.status in _FAILED for record in records) else ExitCode.OK

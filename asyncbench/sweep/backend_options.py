@@ -1,4 +1,4 @@
-"""Options that the backend of a sweep does not know: refused where somebody typed them, told of in a file. Pure."""
+"""Options that the backend of a sweep does not know: refused on the command line, reported from a file. Pure."""
 
 from __future__ import annotations
 

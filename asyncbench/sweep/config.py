@@ -281,7 +281,7 @@ class SweepConfig(BaseModel):
 
     @property
     def runs_simulated(self) -> bool:
-        """Whether the backend is named and opens no model."""
+        """True where the backend is named and opens no model."""
         return self.backend != AUTO_BACKEND and need_backend(self.backend).is_simulated
 
     @property

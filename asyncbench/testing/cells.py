@@ -55,7 +55,7 @@ def cell_policy(
 
 
 class CellBench:
-    """Measures cells on an engine, one after the other, and learns of memory from each.
+    """Bench that measures cells on an engine, one after the other, and learns of memory from each.
 
     Args:
         policy: How to measure; None for `cell_policy()`.

@@ -1,4 +1,4 @@
-"""What a load records, kept whole for a test to look at."""
+"""Recorder of a load's completions: all of them, whole, for a test to look at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from asyncbench.measurement.stamps import Completions
 
 
 class SeenCompletions:
-    """Takes what a load records: pass it as `record`.
+    """Recorder of completions for a load: pass it as `record`.
 
     Attributes:
         stamps: By source, `(issued_at_ns, completed_at_ns)` of each inference in the order in which it was recorded.

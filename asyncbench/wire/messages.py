@@ -186,7 +186,7 @@ class EngineNotice(Message):
     """A line for people while an engine is being opened, such as how far a build is.
 
     Attributes:
-        lasting: It holds for as long as the engine is open: it is told once, and stays on the screen.
+        lasting: It holds for as long as the engine is open: it is reported once, and stays on the screen.
     """
 
     event: Literal["notice"] = "notice"

@@ -68,7 +68,7 @@ def test_cells_that_are_too_short_are_named_with_the_inferences_they_lack_and_th
         "no cell is known to stay below 20.0 ms: the shortest inference took 1.00 ms at batch=1 concurrency=1"
     )
     assert second == (
-        "5 cells cannot be told (fp32 b=1 c=1, fp32 b=1 c=2, fp32 b=1 c=3 and 2 more): their p99 needs up to 517 more "
+        "5 cells are undecided (fp32 b=1 c=1, fp32 b=1 c=2, fp32 b=1 c=3 and 2 more): their p99 needs up to 517 more "
         "inferences; --duration 6s would do"
     )
 
@@ -78,7 +78,7 @@ def test_a_cell_whose_interval_holds_the_limit_is_named_beside_the_best():
 
     assert best.startswith("best with p99 <= 20.0 ms:")
     assert undecided == (
-        "1 cell cannot be told (fp32 b=1 c=2): the 95 % interval of its p99 reaches from below 20.0 ms to above; "
+        "1 cell is undecided (fp32 b=1 c=2): the 95 % interval of its p99 reaches from below 20.0 ms to above; "
         "--duration 5s would do"
     )
 

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from asyncbench.accuracy.calibration.image_calibration import calibrate_on_images, parse_method
 from asyncbench.bench.accuracy.accuracy_check import open_labelled_data
-from asyncbench.bench.find_subject import find_subject
+from asyncbench.bench.find_model import find_model_under_test
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import check_config
@@ -185,7 +185,7 @@ def named_mobilenet(model):
 
 
 def open_as_mobilenet(tool, model, _images):
-    find_subject(named_mobilenet(model), model_folder=tool.folder)
+    find_model_under_test(named_mobilenet(model), model_folder=tool.folder)
 
 
 def calibrate_as_mobilenet(tool, model, images):
@@ -243,10 +243,10 @@ def test_another_architecture_with_the_same_ends_does_not_get_the_published_accu
 def test_the_remedy_for_a_foreign_file_without_a_name_is_no_name_that_does_not_fit(tool, images):
     keys = {"model_file": str(write_product(tool.folder)), "dataset": str(images), "input": "random"}
     config = check_config(keys, source="")
-    subject = find_subject(config, model_folder=tool.folder)
+    found = find_model_under_test(config, model_folder=tool.folder)
 
     with pytest.raises(BadInputError) as refused:
-        open_labelled_data(config, subject, Precision.FP32)
+        open_labelled_data(config, found, Precision.FP32)
 
     assert "net.onnx is none of the built-in networks" in refused.value.message
     assert "give a file of mobilenet, resnet50, ssdmobilenet" in refused.value.remedy

@@ -6,7 +6,7 @@ import pytest
 
 from asyncbench.conditions.host_load import HostLoad, cpu_frequency_hz
 from asyncbench.conditions.probe import Block
-from asyncbench.memory.host.cpu_quota import Throttling
+from asyncbench.results.cell_parts import CpuThrottling
 
 STAT_OF_CPU_3 = "71 (a) name with (brackets)) R " + " ".join(["0"] * 35) + " 3 0 0\n"
 
@@ -57,7 +57,7 @@ async def test_what_the_kernel_counts_in_the_window_is_told(kernel):
         block = watch.block(None)
 
     assert block == Block(
-        throttling=Throttling(quota_cpus=0.5, periods=20, throttled_periods=4, throttled_ns=20_000_000),
+        throttling=CpuThrottling(quota_cpus=0.5, periods=20, throttled_periods=4, throttled_ns=20_000_000),
         details={
             "cpu_frequency_hz": 2_596_128_000,
             "cpu_pressure": {"some_avg10": 12.5, "some_ns": 3_000_000},

@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbench.clock import NS_PER_S
-from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.stopping import StopProgress, StopReason, StopRule
 from asyncbench.measurement.verdict import judge
 from asyncbench.measurement.window import WindowResult
-from asyncbench.memory.host.cpu_quota import Throttling
-from asyncbench.results.cell_parts import Reason
+from asyncbench.results.cell_parts import CpuThrottling, Reason, Stalls
 from asyncbench.results.status import ReasonCode, Status
 
 
@@ -40,7 +38,7 @@ def judged(**changed):
         "window": window(),
         "progress": StopProgress(median_ratio=0.005, p99_ratio=0.02),
         "drift_ratio": None,
-        "stalls": Stalls(),
+        "stalls": None,
         "throttling": None,
         "lanes": 4,
         "withheld": False,
@@ -314,14 +312,14 @@ def test_a_short_stall_in_a_long_window_is_not_worth_a_word():
 
 
 def test_a_machine_that_was_suspended_makes_the_cell_invalid():
-    verdict = judged(stalls=Stalls(suspended_ns=60 * NS_PER_S))
+    verdict = judged(stalls=Stalls(n=0, total_ns=0, longest_ns=0, suspended_ns=60 * NS_PER_S))
 
     assert verdict.status is Status.INVALID
     assert verdict.reasons[0].text == "the machine was suspended for 60.0 s while it measured: measure again"
 
 
 def throttled(throttled_ns, *, quota_cpus=0.5):
-    return Throttling(quota_cpus=quota_cpus, periods=50, throttled_periods=48, throttled_ns=throttled_ns)
+    return CpuThrottling(quota_cpus=quota_cpus, periods=50, throttled_periods=48, throttled_ns=throttled_ns)
 
 
 def test_a_quota_that_held_the_process_back_is_named_and_the_cell_is_imprecise():
@@ -422,7 +420,10 @@ def test_a_precision_that_nobody_reaches_is_named_as_it_was_asked_for():
         ({"window": window(in_flight=0.0001)}, "lanes idled for 99 % of the window"),
         ({"window": window(in_flight=0.0001)}, "(less than 0.01 in flight of 4)"),
         ({"window": window(residual=1234.5, n=10**7)}, "is 123,450 % off the 4.00 in flight"),
-        ({"throttling": Throttling(quota_cpus=1.0, periods=1, throttled_periods=1, throttled_ns=1)}, "of 1 processor:"),
+        (
+            {"throttling": CpuThrottling(quota_cpus=1.0, periods=1, throttled_periods=1, throttled_ns=1)},
+            "of 1 processor:",
+        ),
     ],
 )
 def test_extreme_figures_read_as_what_can_be(changed, text):

@@ -8,7 +8,7 @@ import trio.testing
 
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import BenchProcessDiedError
-from asyncbench.supervisor.watchdog import ask_with_watchdog
+from asyncbench.supervisor.bench_client import ask_with_watchdog
 from asyncbench.sweep.cell import Cell, Precision
 from asyncbench.wire.messages import CellEnded, CellProgress, Refused, RunCell
 

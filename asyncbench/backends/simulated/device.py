@@ -19,7 +19,7 @@ from asyncbench.errors import DeviceLostError, DoesNotFitError, LaneError
 from asyncbench.sweep.backends.simulated import FaultKind
 
 NEVER_NS = 2**63 - 1
-_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h: told apart from the exit codes of the command line
+_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h: unlike any of the exit codes of the command line
 
 
 class FaultPlan:
@@ -63,7 +63,7 @@ class LaneQueue:
 
 
 class SimulatedDevice:
-    """Slots, the queue before them, and memory. Its time is what it is told by `advance`, and never goes back."""
+    """Slots, the queue before them, and memory. Its time is set by `advance`, and never goes back."""
 
     def __init__(self, *, slots: int, memory_bytes: int) -> None:
         self.free_bytes = memory_bytes

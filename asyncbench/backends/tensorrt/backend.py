@@ -88,7 +88,7 @@ class TensorRtBackend:
             model = CalibratedModel(model_path=request.model_path, calibration_cache_path=None)
         else:
             model = calibrated_model(
-                request.model_path, request.calibration_path, bindings.flavour, folder=self._folder.calibrations
+                request.model_path, request.calibration_path, bindings.variant, folder=self._folder.calibrations
             )
         return EngineSpec(
             model_name=request.model_name,
@@ -96,7 +96,7 @@ class TensorRtBackend:
             calibration_cache_path=model.calibration_cache_path,
             precision=request.precision,
             shapes=choose_engines(request.batches, self._settings.engine_mode),
-            flavour=bindings.flavour,
+            variant=bindings.variant,
             gpu=gpu,
             settings=self._settings.build,
             device_budget_bytes=self._settings.memory_budget_bytes,
@@ -148,7 +148,7 @@ class TensorRtBackend:
         hashes = [one.sidecar.engine_sha256 for one in stored]
         return EngineFacts(
             backend=self.name,
-            backend_version=bindings.flavour.version,
+            backend_version=bindings.variant.version,
             device=f"cuda:{device_ordinal(request.device)}",
             device_name=gpu.name,
             engine_hash=hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest(),
@@ -156,7 +156,7 @@ class TensorRtBackend:
             inputs=plans[0].inputs,
             outputs=plans[0].outputs,
             extra={
-                "flavour": str(bindings.flavour),
+                "flavour": str(bindings.variant),
                 "compute_capability": gpu.compute_capability_text,
                 "driver_cuda_major": gpu.cuda_major,
                 "driver_major": gpu.driver_major or None,

@@ -22,9 +22,9 @@ def why_unavailable() -> str | None:
 
 def describe_installation() -> str:
     """Return what TensorRT and which first GPU are used. Blocking; only where `why_unavailable` gives no reason."""
-    flavour = find_bindings(folders=system_folders()).flavour
+    variant = find_bindings(folders=system_folders()).variant
     gpu = CudaDevice(0).facts()
-    return f"{flavour} on {gpu.name} (compute capability {gpu.compute_capability_text})"
+    return f"{variant} on {gpu.name} (compute capability {gpu.compute_capability_text})"
 
 
 def describe_installed_precisions() -> str:
@@ -36,10 +36,10 @@ def describe_installed_precisions() -> str:
     bindings = find_bindings(folders=system_folders())
     device = CudaDevice(0)
     device.activate()
-    return describe_precisions(bindings.flavour, device.facts(), called_slow=_slow_for_builder(bindings))
+    return describe_precisions(bindings.variant, device.facts(), called_slow=_slow_for_builder(bindings))
 
 
 def _slow_for_builder(bindings: Bindings) -> tuple[Precision, ...]:
-    if not bindings.flavour.has_precision_flags:
+    if not bindings.variant.has_precision_flags:
         return ()  # such a version has no opinion either, and a builder takes seconds
     return slow_precisions(bindings.create_builder(bindings.create_logger(lambda *_: None)))

@@ -30,7 +30,7 @@ class LaneSettings:
     deadline_ns: int = 120 * NS_PER_S
 
     def facts(self, *, graph_reason: str | None) -> LaneFacts:
-        """Return what the record says of lanes that run like this."""
+        """Return the facts for the record of lanes that run like this."""
         if graph_reason is not None:
             return LaneFacts(graph=False, graph_reason=graph_reason, completion="block")
         return LaneFacts(depth=self.depth, graph=True, completion=self.completion)

@@ -45,7 +45,7 @@ def asks_for_quality(config: SweepConfig, cell: Cell) -> bool:
 
 
 async def add_quality(
-    frame: RecordBase,
+    base: RecordBase,
     engine: Engine,
     quality: Quality,
     controller: AdmissionController,
@@ -64,22 +64,22 @@ async def add_quality(
         return timed
 
     async def measure(lanes: int) -> Accuracy | None:
-        batch = frame.cell.batch
+        batch = base.cell.batch
         return await _until_stopped(
             engine, quality, batch=batch, lanes=lanes, stop_requested=stop_requested, on_progress=on_progress
         )
 
     try:
-        ran = await run_admitted(controller, frame.cell, measure, max_lanes=max_lanes)
+        ran = await run_admitted(controller, base.cell, measure, max_lanes=max_lanes)
     except Exception as raised:  # noqa: BLE001 # it costs this cell alone
-        error = log_error("accuracy.failed", raised, index=frame.index)
+        error = log_error("accuracy.failed", raised, index=base.index)
         record = (
             _without_accuracy(timed.record, error)
             if timed
-            else failed_record(frame, error, code=ReasonCode.ACCURACY_FAILED)
+            else failed_record(base, error, code=ReasonCode.ACCURACY_FAILED)
         )
         return CellEnded(record=record, unfit=leaves_unfit(error))
-    return CellEnded(record=_with_accuracy(frame, timed.record if timed else None, ran))
+    return CellEnded(record=_with_accuracy(base, timed.record if timed else None, ran))
 
 
 async def _until_stopped(
@@ -100,15 +100,15 @@ async def _until_stopped(
     return accuracy
 
 
-def _with_accuracy(frame: RecordBase, timed: CellRecord | None, ran: Admitted[Accuracy | None]) -> CellRecord:
+def _with_accuracy(base: RecordBase, timed: CellRecord | None, ran: Admitted[Accuracy | None]) -> CellRecord:
     if ran.seen is None:
         text = "stopped by the user while the accuracy was measured"
         reasons = [Reason(code=ReasonCode.INTERRUPTED, text=text)]
-        return frame.record(status=Status.INTERRUPTED, reasons=reasons, memory=predicted_memory(frame.forecast))
+        return base.record(status=Status.INTERRUPTED, reasons=reasons, memory=predicted_memory(base.forecast))
     if timed is not None:
         return timed.with_accuracy(ran.seen)
-    reasons = list(admission_reasons(ran, concurrency=frame.cell.concurrency))
-    return frame.record(status=Status.MEASURED, reasons=reasons, memory=admitted_memory(ran), accuracy=ran.seen)
+    reasons = list(admission_reasons(ran, concurrency=base.cell.concurrency))
+    return base.record(status=Status.MEASURED, reasons=reasons, memory=admitted_memory(ran), accuracy=ran.seen)
 
 
 def _without_accuracy(timed: CellRecord, error: AsyncbenchError) -> CellRecord:

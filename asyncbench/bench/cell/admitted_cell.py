@@ -24,11 +24,11 @@ _Seen = TypeVar("_Seen")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted(Generic[_Seen]):
-    """What ran on the lanes that fit.
+    """Result of a run on the lanes that fit.
 
     Attributes:
-        seen: What came of it.
-        refused: What the tries before ended with, in one line each.
+        seen: What the run returned.
+        refused: Errors of the earlier tries, in one line each.
     """
 
     admission: Admission

@@ -76,7 +76,7 @@ def admission_reasons(ran: Admitted[_Seen], *, concurrency: int) -> Iterator[Rea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starvation:
-    """What is to be said of a cell that was given up because all its lanes were withheld."""
+    """Reason and facts of a cell that was given up because all its lanes were withheld."""
 
     text: str
     facts: dict[str, Fact]

@@ -21,7 +21,7 @@ _CALM_NS = 5 * NS_PER_MS
 
 
 class CellMeter:
-    """Sends stamps to the warm-up or to the window. Constant memory; sync; one Trio run.
+    """Meter of one cell: stamps go to the warm-up or to the window. Constant memory; sync; one Trio run.
 
     Args:
         lanes: Lanes that are driven at once, > 0.
@@ -52,7 +52,7 @@ class CellMeter:
 
     @property
     def steady(self) -> bool:
-        """Whether the warm-up has become steady, with at least one inference a lane."""
+        """True once the warm-up has become steady, with at least one inference a lane."""
         return self._steady.is_steady and self.warmup_count >= self._lanes
 
     @property
@@ -86,7 +86,7 @@ class CellMeter:
             if self._calm_at_ns is not None and now_ns >= self._calm_at_ns:
                 self._open_late(self._first, self._calm_at_ns)
             if self._first.full:
-                return  # what comes last is told at the end, when everything is known
+                return  # what comes last is settled at the end, when everything is known
             self._count(self._first.settle(now_ns, busy=busy))
         is_opening = self._opened and self._opened_at_ns is None
         if self.queue_waits is not None and not is_opening:

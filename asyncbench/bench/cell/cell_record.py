@@ -13,15 +13,13 @@ from asyncbench.bench.cell.cell_policy import CellPolicy
 from asyncbench.bench.cell.cell_runner import CellMeasurement
 from asyncbench.clock import NS_PER_S
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, Fact
-from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.histogram import Histogram
 from asyncbench.measurement.percentile import summarize
 from asyncbench.measurement.stopping import achieved
 from asyncbench.measurement.verdict import Verdict, judge
 from asyncbench.memory.forecast import MemoryForecast
-from asyncbench.memory.host.cpu_quota import Throttling
 from asyncbench.results.accuracy import Accuracy
-from asyncbench.results.cell_parts import CpuThrottling, Memory, Reason, StoodStill, Warmup
+from asyncbench.results.cell_parts import Memory, Reason, Warmup
 from asyncbench.results.latency import Latency, LatencyBlock
 from asyncbench.results.record import CellRecord
 from asyncbench.results.status import ReasonCode, Status, reason_code_of
@@ -91,8 +89,8 @@ class RecordBase:
             littles_law_residual=window.littles_law_residual if window else None,
             drift_ratio=seen.meter.drift.drift_ratio() if seen and window else None,
             longest_gap_ns=window.longest_gap_ns if window else None,
-            stalls=_stalls(seen.stalls) if seen and window else None,
-            cpu_throttling=_throttling(seen.conditions.throttling) if seen and window else None,
+            stalls=seen.stalls if seen and window else None,
+            cpu_throttling=seen.conditions.throttling if seen and window else None,
             warmup=_warmup(seen) if seen else None,
             memory=memory,
             gpu=seen.conditions.gpu if seen else None,
@@ -114,36 +112,34 @@ class RecordBase:
         )
 
 
-def failed_record(
-    frame: RecordBase, error: AsyncbenchError, *, code: ReasonCode = ReasonCode.LANE_FAILED
-) -> CellRecord:
+def failed_record(base: RecordBase, error: AsyncbenchError, *, code: ReasonCode = ReasonCode.LANE_FAILED) -> CellRecord:
     """Return the record of a cell that ended in an error, or that memory or a limit was in the way of.
 
     Args:
         code: Of an error that has none of its own.
     """
-    return frame.record(
+    return base.record(
         status=Status.DOES_NOT_FIT if isinstance(error, DoesNotFitError) else Status.ERROR,
         reasons=[Reason(code=reason_code_of(error, otherwise=code), text=str(error))],
-        memory=predicted_memory(frame.forecast, refusal=error.facts),
+        memory=predicted_memory(base.forecast, refusal=error.facts),
         facts=error.facts,
     )
 
 
-def measured_record(frame: RecordBase, ran: AdmittedCell) -> CellRecord:
+def measured_record(base: RecordBase, ran: AdmittedCell) -> CellRecord:
     """Return the record of a cell that ran, whole or cut short."""
     seen = ran.seen
-    verdict = _verdict(frame, seen)
+    verdict = _verdict(base, seen)
     reasons = list(verdict.reasons)
     reasons += seen.outputs.notes if seen.outputs else ()
-    reasons += memory_reasons(ran, concurrency=frame.cell.concurrency)
+    reasons += memory_reasons(ran, concurrency=base.cell.concurrency)
     memory = memory_block(ran)
     if not _starved(seen):
-        return frame.record(status=verdict.status, reasons=reasons, memory=memory, seen=seen)
+        return base.record(status=verdict.status, reasons=reasons, memory=memory, seen=seen)
     starvation = starvation_of(ran)
     others = [reason for reason in reasons if reason.code != ReasonCode.NO_COMPLETIONS]
     reasons = [Reason(code=ReasonCode.MEMORY, text=starvation.text), *others]
-    return frame.record(status=Status.DOES_NOT_FIT, reasons=reasons, memory=memory, seen=seen, facts=starvation.facts)
+    return base.record(status=Status.DOES_NOT_FIT, reasons=reasons, memory=memory, seen=seen, facts=starvation.facts)
 
 
 def _starved(seen: CellMeasurement) -> bool:
@@ -152,11 +148,11 @@ def _starved(seen: CellMeasurement) -> bool:
     return has_no_lane and (seen.starved or seen.window is None) and not seen.interrupted
 
 
-def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
+def _verdict(base: RecordBase, seen: CellMeasurement) -> Verdict:
     histogram = seen.meter.histogram
     return judge(
         stop_reason=seen.stop_reason,
-        rule=frame.policy.rule,
+        rule=base.policy.rule,
         interrupted=seen.interrupted,
         output_mismatch=seen.outputs.mismatch if seen.outputs else None,
         window=seen.window,
@@ -167,8 +163,8 @@ def _verdict(frame: RecordBase, seen: CellMeasurement) -> Verdict:
         lanes=seen.resident_lanes,
         withheld=seen.withheld_ns > 0,
         steady=seen.steady,
-        awaited=frame.policy.driver is Driver.AWAIT,
-        closed_loop=frame.policy.load.is_closed_loop,
+        awaited=base.policy.driver is Driver.AWAIT,
+        closed_loop=base.policy.load.is_closed_loop,
     )
 
 
@@ -211,22 +207,3 @@ def _runner_ns(seen: CellMeasurement, *, closed_loop: bool) -> float | None:
         return None
     idle_lanes = max(0.0, seen.resident_lanes - seen.window.mean_in_flight)
     return idle_lanes * seen.window.window_ns / seen.window.n
-
-
-def _stalls(stalls: Stalls) -> StoodStill | None:
-    if not stalls.n and not stalls.suspended_ns:
-        return None
-    return StoodStill(
-        n=stalls.n, total_ns=stalls.total_ns, longest_ns=stalls.longest_ns, suspended_ns=stalls.suspended_ns
-    )
-
-
-def _throttling(throttling: Throttling | None) -> CpuThrottling | None:
-    if throttling is None:
-        return None
-    return CpuThrottling(
-        quota_cpus=throttling.quota_cpus,
-        periods=throttling.periods,
-        throttled_periods=throttling.throttled_periods,
-        throttled_ns=throttling.throttled_ns,
-    )

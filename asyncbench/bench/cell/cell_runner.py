@@ -1,4 +1,4 @@
-"""Runs one cell on an open engine: lanes, warm-up, window, drain, check of the outputs."""
+"""Run of one cell on an open engine: lanes, warm-up, window, drain, check of the outputs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from asyncbench.conditions.heartbeat import Heartbeat
 from asyncbench.conditions.probe import Conditions, Span
 from asyncbench.conditions.probes import CellWatches, watch_nothing
 from asyncbench.errors import DeviceLostError
-from asyncbench.measurement.disturbance import Stalls
 from asyncbench.measurement.stopping import StopReason, decide
 from asyncbench.measurement.window import WindowResult
-from asyncbench.results.cell_parts import LaneChange
+from asyncbench.results.cell_parts import LaneChange, Stalls
 from asyncbench.sweep.cell import Cell
 from asyncbench.units import format_duration
 
@@ -40,20 +39,20 @@ WatchCell = Callable[[], AbstractAsyncContextManager[CellWatches]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellMeasurement:
-    """What was seen of one cell; nothing of it is judged yet.
+    """Measurement of one cell, before any verdict on it.
 
     Attributes:
         used_device_bytes: What the lanes took of the device; None where there is none.
         used_host_bytes: What the resident size rose by at most, and inputs that the cell before had left; None where
             no probe tells.
-        lane_changes: What the governor did; where the window never opened, from the beginning of the warm-up.
+        lane_changes: Changes by the governor; where the window never opened, from the beginning of the warm-up.
         withheld_ns: For how long it withheld at least one lane.
         starved: Whether all lanes were withheld until the cell was given up.
-        load_statistics: What the load has to say of itself.
+        load_statistics: The statistics of the load itself.
         warmup_ns: Time from the first inference to the opening of the window.
         switch_ns: Time from the call to the first inference: lanes, inputs and the reference output.
-        stalls: When this process stood still in the window.
-        conditions: What the probes saw.
+        stalls: When this process stood still in the window; None where it never did.
+        conditions: The observations of the probes.
     """
 
     resident_lanes: int
@@ -65,7 +64,7 @@ class CellMeasurement:
     warmup_ns: int
     steady: bool
     switch_ns: int
-    stalls: Stalls
+    stalls: Stalls | None
     conditions: Conditions
     used_device_bytes: int | None
     used_host_bytes: int | None
@@ -176,9 +175,9 @@ class CellRunner:
             load_statistics=self._load_statistics,
         )
 
-    def _stalls_in(self, span: Span | None) -> Stalls:
+    def _stalls_in(self, span: Span | None) -> Stalls | None:
         if span is None:
-            return Stalls()
+            return None
         return self._heartbeat.stalls(opened_at_ns=span.opened_at_ns, ended_at_ns=span.ended_at_ns)
 
     def _compares(self, governor: Governor) -> bool:

@@ -19,7 +19,7 @@ from asyncbench.results.status import ReasonCode
 from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import AnyArray
 
-# Of the largest reference value. The same engine on the same input is bit-equal or nearly so; scratch memory shared
+# Of the largest reference value. The same engine on the same input is bit-equal or nearly so; activation memory shared
 # by mistake is off by the size of the values.
 TOLERANCE_RATIO = 1e-3
 
@@ -46,7 +46,7 @@ class OutputComparison:
     """Outputs of the lanes against the reference.
 
     Attributes:
-        checked: What the record says of it.
+        checked: The block of the record.
         mismatch: One line naming lane, output and values; None where all agree.
         notes: What a reader must know of the outputs, and what changes no status.
     """
@@ -58,7 +58,7 @@ class OutputComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignReference:
-    """What another runtime makes of the first items of every batch.
+    """Outputs of another runtime for the first items of every batch.
 
     Attributes:
         outputs: Each `(items, …)`.
@@ -72,7 +72,7 @@ class ForeignReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reference:
-    """What one lane alone made of the input.
+    """Outputs of one lane that ran alone.
 
     Attributes:
         random: Outputs that it made otherwise when it was asked again.
@@ -93,7 +93,7 @@ class _Reference:
 
 
 class OutputCheck:
-    """Holds one reference per batch, made by a single lane with nothing else in flight.
+    """Check of outputs against one reference per batch, made by a single lane with nothing else in flight.
 
     Args:
         count_labels: Counts right labels in reference outputs; returns None where labels are unknown.

@@ -19,7 +19,7 @@ from asyncbench.sweep.cell import Driver
 
 
 class ClosedLoop:
-    """Keeps every lane busy while its body runs, then drains all of them.
+    """Closed loop: keeps every lane busy while its body runs, then drains all of them.
 
     Args:
         lanes: With the pump each is driven by a worker of its own.
@@ -53,7 +53,7 @@ class ClosedLoop:
         return [worker.number for worker in self._workers if worker.busy]
 
     def statistics(self) -> Mapping[str, JsonValue]:
-        """Return nothing: whatever is to be said of a closed loop the cell knows."""
+        """Return nothing: the cell itself counts everything about a closed loop."""
         return {}
 
     def flush(self) -> None:

@@ -20,7 +20,7 @@ ENTRY_POINT_GROUP = "asyncbench.loads"
 BUILT_IN: dict[str, LoadDescriptor[Any]] = {CLOSED: CLOSED_LOOP}
 
 CLOSED_LOAD = ChosenLoad(name=CLOSED, descriptor=CLOSED_LOOP, options=NoOptions())
-"""What a sweep has that asks for no other."""
+"""The load of a sweep that asks for no other."""
 
 
 def choose_load(config: LoadConfig, *, seed: int) -> ChosenLoad:

@@ -52,7 +52,7 @@ class StampBuffer:
 
     @property
     def full(self) -> bool:
-        """Whether the next stamp has no place."""
+        """True where the next stamp has no place."""
         return self._count == len(self._issued_at_ns)
 
     def add(self, stamps: InferenceStamps) -> None:
@@ -77,7 +77,7 @@ class Worker(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether one of its inferences may be in flight."""
+        """True while one of its inferences may be in flight."""
 
     async def run(self) -> None:
         """Start inferences while the quota allows, and return when the last one has completed and was recorded.
@@ -94,7 +94,7 @@ class Worker(Protocol):
 
 
 class PumpWorker:
-    """Keeps a lane in credits and counts what comes out of it, many inferences at a time."""
+    """Worker that keeps a lane in credits and counts what comes out of it, many inferences at a time."""
 
     def __init__(self, number: int, lane: Lane, quota: InferenceQuota, record: Record, gate: LaneGate) -> None:
         self.number = number
@@ -158,7 +158,7 @@ class PumpWorker:
 
 
 class AwaitWorker:
-    """Awaits each inference on a lane of its own, as an application on Trio would."""
+    """Worker that awaits each inference on a lane of its own, as an application on Trio would."""
 
     def __init__(self, number: int, lane: Lane, quota: InferenceQuota, record: Record, gate: LaneGate) -> None:
         self.number = number
@@ -196,7 +196,7 @@ class AwaitWorker:
 
 
 class MultiplexedWorker:
-    """Awaits each inference on whichever lane is its turn: more workers than lanes."""
+    """Worker that awaits each inference on whichever lane is its turn: more workers than lanes."""
 
     def __init__(self, number: int, lanes: LaneQueue, quota: InferenceQuota, record: Record) -> None:
         self.number = number

@@ -13,6 +13,7 @@ from asyncbench.memory.available import Available, LimitedBy
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.memory.forecast_correction import ForecastCorrection
 from asyncbench.memory.host.probe import HostReading
+from asyncbench.sweep.config import OnPressure, SweepConfig
 
 # What stays free unless the user says otherwise. The cap is a guess at what a desktop, a driver or another service
 # takes in the time of one reading.
@@ -48,6 +49,16 @@ class MemoryPolicy:
             LimitedBy.HOST: (*host, *reserve),
             LimitedBy.POOL: (*device, *host, *reserve),
         }
+
+
+def memory_policy_of(config: SweepConfig) -> MemoryPolicy:
+    """Return the limits that a sweep's configuration sets."""
+    return MemoryPolicy(
+        device_budget_bytes=config.memory_budget_bytes,
+        host_budget_bytes=config.host_memory_budget_bytes,
+        reserve_bytes=config.memory_reserve_bytes,
+        share_lanes=config.on_pressure is OnPressure.BACKPRESSURE,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

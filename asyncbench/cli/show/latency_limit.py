@@ -1,4 +1,4 @@
-"""Lines about a latency limit: the best cell below it, what cannot be told, or that there is none. Pure."""
+"""Lines about a latency limit: the best cell below it, the undecided ones, or that there is none. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def latency_limit_lines(
     """Return what the summary says of the limit that the trailer names; nothing where none was asked for.
 
     Args:
-        named: What must be named of the best cell beside its precision and axes; see `told_apart_by`.
+        named: What must be named of the best cell beside its precision and axes; see `varying_keys`.
     """
     asked = trailer.latency_limit
     if asked is None:
@@ -135,7 +135,8 @@ def _what_would_do(cells: Sequence[Undecided], limit: LatencyLimit) -> str:
 def _named(cells: Sequence[Undecided]) -> str:
     names = ", ".join(f"{each.cell.precision} b={each.cell.batch} c={each.cell.concurrency}" for each in cells[:_NAMED])
     more = f" and {len(cells) - _NAMED} more" if len(cells) > _NAMED else ""
-    return f"{counted(len(cells), 'cell')} cannot be told ({names}{more})"
+    are = "is" if len(cells) == 1 else "are"
+    return f"{counted(len(cells), 'cell')} {are} undecided ({names}{more})"
 
 
 def _whose(cells: Sequence[Undecided]) -> str:

@@ -33,7 +33,7 @@ _FRAME_LINES = 6
 
 
 class LiveView:
-    """Redraws when something happens; holds no thread of its own.
+    """Live view of a sweep. It redraws when something happens, and has no thread of its own.
 
     Args:
         cells: The whole grid, by index.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from asyncbench.cli.show.pace import Pace
 from asyncbench.cli.show.summary import summary_lines
-from asyncbench.cli.show.text import cell_line, engine_text, told_apart_by
+from asyncbench.cli.show.text import cell_line, engine_text, varying_keys
 from asyncbench.clock import now_ns
 from asyncbench.results.record import CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.supervisor.events import EngineOpening, EngineProgress, Notice, RecordWritten, SweepEvent
@@ -15,7 +15,7 @@ from asyncbench.units import counted
 
 
 class PlainLines:
-    """Prints a line for every cell that ends.
+    """Plain lines of a sweep: one for every cell that ends.
 
     Args:
         cells: The whole grid, by index.
@@ -25,7 +25,7 @@ class PlainLines:
 
     def __init__(self, *, cells: dict[int, Cell], done: dict[int, CellRecord], write: Callable[[str], None]) -> None:
         self._total = len(cells)
-        self._named = told_apart_by(cells.values())
+        self._named = varying_keys(cells.values())
         self._resumed = len(done)
         self._records = dict(done)
         self._write = write

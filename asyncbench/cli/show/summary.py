@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from asyncbench.cli.show.latency_limit import latency_limit_lines
-from asyncbench.cli.show.text import percentile_text, point_text, throughput_text, told_apart_by
+from asyncbench.cli.show.text import percentile_text, point_text, throughput_text, varying_keys
 from asyncbench.errors import ExitCode
 from asyncbench.results.record import BestCell, CellRecord, HeaderRecord, TrailerRecord
 from asyncbench.results.status import ReasonCode, Status
@@ -55,7 +55,7 @@ def _by_model(
 def _stand_out(trailer: TrailerRecord, cells: Sequence[CellRecord], records: Mapping[int, CellRecord]) -> Sequence[str]:
     return [
         *_best("best throughput", trailer.best_throughput, records),
-        *latency_limit_lines(cells, trailer, named=told_apart_by(records.values())),
+        *latency_limit_lines(cells, trailer, named=varying_keys(records.values())),
         *_best("knee (95 % of best)", trailer.knee, records),
     ]
 
@@ -71,7 +71,7 @@ def _best(label: str, best: BestCell | None, records: Mapping[int, CellRecord]) 
         return []
     service = records[best.index].latency.service
     axes = f"batch={best.batch} concurrency={best.concurrency}"
-    where = point_text(records[best.index], axes=axes, named=told_apart_by(records.values()))
+    where = point_text(records[best.index], axes=axes, named=varying_keys(records.values()))
     latency = f"{percentile_text(service, 'p50')}, {percentile_text(service, 'p99')}"
     return [f"{label + ':':<22} {throughput_text(best.throughput_items_s):>8} items/s at {where}; {latency}"]
 

@@ -38,7 +38,7 @@ def engine_text(cell: Cell, *, precision: str = "") -> str:
     return f"{cell.model} {precision or cell.precision}" + ("" if cell.device == AUTO_DEVICE else f" on {cell.device}")
 
 
-def told_apart_by(cells: Collection[Cell] | Collection[CellRecord]) -> frozenset[str]:
+def varying_keys(cells: Collection[Cell] | Collection[CellRecord]) -> frozenset[str]:
     """Return what a line about one of the cells must name beside precision and axes: what not all have in common."""
     return frozenset(key for key in ("model", "device") if len({getattr(cell, key) for cell in cells}) > 1)
 

@@ -14,29 +14,13 @@ from typing import Final
 from asyncbench.clock import NS_PER_US
 from asyncbench.memory.host.cgroup_path import CgroupVersion, GroupFolder, find_cpu_groups
 from asyncbench.memory.host.kernel_file import KernelFile, find_number, line_pattern, only_number, read_once
+from asyncbench.results.cell_parts import CpuThrottling
 
 _PERIODS: Final = line_pattern("nr_periods")
 _THROTTLED_PERIODS: Final = line_pattern("nr_throttled")
 _THROTTLED_NS: Final = line_pattern("throttled_time")  # version 1
 _THROTTLED_US: Final = line_pattern("throttled_usec")  # version 2
 _FIELDS = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Throttling:
-    """Processor time that the kernel withheld because a CPU quota was used up.
-
-    Attributes:
-        quota_cpus: Processors' worth of time that the control group may use.
-        periods: Periods of the quota in which the group wanted to run.
-        throttled_periods: Those of them in which it was held back.
-        throttled_ns: For how long, summed over processors: may be more than the window.
-    """
-
-    quota_cpus: float
-    periods: int
-    throttled_periods: int
-    throttled_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +51,10 @@ class CpuQuota:
         """Return what each of the groups has counted so far."""
         return [_counts(file.read()) for _, file in self._groups]
 
-    def throttling_since(self, before: Sequence[ThrottleCounts]) -> Throttling | None:
+    def throttling_since(self, before: Sequence[ThrottleCounts]) -> CpuThrottling | None:
         """Return what was withheld since a reading, by the group that withheld most; None where none has a quota."""
         since = [
-            Throttling(
+            CpuThrottling(
                 quota_cpus=quota,
                 periods=max(0, now.periods - was.periods),
                 throttled_periods=max(0, now.throttled_periods - was.throttled_periods),

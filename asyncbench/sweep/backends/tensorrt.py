@@ -12,7 +12,7 @@ from asyncbench.text_enum import TextEnum
 
 
 class EngineMode(TextEnum):
-    """How batches are spread over engines: one per batch, one for all batches, or the better of the two."""
+    """Distribution of the batches over engines: one per batch, one for all batches, or the better of the two."""
 
     AUTO = "auto"
     STATIC = "static"
@@ -20,7 +20,7 @@ class EngineMode(TextEnum):
 
 
 class Completion(TextEnum):
-    """What the native pump does between two looks: spin on a core, yield it, or sleep until the device calls."""
+    """Waiting of the native pump between two polls: spin on a core, yield it, or sleep until the device calls."""
 
     SPIN = "spin"
     YIELD = "yield"
@@ -59,7 +59,7 @@ class TensorRtOptions(BackendOptions):
 
     @property
     def workspace_bytes(self) -> int | None:
-        """The most scratch memory of a kernel; None leaves it to TensorRT."""
+        """Limit of the scratch memory of a kernel (TensorRT's workspace); None leaves it to TensorRT."""
         return None if self.workspace is None else self.workspace.bytes
 
 

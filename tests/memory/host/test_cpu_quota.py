@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from asyncbench.memory.host.cgroup_path import CgroupVersion, find_cpu_groups
-from asyncbench.memory.host.cpu_quota import CpuQuota, Throttling, cpu_quota
+from asyncbench.memory.host.cpu_quota import CpuQuota, cpu_quota
+from asyncbench.results.cell_parts import CpuThrottling
 
 
 def v1(kernel, group, *, mounted="cpu,cpuacct", top="/"):
@@ -121,7 +122,7 @@ def test_what_was_withheld_since_a_reading_is_counted_in_nanoseconds_on_both_ver
     v1_quota(old, "half", 50_000, periods=10, throttled=4, throttled_ns=1_000_000)
     new.v2("/half")
     v2_quota(new, "half", "50000 100000", periods=10, throttled=4, throttled_us=1_000)
-    expected = Throttling(quota_cpus=0.5, periods=50, throttled_periods=44, throttled_ns=2_400_000_000)
+    expected = CpuThrottling(quota_cpus=0.5, periods=50, throttled_periods=44, throttled_ns=2_400_000_000)
 
     with closing(CpuQuota(old.root)) as quota:
         before = quota.read()
@@ -142,7 +143,7 @@ def test_of_several_groups_the_one_that_withheld_most_is_told(kernel):
     with closing(CpuQuota(kernel.root)) as quota:
         before = quota.read()
         v2_quota(kernel, "pod", "100000 100000", periods=9, throttled=5, throttled_us=700)
-        assert quota.throttling_since(before) == Throttling(
+        assert quota.throttling_since(before) == CpuThrottling(
             quota_cpus=1.0, periods=9, throttled_periods=5, throttled_ns=700_000
         )
 

@@ -72,7 +72,7 @@ class CountingAllocator:
             if alignment and block.base % alignment:
                 self._give_back(block)
                 block = self._take(size_bytes + alignment - 1)
-        except Exception as error:  # noqa: BLE001 - C++ calls this: whatever it is, it is kept and told as null
+        except Exception as error:  # noqa: BLE001 - C++ calls this: whatever it is, it is kept, and the answer is null
             self._keep(error)
             return 0
         address = -(-block.base // alignment) * alignment if alignment else block.base

@@ -46,9 +46,9 @@ def find_bindings(
             reasons.append(f"{name}: {error}")
             continue
         bindings = Bindings(module)
-        if bindings.flavour.has_builder or not needs_builder:
+        if bindings.variant.has_builder or not needs_builder:
             return bindings
-        reasons.append(f"{bindings.flavour} cannot build engines")
+        reasons.append(f"{bindings.variant} cannot build engines")
     why = "; ".join(reasons) or "no TensorRT is installed"
     raise BackendUnavailableError(
         f"TensorRT cannot be used: {why}",

@@ -1,4 +1,4 @@
-"""Which precisions a TensorRT flavour can build for a GPU, decided before anything is built. Pure.
+"""Precisions that a variant of TensorRT can build for a GPU, decided before anything is built. Pure.
 
 A GPU is known by its compute capability, never by its name: a board that came after this was written is judged like
 the others. TensorRT itself could be asked for fp16 and int8 up to version 10 (`platform_has_fast_fp16`, deprecated in
@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from asyncbench.backends.tensorrt.bindings.gpu_facts import GpuFacts
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, TensorRtVariant
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, TensorRtVariant
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.sweep.cell import Precision
 
@@ -45,49 +45,49 @@ _OLDEST_GPU_BEFORE: ComputeCapability = (5, 0)
 _RTX_OLDEST_GPU: ComputeCapability = (7, 5)
 
 
-def supported_precisions(flavour: TensorRtVariant, gpu: GpuFacts) -> tuple[Precision, ...]:
+def supported_precisions(variant: TensorRtVariant, gpu: GpuFacts) -> tuple[Precision, ...]:
     """Return what can be built, the most widespread first."""
-    return tuple(precision for precision in _NEEDS if why_not(precision, flavour, gpu) is None)
+    return tuple(precision for precision in _NEEDS if why_not(precision, variant, gpu) is None)
 
 
-def why_not(precision: Precision, flavour: TensorRtVariant, gpu: GpuFacts) -> str | None:
+def why_not(precision: Precision, variant: TensorRtVariant, gpu: GpuFacts) -> str | None:
     """Return why a precision is not to be had, or None where it is."""
-    oldest, capability = _oldest_gpu(flavour), gpu.compute_capability
-    if not flavour.can_build(precision):
-        return f"{flavour} cannot build {precision}"
+    oldest, capability = _oldest_gpu(variant), gpu.compute_capability
+    if not variant.can_build(precision):
+        return f"{variant} cannot build {precision}"
     if capability < oldest:
         needed = "{}.{}".format(*oldest)
-        return f"{flavour} needs a GPU of compute capability {needed} or newer, {_named(gpu)} is older"
+        return f"{variant} needs a GPU of compute capability {needed} or newer, {_named(gpu)} is older"
     if capability < _NEEDS[precision] or capability in _LACKS.get(precision, ()):
         return f"{_named(gpu)} has no hardware for {precision}"
-    if flavour.name is FlavourName.RTX and capability < _RTX_NEEDS.get(precision, oldest):
-        return f"{flavour} has no {precision} for {_named(gpu)}"
+    if variant.name is TensorRtProduct.RTX and capability < _RTX_NEEDS.get(precision, oldest):
+        return f"{variant} has no {precision} for {_named(gpu)}"
     return None
 
 
-def check_precision(precision: Precision, flavour: TensorRtVariant, gpu: GpuFacts) -> None:
-    """Refuse a precision that this flavour or this GPU does not have.
+def check_precision(precision: Precision, variant: TensorRtVariant, gpu: GpuFacts) -> None:
+    """Refuse a precision that this variant or this GPU does not have.
 
     Raises:
         BackendUnavailableError: With what is supported instead.
     """
-    why = why_not(precision, flavour, gpu)
+    why = why_not(precision, variant, gpu)
     if why is None:
         return
-    names = ", ".join(supported_precisions(flavour, gpu))
+    names = ", ".join(supported_precisions(variant, gpu))
     remedy = f"choose --precision from {names}" if names else "choose --backend onnxruntime"
     raise BackendUnavailableError(why, remedy=remedy, precision=str(precision), supported=names)
 
 
-def describe_precisions(flavour: TensorRtVariant, gpu: GpuFacts, *, called_slow: Iterable[Precision] = ()) -> str:
+def describe_precisions(variant: TensorRtVariant, gpu: GpuFacts, *, called_slow: Iterable[Precision] = ()) -> str:
     """Return what is supported and why the rest is not, on one line for people.
 
     Args:
         called_slow: What TensorRT's own builder says the GPU has no fast hardware for, as `slow_precisions` asks it.
     """
-    supported = supported_precisions(flavour, gpu)
-    reasons = [why for precision in _NEEDS if (why := why_not(precision, flavour, gpu)) is not None]
-    disputed = [f"{flavour} itself calls {name} slow here" for name in called_slow if name in supported]
+    supported = supported_precisions(variant, gpu)
+    reasons = [why for precision in _NEEDS if (why := why_not(precision, variant, gpu)) is not None]
+    disputed = [f"{variant} itself calls {name} slow here" for name in called_slow if name in supported]
     return "; ".join([", ".join(supported) or "none", *dict.fromkeys(reasons), *disputed])
 
 
@@ -97,10 +97,10 @@ def slow_precisions(builder: object) -> tuple[Precision, ...]:
     return tuple(precision for precision, name in asked.items() if not getattr(builder, name, True))
 
 
-def _oldest_gpu(flavour: TensorRtVariant) -> ComputeCapability:
-    if flavour.name is FlavourName.RTX:
+def _oldest_gpu(variant: TensorRtVariant) -> ComputeCapability:
+    if variant.name is TensorRtProduct.RTX:
         return _RTX_OLDEST_GPU
-    major, minor = (int(number) for number in re.findall(r"\d+", flavour.version)[:2])
+    major, minor = (int(number) for number in re.findall(r"\d+", variant.version)[:2])
     return next((oldest for since, oldest in _OLDEST_GPU if (major, minor) >= since), _OLDEST_GPU_BEFORE)
 
 

@@ -30,8 +30,6 @@ class INetworkDefinition(Protocol):
 
     @property
     def num_inputs(self) -> int: ...
-    @property
-    def num_layers(self) -> int: ...
     def get_input(self, index: int) -> ITensor: ...
 
 
@@ -51,7 +49,7 @@ class IBuilderConfig(Protocol):
 
 
 class Builder(Protocol):
-    """Makes serialized engines. Keeps its allocator alive."""
+    """Builder of serialized engines. Keeps its allocator alive."""
 
     gpu_allocator: object
 
@@ -62,7 +60,7 @@ class Builder(Protocol):
 
 
 class OnnxParser(Protocol):
-    """Fills a network in from ONNX."""
+    """Parser that fills a network in from ONNX."""
 
     @property
     def num_errors(self) -> int: ...
@@ -76,14 +74,9 @@ class ICudaEngine(Protocol):
     @property
     def num_io_tensors(self) -> int: ...
     @property
-    def num_layers(self) -> int: ...
-    @property
-    def num_optimization_profiles(self) -> int: ...
-    @property
     def num_aux_streams(self) -> int: ...
     def get_tensor_name(self, index: int) -> str: ...
     def get_tensor_shape(self, name: str) -> Sequence[int]: ...
-    def get_tensor_profile_shape(self, name: str, profile_index: int) -> Sequence[Sequence[int]]: ...
 
 
 class IExecutionContext(Protocol):
@@ -102,7 +95,7 @@ class IExecutionContext(Protocol):
 
 
 class Runtime(Protocol):
-    """Loads engines. Keeps its allocator alive, and is kept alive by its engines and their contexts."""
+    """Loader of engines. Keeps its allocator alive, and is kept alive by its engines and their contexts."""
 
     gpu_allocator: object
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 from asyncbench.backends.tensorrt.bindings import protocols
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, TensorRtVariant, flavour_of
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, TensorRtVariant, variant_of
 
 Members = Mapping[str, tuple[str, ...]]
 
@@ -75,10 +75,10 @@ RTX_RUNTIME: Members = {
 }
 
 
-def required_members(flavour: TensorRtVariant) -> Iterator[tuple[str, str]]:
-    """Yield every (class, member) that we use of this flavour."""
-    yield from _shared_members(has_builder=flavour.has_builder)
-    for members in _differing_members(flavour):
+def required_members(variant: TensorRtVariant) -> Iterator[tuple[str, str]]:
+    """Yield every (class, member) that we use of this variant."""
+    yield from _shared_members(has_builder=variant.has_builder)
+    for members in _differing_members(variant):
         for class_name, names in members.items():
             yield from ((class_name, name) for name in names)
 
@@ -87,7 +87,7 @@ def missing_members(module: ModuleType) -> tuple[str, ...]:
     """Return the `Class.member` names that we use and that this TensorRT lacks."""
     return tuple(
         f"{class_name}.{name}"
-        for class_name, name in required_members(flavour_of(module))
+        for class_name, name in required_members(variant_of(module))
         if not hasattr(getattr(module, class_name, None), name)
     )
 
@@ -100,25 +100,25 @@ def _shared_members(*, has_builder: bool) -> Iterator[tuple[str, str]]:
         yield from ((class_name, name) for name in sorted(names))
 
 
-def _differing_members(flavour: TensorRtVariant) -> Iterator[Members]:
+def _differing_members(variant: TensorRtVariant) -> Iterator[Members]:
     yield RUNTIME
-    yield ACTIVATION_FOR_SHAPES if flavour.has_user_managed_contexts else FIXED_ACTIVATION
-    yield STREAM_ALLOCATOR if flavour.has_user_managed_contexts else PLAIN_ALLOCATOR
-    if flavour.name is FlavourName.RTX:
+    yield ACTIVATION_FOR_SHAPES if variant.has_user_managed_contexts else FIXED_ACTIVATION
+    yield STREAM_ALLOCATOR if variant.has_user_managed_contexts else PLAIN_ALLOCATOR
+    if variant.name is TensorRtProduct.RTX:
         yield RTX_RUNTIME
-    if flavour.has_builder:
-        yield from _builder_members(flavour)
+    if variant.has_builder:
+        yield from _builder_members(variant)
 
 
-def _builder_members(flavour: TensorRtVariant) -> Iterator[Members]:
+def _builder_members(variant: TensorRtVariant) -> Iterator[Members]:
     yield BUILDER
     yield PARSER_ERRORS
-    yield PRECISION_FLAGS if flavour.has_precision_flags else STRONG_TYPES
+    yield PRECISION_FLAGS if variant.has_precision_flags else STRONG_TYPES
     choices = (
-        (not flavour.has_user_managed_contexts, EXPLICIT_BATCH),
-        (flavour.has_calibrators, CALIBRATORS),
-        (flavour.has_progress_monitor, PROGRESS),
-        (flavour.has_timing_cache, TIMING_CACHE),
-        (flavour.name is FlavourName.RTX, RTX_BUILDER),
+        (not variant.has_user_managed_contexts, EXPLICIT_BATCH),
+        (variant.has_calibrators, CALIBRATORS),
+        (variant.has_progress_monitor, PROGRESS),
+        (variant.has_timing_cache, TIMING_CACHE),
+        (variant.name is TensorRtProduct.RTX, RTX_BUILDER),
     )
     yield from (members for is_used, members in choices if is_used)

@@ -10,8 +10,8 @@ from asyncbench.sweep.cell import Precision
 from asyncbench.text_enum import TextEnum
 
 
-class FlavourName(TextEnum):
-    """The products. An engine of one cannot be used by another."""
+class TensorRtProduct(TextEnum):
+    """Product of NVIDIA. An engine of one cannot be used by another."""
 
     TENSORRT = "tensorrt"
     RTX = "tensorrt_rtx"
@@ -26,12 +26,11 @@ class TensorRtVariant:
         has_builder: False for the lean runtime, which only runs engines.
         has_precision_flags: True up to 10: the builder picks kernels of a lower precision by itself. From 11 on, and in
             RTX, a network is strongly typed: the precision is in the graph.
-        has_user_managed_contexts: True from 10 on: a context over foreign memory is told the size it got.
+        has_user_managed_contexts: True from 10 on: a context takes memory of ours together with its size.
         has_calibrators: True up to 10: INT8 without a quantized graph.
-        builds_without_gpu: True for RTX, which compiles kernels when an engine is first run.
     """
 
-    name: FlavourName
+    name: TensorRtProduct
     version: str
     module_name: str
     has_builder: bool
@@ -40,7 +39,6 @@ class TensorRtVariant:
     has_precision_flags: bool
     has_calibrators: bool
     has_user_managed_contexts: bool
-    builds_without_gpu: bool
     precision_flags: frozenset[Precision]
 
     def can_build(self, precision: Precision) -> bool:
@@ -50,11 +48,11 @@ class TensorRtVariant:
         return precision is Precision.FP32 or not self.has_precision_flags or precision in self.precision_flags
 
     def __str__(self) -> str:
-        name = "TensorRT-RTX" if self.name is FlavourName.RTX else "TensorRT"
+        name = "TensorRT-RTX" if self.name is TensorRtProduct.RTX else "TensorRT"
         return f"{name} {self.version}{'' if self.has_builder else ' (runtime only)'}"
 
 
-def flavour_of(module: ModuleType) -> TensorRtVariant:
+def variant_of(module: ModuleType) -> TensorRtVariant:
     """Return the facts of an imported TensorRT, asked of what it has rather than concluded from its number.
 
     JetPack, lean and RTX builds differ from the desktop ones of the same number.
@@ -66,7 +64,7 @@ def flavour_of(module: ModuleType) -> TensorRtVariant:
     named = {precision: hasattr(flags, precision.name) for precision in Precision}
     named[Precision.FP8] = named[Precision.FP8] and hasattr(module, "IProgressMonitor")
     return TensorRtVariant(
-        name=FlavourName.RTX if is_rtx else FlavourName.TENSORRT,
+        name=TensorRtProduct.RTX if is_rtx else TensorRtProduct.TENSORRT,
         version=module.__version__,
         module_name=module.__name__,
         has_builder=has_builder,
@@ -76,18 +74,17 @@ def flavour_of(module: ModuleType) -> TensorRtVariant:
         has_precision_flags=has_builder and named[Precision.FP16],
         has_calibrators=hasattr(module, "IInt8EntropyCalibrator2"),
         has_user_managed_contexts=hasattr(module, "ExecutionContextAllocationStrategy"),
-        builds_without_gpu=is_rtx,
         precision_flags=frozenset(precision for precision, there in named.items() if there),
     )
 
 
 # Where a plan carries (major, minor, patch, build), one byte each.
 _PLAN_VERSION = slice(24, 28)
-_PLAN_TAGS = {b"ftrt": FlavourName.TENSORRT, b"vtrt": FlavourName.RTX}
+_PLAN_TAGS = {b"ftrt": TensorRtProduct.TENSORRT, b"vtrt": TensorRtProduct.RTX}
 
 
-def why_plan_is_foreign(head: bytes, flavour: TensorRtVariant) -> str | None:
-    """Say why a plan that starts with `head` is not one of this flavour and version, or return None.
+def why_plan_is_foreign(head: bytes, variant: TensorRtVariant) -> str | None:
+    """Say why a plan that starts with `head` is not one of this variant and version, or return None.
 
     A plan starts with a tag; the version follows further on. Source: `printPlanVersion` of trtexec
     (samples/common/sampleEngines.cpp); for RTX, which only has another tag, seen in engines of 1.7.
@@ -95,8 +92,8 @@ def why_plan_is_foreign(head: bytes, flavour: TensorRtVariant) -> str | None:
     name = _PLAN_TAGS.get(head[:4])
     if name is None or len(head) < _PLAN_VERSION.stop:
         return "it is no TensorRT engine"
-    wanted = [int(number) for number in re.findall(r"\d+", flavour.version)[:4]]
+    wanted = [int(number) for number in re.findall(r"\d+", variant.version)[:4]]
     version = list(head[_PLAN_VERSION])
-    if name is flavour.name and version[: len(wanted)] == [number % 256 for number in wanted]:
+    if name is variant.name and version[: len(wanted)] == [number % 256 for number in wanted]:
         return None
-    return f"it was built by {name} {'.'.join(map(str, version))}, this is {flavour.name} {flavour.version}"
+    return f"it was built by {name} {'.'.join(map(str, version))}, this is {variant.name} {variant.version}"

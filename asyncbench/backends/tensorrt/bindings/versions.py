@@ -1,6 +1,6 @@
-"""Every difference in the use of TensorRT 8.6, 10, 11, its lean runtime and TensorRT-RTX is in this module.
+"""Differences in the use of TensorRT 8.6, 10, 11, its lean runtime and TensorRT-RTX: all of them are here.
 
-What is the same in all of them is typed in `protocols`, the facts that decide here are in `flavour`, and `required_api`
+What is the same in all of them is typed in `protocols`, the facts that decide here are in `variant`, and `required_api`
 says what each version must have. Longer than other modules, so that the next version has one place to look at.
 """
 
@@ -22,7 +22,7 @@ from asyncbench.backends.tensorrt.bindings.protocols import (
     OnnxParser,
     Runtime,
 )
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, flavour_of
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, variant_of
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
 from asyncbench.sweep.cell import Precision
 from asyncbench.text_enum import TextEnum
@@ -73,7 +73,7 @@ class Bindings:
 
     def __init__(self, module: ModuleType) -> None:
         self.module: Foreign = module
-        self.flavour = flavour_of(module)
+        self.variant = variant_of(module)
 
     # -- for both sides
 
@@ -140,21 +140,21 @@ class Bindings:
         """Return a builder.
 
         Raises:
-            BackendUnavailableError: There is no GPU, and this flavour cannot build without.
+            BackendUnavailableError: There is no GPU, and this variant cannot build without.
         """
         try:
             return cast("Builder", self.module.Builder(logger))
         except (TypeError, RuntimeError) as error:  # pybind11 says TypeError when the factory returns null
             raise BackendUnavailableError(
-                f"{self.flavour} cannot build here: {error}", remedy="run nvidia-smi to see whether a GPU can be used"
+                f"{self.variant} cannot build here: {error}", remedy="run nvidia-smi to see whether a GPU can be used"
             ) from error
 
     def create_network(self, builder: Builder) -> INetworkDefinition:
         """Return an empty network with an explicit batch axis, strongly typed where precision is in the graph."""
         kinds = self.module.NetworkDefinitionCreationFlag
-        if not self.flavour.has_user_managed_contexts:
+        if not self.variant.has_user_managed_contexts:
             flags = 1 << int(kinds.EXPLICIT_BATCH)  # 8.6 would leave the batch axis out; later ones cannot
-        elif self.flavour.has_precision_flags:
+        elif self.variant.has_precision_flags:
             flags = 0
         else:
             flags = 1 << int(kinds.STRONGLY_TYPED)
@@ -178,7 +178,7 @@ class Bindings:
         flags, any_config = self.module.BuilderFlag, _untyped(config)
         if precision is Precision.FP32:
             any_config.clear_flag(flags.TF32)
-        elif self.flavour.has_precision_flags:
+        elif self.variant.has_precision_flags:
             any_config.set_flag(getattr(flags, precision.name))
             if precision in (Precision.INT8, Precision.FP8):
                 any_config.set_flag(flags.FP16)
@@ -189,9 +189,9 @@ class Bindings:
         Raises:
             BadInputError: This version has no calibrators.
         """
-        if not self.flavour.has_calibrators:
+        if not self.variant.has_calibrators:
             raise BadInputError(
-                f"{self.flavour} takes no calibration cache",
+                f"{self.variant} takes no calibration cache",
                 remedy="quantize the graph instead (QuantizeLinear and DequantizeLinear nodes)",
             )
         module = self.module
@@ -232,7 +232,7 @@ class Bindings:
         unknown = [name for name in names if name not in known]
         if unknown:
             raise BadInputError(
-                f"{self.flavour} has no tactic source {', '.join(unknown)}", remedy=f"choose from {', '.join(known)}"
+                f"{self.variant} has no tactic source {', '.join(unknown)}", remedy=f"choose from {', '.join(known)}"
             )
         config.set_tactic_sources(sum(1 << known[name] for name in set(names)))
 
@@ -247,19 +247,19 @@ class Bindings:
                 _untyped(config).set_preview_feature(getattr(features, name), True)
 
     def target_compute_capability(self, config: IBuilderConfig, compute_capability: tuple[int, int]) -> None:
-        """Build for this GPU rather than for all that RTX knows; other flavours build for the GPU that is there.
+        """Build for this GPU rather than for all that RTX knows; other variants build for the GPU that is there.
 
         Raises:
             BackendUnavailableError: RTX does not know this GPU.
         """
-        if self.flavour.name is not FlavourName.RTX:
+        if self.variant.name is not TensorRtProduct.RTX:
             return
         name = "SM{}{}".format(*compute_capability)
         known = self.module.ComputeCapability.__members__
         if name not in known:
             names = ", ".join(one for one in known if one.startswith("SM"))
             raise BackendUnavailableError(
-                f"{self.flavour} has no support for {name}", remedy=f"use a GPU of {names}, or --backend tensorrt"
+                f"{self.variant} has no support for {name}", remedy=f"use a GPU of {names}, or --backend tensorrt"
             )
         any_config = _untyped(config)
         any_config.num_compute_capabilities = 1
@@ -274,7 +274,7 @@ class Bindings:
         on_finish: Callable[[str], None],
     ) -> None:
         """Have phases reported, from several threads of TensorRT; nothing happens where there is no monitor."""
-        if not self.flavour.has_progress_monitor:
+        if not self.variant.has_progress_monitor:
             return
         module = self.module
 
@@ -298,7 +298,7 @@ class Bindings:
 
     def load_timing_cache(self, config: IBuilderConfig, known: bytes) -> None:
         """Give the build the kernel timings of earlier ones; what another version or GPU wrote is not used."""
-        if not self.flavour.has_timing_cache:
+        if not self.variant.has_timing_cache:
             return
         any_config = _untyped(config)
         cache = any_config.create_timing_cache(known) or any_config.create_timing_cache(b"")
@@ -307,7 +307,7 @@ class Bindings:
 
     def merged_timing_cache(self, config: IBuilderConfig, meanwhile: bytes) -> bytes:
         """Return the timings after the build, together with what others wrote `meanwhile`; empty if there are none."""
-        if not self.flavour.has_timing_cache:
+        if not self.variant.has_timing_cache:
             return b""
         any_config = _untyped(config)
         cache = any_config.get_timing_cache()
@@ -333,7 +333,7 @@ class Bindings:
             return cast("Runtime", self.module.Runtime(logger))
         except (TypeError, RuntimeError) as error:
             raise BackendUnavailableError(
-                f"{self.flavour} cannot run here: {error}", remedy="run nvidia-smi to see whether a GPU can be used"
+                f"{self.variant} cannot run here: {error}", remedy="run nvidia-smi to see whether a GPU can be used"
             ) from error
 
     def io_tensors(self, engine: ICudaEngine) -> tuple[IoTensor, ...]:
@@ -360,9 +360,9 @@ class Bindings:
             DoesNotFitError: TensorRT could not make it: even without activation memory a context holds some.
         """
         any_engine = _untyped(engine)
-        if not self.flavour.has_user_managed_contexts:
+        if not self.variant.has_user_managed_contexts:
             exec_context = any_engine.create_execution_context_without_device_memory()
-        elif self.flavour.name is FlavourName.RTX:
+        elif self.variant.name is TensorRtProduct.RTX:
             exec_context = any_engine.create_execution_context(self._rtx_runtime_config(any_engine))
         else:
             strategy = self.module.ExecutionContextAllocationStrategy.USER_MANAGED
@@ -376,14 +376,14 @@ class Bindings:
 
         8.6 cannot tell: it returns what the largest shapes of all profiles need.
         """
-        if not self.flavour.has_user_managed_contexts:
+        if not self.variant.has_user_managed_contexts:
             return int(_untyped(engine).device_memory_size)
         return int(_untyped(exec_context).update_device_memory_size_for_shapes())
 
     def profile_activation_bytes(self, engine: ICudaEngine, profile_index: int) -> int:
         """Return the device memory that one profile's largest shapes need; in 8.6 that of all profiles."""
         any_engine = _untyped(engine)
-        if not self.flavour.has_user_managed_contexts:
+        if not self.variant.has_user_managed_contexts:
             return int(any_engine.device_memory_size)
         if hasattr(any_engine, "get_device_memory_size_for_profile_v2"):  # from 10.1 on
             return int(any_engine.get_device_memory_size_for_profile_v2(profile_index))

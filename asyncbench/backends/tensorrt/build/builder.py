@@ -1,4 +1,4 @@
-"""Build an engine in a child process, and be told how far it is."""
+"""Build an engine in a child process that reports its progress."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ class CalibratedModel:
 
 
 def calibrated_model(
-    model_path: Path, calibration_path: Path, flavour: TensorRtVariant, *, folder: Path
+    model_path: Path, calibration_path: Path, variant: TensorRtVariant, *, folder: Path
 ) -> CalibratedModel:
-    """Return what a builder of this flavour makes an int8 engine of. Blocking.
+    """Return what a builder of this variant makes an int8 engine of. Blocking.
 
     Args:
         folder: Where what is written for it is kept, by its contents.
@@ -47,22 +47,22 @@ def calibrated_model(
     require_calibration(calibration_path)
     create_folder(folder)
     key = model_sha256(model_path, beside=(calibration_path,))[:32]
-    if not flavour.has_calibrators:
+    if not variant.has_calibrators:
         out_path = folder / f"{key}.onnx"
         write_quantized_model(model_path, read_calibration(calibration_path), out_path, source=str(calibration_path))
         return CalibratedModel(model_path=out_path, calibration_cache_path=None)
-    cache_path = folder / f"{key}-{flavour.version}.cache"
-    _write_cache(model_path, calibration_path, flavour, cache_path)
+    cache_path = folder / f"{key}-{variant.version}.cache"
+    _write_cache(model_path, calibration_path, variant, cache_path)
     return CalibratedModel(model_path=model_path, calibration_cache_path=cache_path)
 
 
-def _write_cache(model_path: Path, calibration_path: Path, flavour: TensorRtVariant, cache_path: Path) -> None:
+def _write_cache(model_path: Path, calibration_path: Path, variant: TensorRtVariant, cache_path: Path) -> None:
     """Write the calibration with the head that this TensorRT looks for: it ignores any other."""
     table = read_calibration(calibration_path)
     foreign = foreign_tensors(load_float_network(model_path).graph, table.ranges)
     check_table(table, source=str(calibration_path), model_sha256=model_sha256(model_path), foreign=foreign)
     if is_legacy_cache(calibration_path):  # not by way of the table, which lacks what only TensorRT knows
-        cache = for_builder(read_cache(calibration_path), flavour.version)
+        cache = for_builder(read_cache(calibration_path), variant.version)
     else:
-        cache, _ = cache_of(table, tensorrt_version=flavour.version)
+        cache, _ = cache_of(table, tensorrt_version=variant.version)
     write_cache(cache, cache_path)

@@ -11,7 +11,7 @@ import trio
 
 from asyncbench.backends.tensorrt.bindings.gpu_facts import GpuFacts
 from asyncbench.backends.tensorrt.bindings.precision import check_precision
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, TensorRtVariant, why_plan_is_foreign
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, TensorRtVariant, why_plan_is_foreign
 from asyncbench.backends.tensorrt.build.builder import BuildProgress, build_engine
 from asyncbench.backends.tensorrt.build.engine_choice import EngineShape
 from asyncbench.backends.tensorrt.build.memory import build_within_memory, derive_workspace, workspaces_to_try
@@ -32,7 +32,7 @@ RECIPE = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSpec:
-    """Which engines to have.
+    """Specification of the engines to have.
 
     Attributes:
         calibration_cache_path: INT8 scales for a graph that is not quantized, where the version takes them.
@@ -44,7 +44,7 @@ class EngineSpec:
     model_path: Path
     precision: Precision
     shapes: tuple[EngineShape, ...]
-    flavour: TensorRtVariant
+    variant: TensorRtVariant
     gpu: GpuFacts
     settings: BuildSettings
     calibration_cache_path: Path | None = None
@@ -93,7 +93,7 @@ async def provide_engines(
         EngineBuildError: The builder failed or was killed.
         OutputError: The cache folder cannot be written.
     """
-    check_precision(spec.precision, spec.flavour, spec.gpu)
+    check_precision(spec.precision, spec.variant, spec.gpu)
     model = await trio.to_thread.run_sync(inspect_model, spec.model_path)
     calibration_sha256 = await trio.to_thread.run_sync(_hash_calibration, spec.calibration_cache_path)
     engines: list[StoredEngine] = []
@@ -119,7 +119,7 @@ async def provide_engines(
                 read_free_bytes=read_free_bytes,
             ),
             report=report,
-            check_head=lambda head: why_plan_is_foreign(head, spec.flavour),
+            check_head=lambda head: why_plan_is_foreign(head, spec.variant),
         )
         engines.append(engine)
     return tuple(engines)
@@ -136,8 +136,8 @@ def identity_of(
         static_shapes=shape.static_shapes,
         flags=spec.settings.flags(),
         calibration_sha256=calibration_sha256,
-        flavour=str(spec.flavour.name),
-        flavour_version=spec.flavour.version,
+        flavour=str(spec.variant.name),
+        flavour_version=spec.variant.version,
         gpu_name=spec.gpu.name,
         compute_capability=spec.gpu.compute_capability_text,
         driver_major=spec.gpu.driver_major,
@@ -192,19 +192,19 @@ async def _build(
 
 
 def _request(spec: EngineSpec, shape: EngineShape, folder: EngineFolder, path: Path) -> BuildRequest:
-    flavour, gpu = spec.flavour, spec.gpu
-    timings = folder.timing_cache_path(flavour=flavour.name, flavour_version=flavour.version, gpu_name=gpu.name)
+    variant, gpu = spec.variant, spec.gpu
+    timings = folder.timing_cache_path(flavour=variant.name, flavour_version=variant.version, gpu_name=gpu.name)
     calibration = spec.calibration_cache_path
     return BuildRequest(
-        module_name=flavour.module_name,
+        module_name=variant.module_name,
         model_path=str(spec.model_path),
         engine_path=str(path),
         precision=spec.precision,
         shape=shape,
         settings=spec.settings,
-        compute_capability=gpu.compute_capability if flavour.name is FlavourName.RTX else None,
+        compute_capability=gpu.compute_capability if variant.name is TensorRtProduct.RTX else None,
         calibration_cache_path=None if calibration is None else str(calibration),
-        timing_cache_path=str(timings) if flavour.has_timing_cache else None,
+        timing_cache_path=str(timings) if variant.has_timing_cache else None,
         device_budget_bytes=spec.device_budget_bytes,
     )
 

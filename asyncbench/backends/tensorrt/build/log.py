@@ -27,7 +27,7 @@ def tells_out_of_memory(line: str) -> bool:
 
 
 class BuildLog:
-    """Keeps the first errors and warnings, each once, and what was said of memory."""
+    """Log of a build: the first errors and warnings, each once, and what they say about memory."""
 
     def __init__(self) -> None:
         self._errors: list[str] = []

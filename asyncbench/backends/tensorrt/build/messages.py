@@ -65,7 +65,7 @@ class BuildRequest:
 
 
 class FailureKind(TextEnum):
-    """Which error the parent raises for it."""
+    """Kind of a failure: which error the parent raises for it."""
 
     BAD_INPUT = "bad_input"
     UNAVAILABLE = "unavailable"

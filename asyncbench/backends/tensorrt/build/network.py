@@ -42,7 +42,7 @@ def parse_model(
     Raises:
         BadInputError: The model is no ONNX, not quantized as asked, or has something that TensorRT lacks.
     """
-    is_cast = _is_cast(bindings.flavour, precision)
+    is_cast = _is_cast(bindings.variant, precision)
     model = load_with_weights(path) if is_cast else read_without_weights(path)
     if precision in (Precision.INT8, Precision.FP8) and not has_calibration_cache:
         check_quantized(model, precision)
@@ -71,15 +71,15 @@ def fix_batches(builder: Builder, network: INetworkDefinition, config: IBuilderC
         _add_profiles(builder, config, open_inputs, shape)
 
 
-def _is_cast(flavour: TensorRtVariant, precision: Precision) -> bool:
-    return not flavour.has_precision_flags and precision in (Precision.FP16, Precision.BF16)
+def _is_cast(variant: TensorRtVariant, precision: Precision) -> bool:
+    return not variant.has_precision_flags and precision in (Precision.FP16, Precision.BF16)
 
 
 def _parser_error(bindings: Bindings, parser: OnnxParser, model: onnx.ModelProto, path: Path) -> BadInputError:
     first = bindings.parser_failures(parser)[0]
     where = describe_node(model, first.node_index)
     return BadInputError(
-        f"{bindings.flavour} cannot take {path.name}: {where}: {' '.join(first.description.split())}",
+        f"{bindings.variant} cannot take {path.name}: {where}: {' '.join(first.description.split())}",
         remedy="export the model without this operator, or choose --backend onnxruntime",
     )
 

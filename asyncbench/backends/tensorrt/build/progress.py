@@ -1,4 +1,4 @@
-"""Progress of a build, as the builder's child tells it: TensorRT's nested phases as events with one ratio."""
+"""Progress of a build, as the builder's child reports it: TensorRT's nested phases as events with one ratio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MIN_STEP_RATIO = 0.005
 
 
 class EventWriter:
-    """Writes events, one line each; any thread may."""
+    """Writer of events, one line each; any thread may."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -26,37 +26,37 @@ class EventWriter:
 
 
 class ProgressReporter:
-    """Turns the phases of TensorRT's threads into events, no more of them than people can see."""
+    """Reporter of the phases of TensorRT's threads as events, no more of them than people can see."""
 
     def __init__(self, events: EventWriter) -> None:
         self._events = events
         self._tree = ProgressTree()
         self._lock = Lock()
-        self._told_ratio = 0.0
+        self._reported_ratio = 0.0
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
         """See ProgressTree.start."""
         with self._lock:
             self._tree.start(name, parent, steps)
-            self._tell(name)
+            self._report(name)
 
     def step(self, name: str, index: int) -> None:
         """See ProgressTree.step."""
         with self._lock:
             self._tree.step(name, index)
-            if self._tree.done_ratio() - self._told_ratio >= _MIN_STEP_RATIO:
-                self._tell(name)
+            if self._tree.done_ratio() - self._reported_ratio >= _MIN_STEP_RATIO:
+                self._report(name)
 
     def finish(self, name: str) -> None:
         """See ProgressTree.finish."""
         with self._lock:
             self._tree.finish(name)
-            if self._tree.done_ratio() > self._told_ratio:
-                self._tell(name)
+            if self._tree.done_ratio() > self._reported_ratio:
+                self._report(name)
 
-    def _tell(self, phase: str) -> None:
-        self._told_ratio = self._tree.done_ratio()
-        self._events.write(PhaseEvent(phase=phase, done_ratio=self._told_ratio))
+    def _report(self, phase: str) -> None:
+        self._reported_ratio = self._tree.done_ratio()
+        self._events.write(PhaseEvent(phase=phase, done_ratio=self._reported_ratio))
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class _Phase:
 
 
 class ProgressTree:
-    """Turns phases into one ratio that never falls. Not thread-safe.
+    """Tree of phases, as one ratio that never falls. Not thread-safe.
 
     The ratio counts steps, and TensorRT's steps differ widely in length: it says that things move, not when they end.
     """

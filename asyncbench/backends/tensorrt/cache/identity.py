@@ -18,7 +18,8 @@ class EngineIdentity:
         static_shapes: True if the network itself was fixed to the one batch.
         flags: Builder settings as `name=value`, sorted.
         calibration_sha256: Of the calibration cache, where one was used.
-        flavour: `tensorrt` or `tensorrt_rtx`; an engine of one is garbage to the other.
+        flavour: The product, `tensorrt` or `tensorrt_rtx`; an engine of one is garbage to the other. The names of the
+            keys are part of the hash that engines are found by, and stay.
         flavour_version: The full version: engines run only with the version that built them.
         compute_capability: Such as `9.0`. What was tuned on another GPU may load here and still be slow.
         driver_major: Of the driver, such as 570; 0 where there is none (built ahead of time).

@@ -53,22 +53,22 @@ class ActivationSizes:
         try:
             exec_context = plan.create_context(batch, stream)
             plan.set_batch(exec_context, batch)
-            told_bytes = plan.bindings.activation_bytes(plan.engine, exec_context)
+            declared_bytes = plan.bindings.activation_bytes(plan.engine, exec_context)
             del exec_context
         finally:
             self._device.destroy_stream(stream)
-        if plan.bindings.flavour.has_user_managed_contexts or plan.shape.static_shapes or not told_bytes:
-            return told_bytes
-        return self._measure(plan, batch, told_bytes)
+        if plan.bindings.variant.has_user_managed_contexts or plan.shape.static_shapes or not declared_bytes:
+            return declared_bytes
+        return self._measure(plan, batch, declared_bytes)
 
-    def _measure(self, plan: LoadedPlan, batch: int, told_bytes: int) -> int:
+    def _measure(self, plan: LoadedPlan, batch: int, declared_bytes: int) -> int:
         inputs = {spec.name: np.zeros((batch, *spec.item_shape), spec.dtype) for spec in plan.inputs}
-        lane = GpuLane(self._device, plan, batch=batch, activation_bytes=told_bytes, inputs=inputs, transfers=False)
+        lane = GpuLane(self._device, plan, batch=batch, activation_bytes=declared_bytes, inputs=inputs, transfers=False)
         try:
             used_bytes = max(self._written_up_to(lane, pattern) for pattern in _PATTERNS)
         finally:
             lane.close()
-        return min(told_bytes, -(-used_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES)
+        return min(declared_bytes, -(-used_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES)
 
     def _written_up_to(self, lane: GpuLane, pattern: int) -> int:
         """Return how far one inference writes into activation memory that holds nothing but `pattern`."""

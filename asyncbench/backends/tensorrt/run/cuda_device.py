@@ -160,7 +160,7 @@ class CudaDevice:
 
     @property
     def shares_host_memory(self) -> bool:
-        """Whether its memory is the host's, as on a Jetson."""
+        """True where its memory is the host's, as on a Jetson."""
         return bool(self._attribute("INTEGRATED"))
 
     def memory_bytes(self) -> tuple[int, int]:

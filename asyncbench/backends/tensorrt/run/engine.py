@@ -30,7 +30,7 @@ LANE_OVERHEAD_BYTES = 2 << 20
 
 
 class TensorRtEngine:
-    """See `Engine` in backends.base.
+    """TensorRT engines of one request on one GPU; see `Engine` in backends.base.
 
     Args:
         plans: In the order of their batches; each batch of the sweep is in exactly one.

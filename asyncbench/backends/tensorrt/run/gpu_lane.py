@@ -52,7 +52,7 @@ class GpuLane:
 
     @property
     def is_open(self) -> bool:
-        """Whether it holds its memory."""
+        """True while it holds its memory."""
         return self._memory is not None
 
     @property

@@ -31,7 +31,7 @@ _DEFAULT_SETTINGS = LaneSettings()
 
 
 class PumpReactor:
-    """Owns a native pump and wakes the tasks that wait for one of its lanes."""
+    """Owner of a native pump, which wakes the tasks that wait for one of its lanes."""
 
     def __init__(self, pump: _pump.Pump) -> None:
         self.pump = pump

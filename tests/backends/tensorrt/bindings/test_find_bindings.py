@@ -29,7 +29,7 @@ def test_the_first_that_is_installed_is_taken(packages):
     install(packages, "first_trt", RUNTIME_ONLY)
     install(packages, "second_trt", WITH_BUILDER)
 
-    assert find_bindings(["absent_trt", "first_trt", "second_trt"]).flavour.module_name == "first_trt"
+    assert find_bindings(["absent_trt", "first_trt", "second_trt"]).variant.module_name == "first_trt"
 
 
 def test_a_runtime_is_passed_over_where_a_builder_is_needed(packages):
@@ -38,7 +38,7 @@ def test_a_runtime_is_passed_over_where_a_builder_is_needed(packages):
 
     bindings = find_bindings(["first_trt", "second_trt"], needs_builder=True)
 
-    assert bindings.flavour.module_name == "second_trt"
+    assert bindings.variant.module_name == "second_trt"
 
 
 def test_a_package_whose_library_does_not_load_is_named_with_the_reason(packages):
@@ -67,7 +67,7 @@ def test_the_systems_tensorrt_is_found_and_nothing_else_of_its_folder(packages):
 
     bindings = find_bindings(["system_trt"], folders=[system])
 
-    assert bindings.flavour.module_name == "system_trt"
+    assert bindings.variant.module_name == "system_trt"
     assert str(system) not in sys.path
 
 

@@ -15,12 +15,12 @@ from asyncbench.backends.tensorrt.bindings.precision import (
     supported_precisions,
     why_not,
 )
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, TensorRtVariant
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, TensorRtVariant
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.sweep.cell import Precision
 
 TRT8 = TensorRtVariant(
-    name=FlavourName.TENSORRT,
+    name=TensorRtProduct.TENSORRT,
     version="8.6.0",
     module_name="tensorrt",
     has_builder=True,
@@ -29,14 +29,13 @@ TRT8 = TensorRtVariant(
     has_precision_flags=True,
     has_calibrators=True,
     has_user_managed_contexts=False,
-    builds_without_gpu=False,
     precision_flags=frozenset({Precision.FP16, Precision.INT8}),
 )
 TRT10 = dataclasses.replace(TRT8, version="10.3.0", precision_flags=frozenset(Precision))
 TRT11 = dataclasses.replace(
     TRT8, version="11.4.0", has_precision_flags=False, has_calibrators=False, precision_flags=frozenset()
 )
-RTX = dataclasses.replace(TRT11, name=FlavourName.RTX, version="1.7.1.116", builds_without_gpu=True)
+RTX = dataclasses.replace(TRT11, name=TensorRtProduct.RTX, version="1.7.1.116")
 LEAN = dataclasses.replace(TRT11, has_builder=False)
 
 
@@ -45,7 +44,7 @@ def gpu(major: int, minor: int) -> GpuFacts:
 
 
 @pytest.mark.parametrize(
-    ("flavour", "compute_capability", "expected"),
+    ("variant", "compute_capability", "expected"),
     [
         (TRT8, (9, 0), "fp32 fp16 int8"),  # H200
         (TRT11, (9, 0), "fp32 fp16 int8 bf16 fp8"),
@@ -70,8 +69,8 @@ def gpu(major: int, minor: int) -> GpuFacts:
         (RTX, (7, 0), ""),
     ],
 )
-def test_supported_is_what_both_the_version_and_the_gpu_have(flavour, compute_capability, expected):
-    assert " ".join(supported_precisions(flavour, gpu(*compute_capability))) == expected
+def test_supported_is_what_both_the_version_and_the_gpu_have(variant, compute_capability, expected):
+    assert " ".join(supported_precisions(variant, gpu(*compute_capability))) == expected
 
 
 def test_what_the_version_lacks_is_refused_with_what_it_has():
@@ -89,7 +88,7 @@ def test_what_is_supported_is_not_refused():
 
 
 @pytest.mark.parametrize(
-    ("precision", "flavour", "compute_capability", "line"),
+    ("precision", "variant", "compute_capability", "line"),
     [
         (Precision.INT8, TRT8, (5, 3), r"GPU \(compute capability 5.3\) has no hardware for int8: .* fp32, fp16$"),
         (
@@ -102,9 +101,9 @@ def test_what_is_supported_is_not_refused():
         (Precision.FP32, LEAN, (9, 0), r"\(runtime only\) cannot build fp32: choose --backend onnxruntime$"),
     ],
 )
-def test_a_refusal_says_whose_fault_it_is_and_what_there_is(precision, flavour, compute_capability, line):
+def test_a_refusal_says_whose_fault_it_is_and_what_there_is(precision, variant, compute_capability, line):
     with pytest.raises(BackendUnavailableError, match=line):
-        check_precision(precision, flavour, gpu(*compute_capability))
+        check_precision(precision, variant, gpu(*compute_capability))
 
 
 def test_a_runtime_without_builder_builds_nothing():
@@ -116,13 +115,13 @@ def test_a_runtime_without_builder_builds_nothing():
     st.tuples(st.integers(min_value=3, max_value=15), st.integers(min_value=0, max_value=9)),
     st.sampled_from(Precision),
 )
-def test_what_is_refused_is_never_offered_and_what_is_offered_never_refused(flavour, capability, precision):
+def test_what_is_refused_is_never_offered_and_what_is_offered_never_refused(variant, capability, precision):
     here = gpu(*capability)
 
-    why = why_not(precision, flavour, here)
+    why = why_not(precision, variant, here)
 
-    assert (why is None) == (precision in supported_precisions(flavour, here))
-    assert why is None or why in describe_precisions(flavour, here)
+    assert (why is None) == (precision in supported_precisions(variant, here))
+    assert why is None or why in describe_precisions(variant, here)
 
 
 def test_people_are_told_what_is_missing_and_why():

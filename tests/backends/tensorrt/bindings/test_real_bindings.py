@@ -14,7 +14,7 @@ import pytest
 from asyncbench.backends.tensorrt.bindings import protocols, required_api, versions
 from asyncbench.backends.tensorrt.bindings.find_bindings import MODULE_NAMES
 from asyncbench.backends.tensorrt.bindings.required_api import missing_members, required_members
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, flavour_of
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, variant_of
 from asyncbench.sweep.cell import Precision
 
 INSTALLED = [name for name in MODULE_NAMES if importlib.util.find_spec(name) is not None]
@@ -79,7 +79,7 @@ def test_the_shared_methods_take_the_parameters_that_we_give_them(module):
 
 
 def test_what_differs_takes_the_parameters_that_we_give_it_where_we_use_it(module):
-    used = set(required_members(flavour_of(module)))
+    used = set(required_members(variant_of(module)))
 
     wrong = [
         (class_name, method, parameters)
@@ -92,8 +92,8 @@ def test_what_differs_takes_the_parameters_that_we_give_it_where_we_use_it(modul
 
 
 def test_a_context_is_made_by_strategy_and_in_rtx_by_runtime_config(module):
-    parameter = {FlavourName.RTX: "runtime_config", FlavourName.TENSORRT: "strategy"}[flavour_of(module).name]
-    if not flavour_of(module).has_user_managed_contexts:
+    parameter = {TensorRtProduct.RTX: "runtime_config", TensorRtProduct.TENSORRT: "strategy"}[variant_of(module).name]
+    if not variant_of(module).has_user_managed_contexts:
         parameter = "self"  # 8.6: a method of its own, without parameters
 
     assert any(one[-1] == parameter for one in real_parameters(module.ICudaEngine.create_execution_context))
@@ -115,22 +115,21 @@ def test_every_member_that_the_version_module_uses_is_in_a_table(module):
 
 
 def test_the_facts_of_tensorrt_rtx():
-    flavour = flavour_of(_import("tensorrt_rtx_bindings"))
+    variant = variant_of(_import("tensorrt_rtx_bindings"))
 
-    assert flavour.name is FlavourName.RTX
-    assert flavour.builds_without_gpu
-    assert not flavour.has_precision_flags
-    assert not flavour.has_timing_cache
-    assert all(flavour.can_build(precision) for precision in Precision)
+    assert variant.name is TensorRtProduct.RTX
+    assert not variant.has_precision_flags
+    assert not variant.has_timing_cache
+    assert all(variant.can_build(precision) for precision in Precision)
 
 
 def test_the_facts_of_the_lean_runtime_11():
-    flavour = flavour_of(_import("tensorrt_lean_bindings"))
+    variant = variant_of(_import("tensorrt_lean_bindings"))
 
-    assert flavour.name is FlavourName.TENSORRT
-    assert flavour.has_user_managed_contexts
-    assert not any(flavour.can_build(precision) for precision in Precision)
-    assert str(flavour).endswith("(runtime only)")
+    assert variant.name is TensorRtProduct.TENSORRT
+    assert variant.has_user_managed_contexts
+    assert not any(variant.can_build(precision) for precision in Precision)
+    assert str(variant).endswith("(runtime only)")
 
 
 def _import(name: str) -> ModuleType:

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, TensorRtVariant, why_plan_is_foreign
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, TensorRtVariant, why_plan_is_foreign
 
 TRT = TensorRtVariant(
-    name=FlavourName.TENSORRT,
+    name=TensorRtProduct.TENSORRT,
     version="8.6.0",
     module_name="tensorrt",
     has_builder=True,
@@ -16,7 +16,6 @@ TRT = TensorRtVariant(
     has_precision_flags=True,
     has_calibrators=True,
     has_user_managed_contexts=False,
-    builds_without_gpu=False,
     precision_flags=frozenset(),
 )
 

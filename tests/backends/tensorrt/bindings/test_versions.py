@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from asyncbench.backends.tensorrt.bindings.variant import flavour_of
+from asyncbench.backends.tensorrt.bindings.variant import variant_of
 from asyncbench.backends.tensorrt.bindings.versions import Bindings, Severity
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError
 from asyncbench.sweep.cell import Precision
@@ -124,8 +124,8 @@ def test_precision_is_in_the_graph_from_11_on(trt11):
 
 
 def test_the_fp8_flag_of_8_6_is_for_plugins_only(trt8):
-    assert not trt8.flavour.can_build(Precision.FP8)
-    assert trt8.flavour.can_build(Precision.INT8)
+    assert not trt8.variant.can_build(Precision.FP8)
+    assert trt8.variant.can_build(Precision.INT8)
 
 
 def test_networks_are_made_as_each_version_wants_them(trt8, trt11):
@@ -194,5 +194,5 @@ def test_messages_of_the_real_logger_arrive_without_the_verbose_ones(rtx):
 
 
 def test_the_timing_cache_of_rtx_which_does_nothing_is_left_alone(rtx):
-    assert not flavour_of(rtx.module).has_timing_cache
+    assert not variant_of(rtx.module).has_timing_cache
     assert rtx.merged_timing_cache(Config(), b"x") == b""

@@ -67,7 +67,7 @@ async def test_an_engine_of_this_version_is_built_for_every_precision_and_shape(
     result = await build(wanted)
 
     assert result.build_ns > 0
-    assert why_plan_is_foreign(engine_of(wanted), rtx.flavour) is None
+    assert why_plan_is_foreign(engine_of(wanted), rtx.variant) is None
 
 
 async def test_a_quantized_graph_is_built_as_int8(rtx, quantized_network):
@@ -75,7 +75,7 @@ async def test_a_quantized_graph_is_built_as_int8(rtx, quantized_network):
 
     await build(wanted)
 
-    assert why_plan_is_foreign(engine_of(wanted), rtx.flavour) is None
+    assert why_plan_is_foreign(engine_of(wanted), rtx.variant) is None
 
 
 @pytest.mark.parametrize("name", ["mobilenet", "ssdmobilenet"])
@@ -108,7 +108,7 @@ async def test_the_published_networks_are_built(rtx, tmp_path, published_model):
 
     await build(request(path, precision=Precision.FP16))
 
-    assert why_plan_is_foreign(engine_of(request(path)), rtx.flavour) is None
+    assert why_plan_is_foreign(engine_of(request(path)), rtx.variant) is None
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ import pytest
 from asyncbench.accuracy.calibration.calibrate import CalibrationBatch, calibrate
 from asyncbench.accuracy.calibration.legacy_cache import read_cache
 from asyncbench.accuracy.calibration.table import ImageHash, Method, MethodName, read_table, write_table
-from asyncbench.backends.tensorrt.bindings.variant import FlavourName, TensorRtVariant
+from asyncbench.backends.tensorrt.bindings.variant import TensorRtProduct, TensorRtVariant
 from asyncbench.backends.tensorrt.build.calibrated_model import calibrated_model
 from asyncbench.errors import BadInputError
 
 OLD = TensorRtVariant(
-    name=FlavourName.TENSORRT,
+    name=TensorRtProduct.TENSORRT,
     version="8.6.1",
     module_name="tensorrt",
     has_builder=True,
@@ -27,7 +27,6 @@ OLD = TensorRtVariant(
     has_precision_flags=True,
     has_calibrators=True,
     has_user_managed_contexts=False,
-    builds_without_gpu=False,
     precision_flags=frozenset(),
 )
 NEW = dataclasses.replace(OLD, version="11.4.0", has_calibrators=False)
@@ -75,8 +74,8 @@ def test_a_builder_without_calibrators_gets_a_quantized_graph(network, table_pat
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
 
 
-@pytest.mark.parametrize("flavour", [OLD, NEW])
-def test_weights_in_another_file_are_part_of_what_an_int8_file_is_known_by(network, tmp_path, flavour):
+@pytest.mark.parametrize("variant", [OLD, NEW])
+def test_weights_in_another_file_are_part_of_what_an_int8_file_is_known_by(network, tmp_path, variant):
     model, outside = onnx.load(str(network)), tmp_path / "outside.onnx"
     onnx.save(model, outside, save_as_external_data=True, location="w.bin", size_threshold=0)
     (name,) = (value.name for value in model.graph.input)
@@ -89,7 +88,7 @@ def test_weights_in_another_file_are_part_of_what_an_int8_file_is_known_by(netwo
     write_table(free, tmp_path / "free.json")
     made = []
     for _ in range(2):
-        made.append(calibrated_model(outside, tmp_path / "free.json", flavour, folder=tmp_path / "kept"))
+        made.append(calibrated_model(outside, tmp_path / "free.json", variant, folder=tmp_path / "kept"))
         weights = np.fromfile(tmp_path / "w.bin", np.float32)
         (2 * weights).tofile(tmp_path / "w.bin")
 
@@ -97,24 +96,24 @@ def test_weights_in_another_file_are_part_of_what_an_int8_file_is_known_by(netwo
     assert len(names) == 2
 
 
-@pytest.mark.parametrize("flavour", [OLD, NEW])
-def test_a_table_of_another_model_is_refused_before_anything_is_built(write_network, table_path, tmp_path, flavour):
+@pytest.mark.parametrize("variant", [OLD, NEW])
+def test_a_table_of_another_model_is_refused_before_anything_is_built(write_network, table_path, tmp_path, variant):
     other = write_network(name="other", operator="Sigmoid")
 
     with pytest.raises(BadInputError, match="another model"):
-        calibrated_model(other, table_path, flavour, folder=tmp_path / "kept")
+        calibrated_model(other, table_path, variant, folder=tmp_path / "kept")
 
 
-@pytest.mark.parametrize("flavour", [OLD, NEW])
+@pytest.mark.parametrize("variant", [OLD, NEW])
 @pytest.mark.parametrize("head", ["TRT-8601-EntropyCalibration2", "1"])
-def test_a_cache_of_another_model_is_refused_with_how_many_tensors_are_not_its_own(network, tmp_path, flavour, head):
+def test_a_cache_of_another_model_is_refused_with_how_many_tensors_are_not_its_own(network, tmp_path, variant, head):
     path = tmp_path / "other.cache"
     path.write_text(f"{head}\nconv77: 3c010204\n(Unnamed Layer* 4) [Constant]_output: 3d65992f\nconv78: 3c010204\n")
 
     with pytest.raises(
         BadInputError, match=r"other\.cache is of another model: 2 of its 2 tensors .*\(conv77, conv78\)"
     ):
-        calibrated_model(network, path, flavour, folder=tmp_path / "kept")
+        calibrated_model(network, path, variant, folder=tmp_path / "kept")
 
     assert not list((tmp_path / "kept").iterdir())
 
@@ -132,9 +131,9 @@ def test_a_cache_of_this_model_reaches_both_kinds_of_builder(network, table_path
     assert any(node.op_type == "QuantizeLinear" for node in onnx.load(str(new.model_path)).graph.node)
 
 
-@pytest.mark.parametrize("flavour", [OLD, NEW], ids=["calibrators", "no calibrators"])
-def test_a_calibration_that_is_a_pipe_is_refused_and_not_waited_for(network, tmp_path, flavour):
+@pytest.mark.parametrize("variant", [OLD, NEW], ids=["calibrators", "no calibrators"])
+def test_a_calibration_that_is_a_pipe_is_refused_and_not_waited_for(network, tmp_path, variant):
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(BadInputError, match="pipe: it is a pipe, not a file"):
-        calibrated_model(network, tmp_path / "pipe", flavour, folder=tmp_path / "kept")
+        calibrated_model(network, tmp_path / "pipe", variant, folder=tmp_path / "kept")

@@ -53,7 +53,7 @@ def buyer(rtx, ada, write_network, tmp_path: Path) -> Buyer:
         model_path=write_network(),
         precision=Precision.FP16,
         shapes=choose_engines((1, 4), EngineMode.STATIC),
-        flavour=rtx.flavour,
+        variant=rtx.variant,
         gpu=ada,
         settings=BuildSettings(),
     )

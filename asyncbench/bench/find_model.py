@@ -1,4 +1,4 @@
-"""Finds, writes or inspects the model of a sweep. Only imported where there is one: it takes onnx."""
+"""Find, write or inspect the model of a sweep. Only imported where there is one: it takes onnx."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from asyncbench.sweep.config import SweepConfig
 from asyncbench.wire.messages import NetworkInspected
 
 
-def find_subject(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
+def find_model_under_test(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
     """Find, write or inspect what `config` names. Blocking: reads files, hashes the model.
 
     Raises:
@@ -38,7 +38,7 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
     facts = inspect_model(Path(config.model_file))
     check_batches(facts, config.batch)
     known = known_as(facts, name=config.model if config.model_named else None)
-    subject = ModelUnderTest(
+    model = ModelUnderTest(
         config=config,
         path=facts.path,
         info=known.info if known else None,
@@ -47,9 +47,9 @@ def find_subject(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
         model_hash=facts.sha256,
         graph=read_graph_facts(facts.path),
     )
-    if (labels_file := subject.labels_file()) is not None:
+    if (labels_file := model.labels_file()) is not None:
         read_labels(labels_file)  # what is wrong with it is bad input, and no error of the first cell
-    return subject
+    return model
 
 
 def inspect_network(path: Path) -> NetworkInspected:
