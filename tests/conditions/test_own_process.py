@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 
-import numpy as np
 import pytest
 
 from asyncbench.conditions.own_process import OwnProcess, reset_peak_resident, resident_bytes
@@ -40,13 +40,20 @@ async def test_of_a_window_that_never_opened_only_the_memory_is_known():
     assert block.details == Block().details
 
 
+def take_and_give_back(size_bytes):
+    """Make so much resident and unmap it: straight from the kernel, as `malloc` may have kept what others gave back."""
+    with mmap.mmap(-1, size_bytes) as memory:
+        for offset in range(0, size_bytes, mmap.PAGESIZE):
+            memory[offset] = 1
+
+
 @pytest.mark.skipif(not reset_peak_resident(), reason="the kernel does not let a process start its peak anew")
 async def test_the_peak_is_that_of_the_cell_and_holds_what_was_given_back_before_its_end():
-    np.ones(96 * MIB, np.uint8)  # before the cell
+    take_and_give_back(96 * MIB)  # before the cell
     before_bytes = resident_bytes()
 
     async with OwnProcess().watch() as watch:
-        np.ones(48 * MIB, np.uint8)
+        take_and_give_back(48 * MIB)
         watch.window_opened()
         watch.window_closed()
         block = watch.block(None)
