@@ -7,9 +7,9 @@ Nothing in asyncbench imports this package, and it needs no test framework. A si
         record = await CellBench(engine, cell_policy(iterations=100)).record(4)
 
 A load is tried on simulated lanes, with what it records kept by `SeenCompletions`; a cell under it with
-`cell_policy(load=…)`. A backend of another package opens its engine for an `engine_request`, and `CellBench` measures
-cells on it. `cell_record` and `header_record` are for whatever reads results. What a package offers by entry points is
-found where `write_distribution` has laid it on the path.
+`cell_policy(load=…)`. A backend of another package opens its engine for an `engine_request`, of a file such as
+`write_network` makes, and `CellBench` measures cells on it. `cell_record` and `header_record` are for whatever reads
+results. What a package offers by entry points is found where `write_distribution` has laid it on the path.
 """
 
 from asyncbench.testing.cells import CellBench, cell_policy
@@ -24,6 +24,7 @@ from asyncbench.testing.engines import (
     simulated_lanes,
 )
 from asyncbench.testing.memory import MemoryHog, ScriptedHeadrooms, host_reading
+from asyncbench.testing.networks import write_network
 from asyncbench.testing.records import cell_record, header_record
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "host_reading",
     "cell_record",
     "header_record",
+    "write_network",
     "write_distribution",
 ]

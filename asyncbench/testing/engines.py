@@ -50,7 +50,7 @@ async def simulated_engine(**device: object) -> AsyncIterator[SimulatedEngine]:
             `faults=[{"at": 20, "kind": "hang"}]`.
 
     Raises:
-        BadInputError: A key or a value is none of that section.
+        ValueError: A key or a value is none of that section.
         DoesNotFitError: The device has less memory than the engine needs.
     """
     async with SimulatedBackend(parse_simulated_spec({**_UNDISTURBED, **device})).open_engine(engine_request()) as it:

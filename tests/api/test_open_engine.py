@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trio
-from onnx import TensorProto, helper
+from onnx import helper
 
 import asyncbench
 from asyncbench import BadInputError
+from asyncbench.testing import write_network
 
 BACKENDS = ["simulated", "onnxruntime"]
 
@@ -16,30 +17,15 @@ BACKENDS = ["simulated", "onnxruntime"]
 @pytest.fixture
 def network(tmp_path):
     """A file of `y = x + x` over items of 3 x 224 x 224, the input of a simulated device as well."""
-    graph = helper.make_graph(
-        [helper.make_node("Add", ["input", "input"], ["output"])],
-        "double",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, 224, 224])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["N", 3, 224, 224])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    path = tmp_path / "double.onnx"
-    path.write_bytes(model.SerializeToString())
-    return path
+    shape = ["N", 3, 224, 224]
+    nodes = [helper.make_node("Add", ["input", "input"], ["output"])]
+    return write_network(tmp_path / "double.onnx", nodes, {"input": shape}, {"output": shape})
 
 
 @pytest.fixture
 def two_inputs(tmp_path):
-    graph = helper.make_graph(
-        [helper.make_node("Sub", ["a", "b"], ["c"])],
-        "difference",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in "ab"],
-        [helper.make_tensor_value_info("c", TensorProto.FLOAT, ["N", 2])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    path = tmp_path / "difference.onnx"
-    path.write_bytes(model.SerializeToString())
-    return path
+    nodes, shape = [helper.make_node("Sub", ["a", "b"], ["c"])], ["N", 2]
+    return write_network(tmp_path / "difference.onnx", nodes, {"a": shape, "b": shape}, {"c": shape})
 
 
 def noise(batch, seed=0):

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import trio
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from single_cell import measure_cell
 
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
@@ -26,20 +25,17 @@ from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
 from asyncbench.clock import NS_PER_S, now_ns
 from asyncbench.measurement.stopping import StopRule
 from asyncbench.sweep.cell import Driver
-from asyncbench.testing import engine_request
+from asyncbench.testing import engine_request, write_network
 
 BEGIN, END = "<!-- begin: fast -->", "<!-- end: fast -->"
 INPUTS = {"x": np.zeros((1, 64), np.float32)}
 
 
-def write_network(path: Path) -> None:
+def write_perceptron(path: Path) -> None:
     """Write a small multilayer perceptron: what is left is the runtime's own cost and ours."""
-    weights = numpy_helper.from_array(np.full((64, 256), 0.01, np.float32), "w")
     nodes = [helper.make_node("MatMul", ["x", "w"], ["product"]), helper.make_node("Relu", ["product"], ["y"])]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 64])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 256])
-    graph = helper.make_graph(nodes, "mlp", [x], [y], [weights])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    weights = {"w": np.full((64, 256), 0.01, np.float32)}
+    write_network(path, nodes, {"x": ["N", 64]}, {"y": ["N", 256]}, constants=weights)
 
 
 def bare_loop(run: Callable[[], object], window_ns: int) -> float:
@@ -58,7 +54,7 @@ async def measure(options: argparse.Namespace) -> str:
     bare, ratios, in_flight = [], {driver: [] for driver in Driver}, {driver: [] for driver in Driver}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mlp.onnx"
-        write_network(path)
+        write_perceptron(path)
         async with OnnxRuntimeBackend().open_engine(engine_request(model_path=path)) as engine:
             run = LaneBuffers(engine.model, batch=1, inputs=INPUTS).run
             for number in range(options.rounds + 1):

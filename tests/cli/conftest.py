@@ -119,6 +119,14 @@ class Tool:
             text=True,
         )
 
+    def wait_for_text(self, name, text, *, count=1, limit_s=60):
+        """Return when a file holds `text` so many times."""
+        path, deadline_s = self.folder / name, time.monotonic() + limit_s
+        while not path.exists() or path.read_text().count(text) < count:
+            if time.monotonic() > deadline_s:
+                pytest.fail(f"{name} has not {count} times {text!r} within {limit_s} s")
+            time.sleep(0.01)
+
     def records(self, name="out.jsonl"):
         return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
 

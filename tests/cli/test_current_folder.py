@@ -7,13 +7,13 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 import asyncbench
 from asyncbench.child_program import child_command, child_environment
 from asyncbench.cli.import_path import without_current_folder
+from asyncbench.testing import write_network
 
 FEW = ("--iterations", 2, "--output", "o")
 EXECUTED = "a file of the user was executed"
@@ -46,10 +46,8 @@ def poisoned(tool):
 
 
 def write_relu(path):
-    shape = ["N", 4]
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy")
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", [x], [y])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    nodes, shape = [helper.make_node("Relu", ["x"], ["y"])], ["N", 4]
+    write_network(path, nodes, {"x": shape}, {"y": shape})
 
 
 @pytest.mark.slow

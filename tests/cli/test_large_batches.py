@@ -1,8 +1,9 @@
 """A batch that does not fit costs its own cells, and nothing of those beside it."""
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
+
+from asyncbench.testing import write_network
 
 FLOATS = 65_536  # 256 KiB an item
 BUDGET = "100MiB"
@@ -10,10 +11,8 @@ BUDGET = "100MiB"
 
 @pytest.fixture
 def relu(tool):
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", FLOATS]) for name in "xy")
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tool.folder / "relu.onnx")
+    nodes, shape = [helper.make_node("Relu", ["x"], ["y"])], ["N", FLOATS]
+    write_network(tool.folder / "relu.onnx", nodes, {"x": shape}, {"y": shape})
     return ("--model", "relu.onnx", "--backend", "onnxruntime", "--input", "random")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 
 import pytest
 
@@ -27,16 +26,6 @@ def sweep(tool, *options, check_code=0, **config):
 
 def codes(cell):
     return [reason["code"] for reason in cell["reasons"]]
-
-
-def wait_for_text(path, text, *, count=1, limit_s=60):
-    """Return when `path` holds `text` so many times."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_text().count(text) >= count:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{path} has not {count} times {text!r} within {limit_s} s")
 
 
 def events(tool, name):
@@ -146,7 +135,7 @@ def test_the_header_tells_of_an_engine_that_fits_also_where_the_first_one_does_n
 
 def kill_bench_in_a_cell(tool):
     """Do what somebody's `kill -9` does, once."""
-    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
+    tool.wait_for_text("log.jsonl", '"cell.started"')
     os.kill(events(tool, "bench.started")[0]["pid"], signal.SIGKILL)
 
 
@@ -212,7 +201,7 @@ def test_an_interruption_during_a_second_try_drains_it_and_a_resume_repeats_the_
     config = tool.write_config(concurrency="4", batch="1", duration="1.5s")
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
     kill_bench_in_a_cell(tool)
-    wait_for_text(tool.folder / "log.jsonl", '"cell.started"', count=2)
+    tool.wait_for_text("log.jsonl", '"cell.started"', count=2)
 
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from asyncbench.testing import write_network
 
 pytestmark = pytest.mark.slow
 
 QUICK = ("--backend", "onnxruntime", "--concurrency", "1,2", "--iterations", "20", "--warmup", "none")
 
 
-def write_network(path, *, shape, node=None, elem_type=TensorProto.FLOAT, constants=None):
+def write_small(path, *, shape, node=None, elem_type=TensorProto.FLOAT, constants=None):
     """Write a network of one node, `y = relu(x)` unless another is given."""
-    weights = [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()]
-    graph = helper.make_graph(
-        [node or helper.make_node("Relu", ["x"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("x", elem_type, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    path.write_bytes(model.SerializeToString())
-    return path
+    nodes, types = [node or helper.make_node("Relu", ["x"], ["y"])], {"x": elem_type}
+    write_network(path, nodes, {"x": shape}, {"y": None}, element_types=types, constants=constants, opsets={"": 13})
 
 
 def test_the_batch_of_a_network_that_has_one_alone_is_measured_and_said_once(tool):
-    write_network(tool.folder / "four.onnx", shape=[4, 8])
+    write_small(tool.folder / "four.onnx", shape=[4, 8])
 
     done = tool.run("sweep", "--model", "four.onnx", "--input", "random", *QUICK, "--output", "out.jsonl")
 
@@ -38,7 +31,7 @@ def test_the_batch_of_a_network_that_has_one_alone_is_measured_and_said_once(too
 
 
 def test_a_dry_run_and_a_resumed_sweep_see_the_same_batch(tool):
-    write_network(tool.folder / "four.onnx", shape=[4, 8])
+    write_small(tool.folder / "four.onnx", shape=[4, 8])
     command = ("sweep", "--model", "four.onnx", "--input", "random", *QUICK)
     tool.run(*command, "--output", "out.jsonl")
     whole = (tool.folder / "out.jsonl").read_bytes().splitlines(keepends=True)
@@ -54,7 +47,7 @@ def test_a_dry_run_and_a_resumed_sweep_see_the_same_batch(tool):
 def test_a_batch_that_the_graph_fixes_inside_is_measured_with_what_shows_it(tool):
     node = helper.make_node("Reshape", ["x", "shape"], ["y"])
     constants = {"shape": np.array([1, -1, 16], np.int64)}
-    write_network(tool.folder / "hard.onnx", shape=["N", 4, 16], node=node, constants=constants)
+    write_small(tool.folder / "hard.onnx", shape=["N", 4, 16], node=node, constants=constants)
 
     done = tool.run("sweep", "--model", "hard.onnx", "--input", "zeros", *QUICK, "--output", "out.jsonl")
 
@@ -63,7 +56,7 @@ def test_a_batch_that_the_graph_fixes_inside_is_measured_with_what_shows_it(tool
 
 
 def test_a_network_that_takes_no_images_is_fed_with_noise_which_is_said_and_recorded(tool):
-    write_network(tool.folder / "vector.onnx", shape=["N", 8])
+    write_small(tool.folder / "vector.onnx", shape=["N", 8])
 
     done = tool.run("sweep", "--model", "vector.onnx", "--batch", "2", *QUICK, "--output", "out.jsonl")
 
@@ -73,7 +66,7 @@ def test_a_network_that_takes_no_images_is_fed_with_noise_which_is_said_and_reco
 
 
 def test_a_network_that_takes_images_is_fed_with_them_and_nothing_is_said(tool):
-    write_network(tool.folder / "image.onnx", shape=["N", 3, 8, 8])
+    write_small(tool.folder / "image.onnx", shape=["N", 3, 8, 8])
 
     done = tool.run("sweep", "--model", "image.onnx", "--batch", "1", *QUICK, "--output", "out.jsonl")
 
@@ -84,9 +77,7 @@ def test_a_network_that_takes_images_is_fed_with_them_and_nothing_is_said(tool):
 def test_a_network_with_a_table_of_one_row_is_told_of_the_input_that_fits_it(tool):
     node = helper.make_node("Gather", ["table", "x"], ["y"])
     constants = {"table": np.ones((1, 8), np.float32)}
-    write_network(
-        tool.folder / "types.onnx", shape=["N", 4], node=node, elem_type=TensorProto.INT64, constants=constants
-    )
+    write_small(tool.folder / "types.onnx", shape=["N", 4], node=node, elem_type=TensorProto.INT64, constants=constants)
     command = ("sweep", "--model", "types.onnx", "--batch", "1", *QUICK)
 
     refused = tool.run(*command, "--output", "first.jsonl", check_code=3)
@@ -97,7 +88,7 @@ def test_a_network_with_a_table_of_one_row_is_told_of_the_input_that_fits_it(too
 
 
 def test_the_accuracy_of_a_network_of_one_batch_is_asked_at_that(tool):
-    write_network(tool.folder / "four.onnx", shape=[4, 3, 8, 8])
+    write_small(tool.folder / "four.onnx", shape=[4, 3, 8, 8])
 
     done = tool.run("accuracy", "--model", "four.onnx", "--dataset", "none", check_code=2)
 

@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import subprocess
-import time
 from contextlib import suppress
 
 import pytest
@@ -90,22 +89,13 @@ def test_a_hang_up_that_was_ignored_when_the_sweep_began_stays_ignored(tool):
     command = tool.command(*sweep_arguments(tool, "--log", "log.jsonl", duration="1s"))
     ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
     process = subprocess.Popen([*ignoring, *command], cwd=tool.folder, env=tool.environment, stderr=subprocess.PIPE)
-    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
+    tool.wait_for_text("log.jsonl", '"cell.started"')
 
     process.send_signal(signal.SIGHUP)
     process.communicate(timeout=60)
 
     assert process.returncode == 0
     assert kinds(tool) == ["header", "cell", "trailer"]
-
-
-def wait_for_text(path, text, limit_s=60):
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if path.exists() and text in path.read_text():
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{path} has no {text!r} within {limit_s} s")
 
 
 @slow
@@ -218,7 +208,7 @@ def test_a_file_that_another_sweep_writes_is_refused_before_an_engine_is_opened(
 def test_a_results_file_that_is_deleted_while_the_sweep_runs_is_rescued_and_told_of(tool):
     arguments = sweep_arguments(tool, concurrency="1,2")
     process = tool.start(*arguments)
-    wait_for_text(tool.folder / "out.jsonl", '"header"')
+    tool.wait_for_text("out.jsonl", '"header"')
     (tool.folder / "out.jsonl").unlink()
 
     _, said = process.communicate(timeout=60)

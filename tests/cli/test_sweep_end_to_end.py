@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
+
+from asyncbench.testing import write_network
 
 pytestmark = pytest.mark.slow
 
@@ -23,21 +25,6 @@ def swept(make_tool, tmp_path_factory):
     config = tool.write_config(**GRID, latency_limit="p50=1s")
     done = tool.run("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
     return tool, done.stderr
-
-
-def wait_for_cells(path, count):
-    """Return when `path` holds `count` cell lines."""
-    wait_for_text(path, '"kind":"cell"', count=count)
-
-
-def wait_for_text(path, text, *, count=1, limit_s=30):
-    """Return when `path` holds `text` so many times."""
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_text().count(text) >= count:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{path} has not {count} times {text!r} within {limit_s} s")
 
 
 def test_every_cell_of_the_grid_gets_a_record_between_header_and_trailer(swept):
@@ -87,10 +74,8 @@ def test_files_alone_name_the_networks_one_after_the_other(tool):
 
 def write_add(path):
     """Write a network that adds `(batch, 4)` float32 to itself."""
-    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "add", tensors[:1], tensors[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    path.write_bytes(model.SerializeToString())
+    nodes, shape = [helper.make_node("Add", ["x", "x"], ["y"])], ["N", 4]
+    write_network(path, nodes, {"x": shape}, {"y": shape})
 
 
 def test_records_on_stdout_are_all_that_is_there(tool):
@@ -210,7 +195,7 @@ def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
     common = {"backend": "simulated", "warmup": "none", "concurrency": 1, "batch": 1}
     config.write_text(json.dumps([common | {"duration": duration} for duration in ("0.1s", "10m")]))
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
-    wait_for_text(tool.folder / "log.jsonl", '"cell.started"', count=2)
+    tool.wait_for_text("log.jsonl", '"cell.started"', count=2)
 
     process.send_signal(number)
     process.communicate(timeout=30)
@@ -226,7 +211,7 @@ def test_a_signal_drains_the_cell_and_leaves_a_valid_file(tool, number):
 def test_a_signal_to_all_processes_at_once_drains_the_cell_too(tool):
     config = tool.write_config(concurrency=1, batch=1, duration="60s")
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
-    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
+    tool.wait_for_text("log.jsonl", '"cell.started"')
     log = [json.loads(line) for line in (tool.folder / "log.jsonl").read_text().splitlines()]
     (bench,) = [event["pid"] for event in log if event["event"] == "bench.started"]
 
@@ -243,7 +228,7 @@ def test_a_signal_to_all_processes_at_once_drains_the_cell_too(tool):
 def test_resume_repeats_only_what_has_no_final_record(tool):
     config = tool.write_config(concurrency="1..4", batch=1, duration="0.3s")
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl")
-    wait_for_cells(tool.folder / "out.jsonl", 2)
+    tool.wait_for_text("out.jsonl", '"kind":"cell"', count=2)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     before = {cell["index"] for cell in tool.cells() if cell["status"] != "interrupted"}
@@ -259,7 +244,7 @@ def test_resume_repeats_only_what_has_no_final_record(tool):
 def test_a_killed_supervisor_takes_its_bench_process_along_and_loses_one_cell(tool):
     config = tool.write_config(concurrency="1..4", batch=1, duration="0.5s")
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
-    wait_for_cells(tool.folder / "out.jsonl", 2)
+    tool.wait_for_text("out.jsonl", '"kind":"cell"', count=2)
 
     process.kill()
     process.communicate(timeout=30)
@@ -343,7 +328,7 @@ def test_the_supervisor_imports_no_inference_library(tool):
 def test_a_signal_while_the_engine_opens_ends_at_once_and_leaves_no_file(tool):
     config = tool.write_config(concurrency=1, batch=1, simulated={"open_time": "60s"})
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
-    wait_for_text(tool.folder / "log.jsonl", "bench.started")
+    tool.wait_for_text("log.jsonl", "bench.started")
 
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
@@ -387,7 +372,7 @@ def test_an_engine_of_a_later_device_that_is_refused_ends_the_sweep_before_anyth
 def test_after_an_interruption_no_further_engine_is_opened(tool):
     config = tool.write_config(precision="fp32,fp16", concurrency="1", batch="1", duration="60s")
     process = tool.start("sweep", "--config", config, "--output", "out.jsonl", "--log", "log.jsonl")
-    wait_for_text(tool.folder / "log.jsonl", '"cell.started"')
+    tool.wait_for_text("log.jsonl", '"cell.started"')
 
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from asyncbench.backends.base import Backend, EngineFacts, EngineMemory, EngineRequest, LaneFacts
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
@@ -21,7 +20,7 @@ from asyncbench.clock import now_ns
 from asyncbench.memory.forecast import MemoryForecast
 from asyncbench.sweep.backends.simulated import FaultKind
 from asyncbench.tensors import AnyArray, TensorSpec
-from asyncbench.testing import engine_request
+from asyncbench.testing import engine_request, write_network
 
 CUDA_ERROR_LAUNCH_FAILED = 719
 GRAPH_NS = 5_000  # a lane takes 65,536 credits at a time
@@ -217,36 +216,28 @@ async def engine(subject):
 
 def write_gemm_model(path: Path) -> Path:
     """Write `y = relu(x · weights)`, `(N, 8)` to `(N, 4)` float32."""
-    weights = numpy_helper.from_array(_random((8, 4), 7), "weights")
     nodes = [helper.make_node("MatMul", ["x", "weights"], ["product"]), helper.make_node("Relu", ["product"], ["y"])]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])
-    return _save(helper.make_graph(nodes, "gemm", [x], [y], [weights]), path)
+    weights = {"weights": _random((8, 4), 7)}
+    return write_network(path, nodes, {"x": ["N", 8]}, {"y": ["N", 4]}, constants=weights)
 
 
 def write_conv_model(path: Path) -> Path:
     """Write `y = relu(conv3x3(x))`, `(N, 8, 16, 16)` float32 to the same: what needs neither cuBLAS nor cuDNN."""
-    weights = numpy_helper.from_array(_random((8, 8, 3, 3), 7), "weights")
     nodes = [
         helper.make_node("Conv", ["x", "weights"], ["product"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["product"], ["y"]),
     ]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 8, 16, 16])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 8, 16, 16])
-    return _save(helper.make_graph(nodes, "conv", [x], [y], [weights]), path)
+    shape, weights = ["N", 8, 16, 16], {"weights": _random((8, 8, 3, 3), 7)}
+    return write_network(path, nodes, {"x": shape}, {"y": shape}, constants=weights)
 
 
 def write_gather_model(path: Path) -> Path:
     """Write a look-up in a table of four rows, which fails for any other index: `(N, 1)` int64 to float32."""
-    table = numpy_helper.from_array(_random((4,), 7), "table")
-    x = helper.make_tensor_value_info("x", TensorProto.INT64, ["N", 1])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 1])
-    return _save(helper.make_graph([helper.make_node("Gather", ["table", "x"], ["y"])], "g", [x], [y], [table]), path)
-
-
-def _save(graph: onnx.GraphProto, path: Path) -> Path:
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
+    nodes, table = [helper.make_node("Gather", ["table", "x"], ["y"])], {"table": _random((4,), 7)}
+    shape = ["N", 1]
+    return write_network(
+        path, nodes, {"x": shape}, {"y": shape}, constants=table, element_types={"x": TensorProto.INT64}
+    )
 
 
 def _simulated(spec: SimulatedSpec, tmp_path: Path) -> Subject:

@@ -8,12 +8,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import trio
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import helper
 
 from asyncbench.backends.base import EngineRequest
 from asyncbench.bench.load.closed_loop import ClosedLoop
 from asyncbench.sweep.cell import Driver
-from asyncbench.testing import engine_request
+from asyncbench.testing import engine_request, write_network
 
 pytestmark = pytest.mark.gpu
 
@@ -29,21 +29,14 @@ def engine_folder(tmp_path_factory):
 def conv_model(tmp_path_factory) -> Path:
     """Four 3x3 convolutions, `(N, 16, 32, 32)` float32 to the same: activation memory is really used."""
     random = np.random.default_rng(3)
-    weights = [
-        numpy_helper.from_array(random.standard_normal((16, 16, 3, 3), dtype=np.float32) / 12, f"w{i}")
-        for i in range(4)
-    ]
+    weights = {f"w{i}": random.standard_normal((16, 16, 3, 3), dtype=np.float32) / 12 for i in range(4)}
     nodes, last = [], "x"
     for index in range(4):
         nodes.append(helper.make_node("Conv", [last, f"w{index}"], [f"c{index}"], kernel_shape=[3, 3], pads=[1] * 4))
         last = "y" if index == 3 else f"r{index}"
         nodes.append(helper.make_node("Relu", [f"c{index}"], [last]))
-    shape = ["N", 16, 32, 32]
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y"))
-    path = tmp_path_factory.mktemp("model") / "convs.onnx"
-    graph = helper.make_graph(nodes, "convs", [x], [y], weights)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
-    return path
+    path, shape = tmp_path_factory.mktemp("model") / "convs.onnx", ["N", 16, 32, 32]
+    return write_network(path, nodes, {"x": shape}, {"y": shape}, constants=weights, opsets={"": 13})
 
 
 def request_for(path: Path, batches=BATCHES) -> EngineRequest:

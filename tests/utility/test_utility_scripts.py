@@ -13,13 +13,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from asyncbench.accuracy.calibration.table import read_table
 from asyncbench.accuracy.datasets.opening import open_dataset
 from asyncbench.models.inspection import inspect_model
+from asyncbench.testing import write_network
 
 UTILITY = Path(__file__).parents[2] / "utility"
 CACHE = b"TRT-8601-EntropyCalibration2\nx: 3c010204\nconv: 3d8872b0\n"
@@ -46,18 +46,10 @@ def sha256(path: Path) -> str:
 
 @pytest.fixture
 def model(tmp_path) -> Path:
-    weights = numpy_helper.from_array(np.ones((2, 3, 1, 1), dtype=np.float32), "w")
     nodes = [helper.make_node("Conv", ["x", "w"], ["conv"]), helper.make_node("Relu", ["conv"], ["y"])]
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 4, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2, 4, 4])],
-        [weights],
-    )
-    path = tmp_path / "tiny.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
-    return path
+    weights = {"w": np.ones((2, 3, 1, 1), dtype=np.float32)}
+    ends = {"inputs": {"x": ["N", 3, 4, 4]}, "outputs": {"y": ["N", 2, 4, 4]}}
+    return write_network(tmp_path / "tiny.onnx", nodes, **ends, constants=weights)
 
 
 @pytest.mark.parametrize("script", ["convert-calibration", "prepare-dataset", "make-labels"])

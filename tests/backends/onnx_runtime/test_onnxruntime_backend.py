@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from asyncbench.backends.onnx_runtime.backend import OnnxRuntimeBackend
 from asyncbench.backends.onnx_runtime.buffers import LaneBuffers
@@ -19,7 +19,9 @@ from asyncbench.backends.onnx_runtime.session import load_model, shrink_arena
 from asyncbench.errors import BackendUnavailableError, BadInputError, DoesNotFitError, LaneError, OutputError
 from asyncbench.sweep.cell import Precision
 from asyncbench.tensors import TensorSpec
-from asyncbench.testing import engine_request
+from asyncbench.testing import engine_request, write_network
+
+MICROSOFT = {"": 17, "com.microsoft": 1}
 
 
 def request_for(path, *, batches=(1, 2), **changes):
@@ -27,11 +29,8 @@ def request_for(path, *, batches=(1, 2), **changes):
 
 
 def write_relu(path, *, shape=("N", 4), output_shape=("N", 4), dtype=TensorProto.FLOAT, op="Relu", **attributes):
-    x = helper.make_tensor_value_info("x", dtype, shape)
-    y = helper.make_tensor_value_info("y", dtype, output_shape)
-    graph = helper.make_graph([helper.make_node(op, ["x"], ["y"], **attributes)], "g", [x], [y])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
+    nodes, types = [helper.make_node(op, ["x"], ["y"], **attributes)], {"x": dtype, "y": dtype}
+    return write_network(path, nodes, {"x": shape}, {"y": output_shape}, element_types=types)
 
 
 async def refusal_of(request, kind=BadInputError):
@@ -90,13 +89,16 @@ async def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path, content)
 def write_matmul(path, *, opset=17, ir_version=8, op="MatMul", domain="", dtype=np.float32):
     """Write `x @ w`, or what another operator makes of the two."""
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    ends = [helper.make_tensor_value_info(name, kind, ("N", size)) for name, size in (("x", 4), ("y", 3))]
-    weights = [numpy_helper.from_array(np.ones((4, 3), dtype), "w")]
-    graph = helper.make_graph(
-        [helper.make_node(op, ["x", "w"], ["y"], domain=domain)], "g", ends[:1], ends[1:], weights
+    write_network(
+        path,
+        [helper.make_node(op, ["x", "w"], ["y"], domain=domain)],
+        {"x": ("N", 4)},
+        {"y": ("N", 3)},
+        constants={"w": np.ones((4, 3), dtype)},
+        element_types={"x": kind, "y": kind},
+        opsets={"": opset, domain: 1} if domain else {"": opset},
+        ir_version=ir_version,
     )
-    opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=ir_version), path)
     return path
 
 
@@ -129,7 +131,7 @@ async def test_an_operator_without_a_kernel_for_its_types_is_named(tmp_path):
         helper.make_node("MatMul", ["h", "h"], ["m"]),
         helper.make_node("Cast", ["m"], ["y"], to=TensorProto.FLOAT),
     ]
-    path = write_graph(tmp_path / "bf16.onnx", nodes, {"x": ("N", 4, 4)}, {"y": ("N", 4, 4)})
+    path = write_network(tmp_path / "bf16.onnx", nodes, {"x": ("N", 4, 4)}, {"y": ("N", 4, 4)})
 
     assert "has a MatMul of types that ONNX Runtime" in await refusal_of(request_for(path))
 
@@ -161,7 +163,7 @@ async def test_weights_behind_a_link_out_of_the_models_folder_are_named(tmp_path
 async def test_a_batch_that_a_reshape_has_as_a_constant_is_the_one_to_ask_for(tmp_path):
     node = helper.make_node("Reshape", ["x", "shape"], ["y"])
     constants = {"shape": np.array([8, -1, 16], np.int64)}
-    path = write_graph(tmp_path / "r.onnx", [node], {"x": ("N", 4, 16)}, {"y": None}, constants=constants)
+    path = write_network(tmp_path / "r.onnx", [node], {"x": ("N", 4, 16)}, {"y": None}, constants=constants)
 
     assert "use --batch 8" in await refusal_of(request_for(path, batches=(1, 2)))
 
@@ -217,20 +219,6 @@ async def test_an_output_whose_shape_the_graph_does_not_state_is_found_by_runnin
         assert engine.facts.outputs[0].item_shape == (4,)
 
 
-def write_graph(path, nodes, inputs, outputs, *, constants=None, domains=("",), types=None):
-    """Write a network; `types` has those of inputs and outputs that are not float."""
-    types = types or {}
-
-    def ends(shapes):
-        return [helper.make_tensor_value_info(n, types.get(n, TensorProto.FLOAT), shape) for n, shape in shapes.items()]
-
-    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
-    graph = helper.make_graph(nodes, "g", ends(inputs), ends(outputs), weights)
-    opsets = [helper.make_opsetid(domain, 17 if domain == "" else 1) for domain in domains]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
-    return path
-
-
 async def outputs_of(path, inputs, *, batch):
     async with (
         OnnxRuntimeBackend().open_engine(request_for(path, batches=(batch,))) as engine,
@@ -243,7 +231,7 @@ async def outputs_of(path, inputs, *, batch):
 @pytest.mark.parametrize(("first", "second"), [("unk__13", "unk__14"), ("batch _size", "batch_size"), ("N", None)])
 async def test_inputs_whose_free_axes_have_different_names_are_run(tmp_path, first, second):
     node = helper.make_node("Add", ["a", "b"], ["y"])
-    path = write_graph(tmp_path / "two.onnx", [node], {"a": (first, 4), "b": (second, 4)}, {"y": ("other", 4)})
+    path = write_network(tmp_path / "two.onnx", [node], {"a": (first, 4), "b": (second, 4)}, {"y": ("other", 4)})
     inputs = {name: np.ones((3, 4), np.float32) for name in ("a", "b")}
 
     assert (await outputs_of(path, inputs, batch=3))["y"].tolist() == [[2.0] * 4] * 3
@@ -264,8 +252,8 @@ async def test_unsigned_integers_of_32_and_64_bits_are_fed(tmp_path, dtype):
 async def test_an_operator_that_onnx_cannot_infer_tells_its_sizes_when_it_runs(tmp_path):
     node = helper.make_node("FusedMatMul", ["x", "w"], ["y"], domain="com.microsoft")
     constants = {"w": np.ones((4, 6), np.float32)}
-    path = write_graph(
-        tmp_path / "m.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants, domains=("", "com.microsoft")
+    path = write_network(
+        tmp_path / "m.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants, opsets=MICROSOFT
     )
 
     assert (await outputs_of(path, {"x": np.ones((3, 4), np.float32)}, batch=3))["y"].shape == (3, 6)
@@ -274,7 +262,7 @@ async def test_an_operator_that_onnx_cannot_infer_tells_its_sizes_when_it_runs(t
 async def test_an_output_of_items_of_size_0_is_run(tmp_path):
     node = helper.make_node("Slice", ["x", "zero", "zero", "one"], ["y"])
     constants = {"zero": np.array([0], np.int64), "one": np.array([1], np.int64)}
-    path = write_graph(tmp_path / "zero.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants)
+    path = write_network(tmp_path / "zero.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants)
 
     assert (await outputs_of(path, {"x": np.ones((2, 4), np.float32)}, batch=2))["y"].shape == (2, 0)
 
@@ -294,9 +282,7 @@ class TestABatchThatTheGraphFixesInside:
         ]
         constants = {"w": np.ones((4, 6), np.float32), "shape": np.array(shape, np.int64)}
         inputs = {"x": ("N", 2, 4)}
-        return write_graph(
-            folder / "hard.onnx", nodes, inputs, {"y": None}, constants=constants, domains=("", "com.microsoft")
-        )
+        return write_network(folder / "hard.onnx", nodes, inputs, {"y": None}, constants=constants, opsets=MICROSOFT)
 
     async def test_is_run_alone(self, path):
         assert (await outputs_of(path, {"x": np.ones((1, 2, 4), np.float32)}, batch=1))["y"].shape == (1, 2, 6)
@@ -336,8 +322,13 @@ async def test_a_type_that_cannot_be_fed_is_named(tmp_path, dtype):
 async def test_an_index_outside_of_its_table_names_the_input_that_fits_every_table(tmp_path):
     node = helper.make_node("Gather", ["table", "x"], ["y"])
     constants = {"table": np.ones((1, 8), np.float32)}
-    path = write_graph(
-        tmp_path / "t.onnx", [node], {"x": ("N", 4)}, {"y": None}, constants=constants, types={"x": TensorProto.INT64}
+    path = write_network(
+        tmp_path / "t.onnx",
+        [node],
+        {"x": ("N", 4)},
+        {"y": None},
+        constants=constants,
+        element_types={"x": TensorProto.INT64},
     )
 
     with pytest.raises(LaneError, match=r"idx=1 must be within .* use --input zeros"):
@@ -354,13 +345,13 @@ async def test_an_inference_that_is_refused_memory_does_not_fit(tmp_path):
         helper.make_node("Cast", ["x"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Add", ["floats", "sum"], ["y"]),
     ]
-    path = write_graph(
+    path = write_network(
         tmp_path / "grows.onnx",
         nodes,
         {"x": ("N", 4)},
         {"y": None},
         constants={"one": np.array([1], np.int64)},
-        types={"x": TensorProto.INT64},
+        element_types={"x": TensorProto.INT64},
     )
 
     assert (await outputs_of(path, {"x": np.ones((1, 4), np.int64)}, batch=1))["y"].shape == (1, 4)
@@ -412,12 +403,8 @@ async def test_integers_stay_integers(tmp_path):
 
 
 def write_product(path):
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", 4))
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ("N", 4))
-    weights = numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weights])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
+    nodes, weights = [helper.make_node("MatMul", ["x", "w"], ["y"])], {"w": np.eye(4, dtype=np.float32)}
+    return write_network(path, nodes, {"x": ("N", 4)}, {"y": ("N", 4)}, constants=weights)
 
 
 def calibrated_request(path, cache: bytes):
