@@ -33,6 +33,11 @@ class Histogram:
         self._counts: Int64Array = np.zeros(_index_of(HIGHEST_NS) + 1, dtype=np.int64)
         self.reset()
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the counters, whatever is counted; for scripts/statistics-report."""
+        return self._counts.nbytes
+
     def reset(self) -> None:
         """Forget everything."""
         self._counts.fill(0)
