@@ -6,22 +6,23 @@ Errors are asyncbench's own. Nothing is printed, no signal is handled, and loggi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
-from pathlib import Path
 from typing import TypeAlias
 
 import trio
 
 from asyncbench.errors import BadInputError, InternalError
+from asyncbench.files.user_file import path_of
 from asyncbench.results.reader import read_results
 from asyncbench.results.sweep_results import SweepResults
 from asyncbench.supervisor.events import Subscriber
-from asyncbench.supervisor.output import Output
+from asyncbench.supervisor.output import STDOUT, Output
 from asyncbench.supervisor.running_sweep import OutputName, RunningSweep, SweepContext
 from asyncbench.sweep.config import SweepConfig
 from asyncbench.sweep.loading import read_arguments
+from asyncbench.sweep.problems import shown
 
 Axis: TypeAlias = "int | str | Sequence[int]"
 Texts: TypeAlias = "str | Sequence[str]"
@@ -34,7 +35,8 @@ class Sweep:
     """A sweep that is to be run: one network over a grid. The keys are those of a configuration file.
 
     What is left out has the default of the command line. Named here are the keys that most sweeps have; all others
-    (`asyncbench schema config` lists them) are taken as well, and checked the same.
+    (`asyncbench schema config` lists them) are taken as well, and checked the same. Options of a backend may be given
+    as its flags are, `depth=4`, or in its section, `tensorrt={"depth": 4}`.
 
     Args:
         model: A built-in network, such as `resnet50`.
@@ -119,7 +121,12 @@ def open_sweep(
         AsyncbenchError: The first engine was refused; raised where the records are waited for. Nothing was written.
         OutputError: The records cannot be written any more; as above. What was written is whole.
     """
-    return open_configs(_configs(sweep), output=output, resume=resume, subscribers=subscribers)
+    return open_configs(
+        _configs(sweep),
+        output=_output(output, resume=resume),
+        resume=resume,
+        subscribers=_subscribers(subscribers),
+    )
 
 
 def open_configs(
@@ -182,7 +189,7 @@ def read(path: File) -> SweepResults:
     Raises:
         BadInputError: The file cannot be read, or is no results file of this version.
     """
-    found = read_results(Path(path), allow_torn=True)
+    found = read_results(path_of(path, what="a results file", remedy="give its name"), allow_torn=True)
     cells = tuple(found.cells[index] for index in sorted(found.cells))
     return SweepResults(header=found.header, cells=cells, trailer=found.trailer)
 
@@ -249,11 +256,28 @@ def _result_of(future: Future[SweepResults | None]) -> SweepResults:
 
 
 def _configs(sweep: Sweep | Sequence[Sweep]) -> tuple[SweepConfig, ...]:
+    if isinstance(sweep, str | Mapping) or not isinstance(sweep, Sweep | Iterable):
+        raise BadInputError(f"{shown(sweep)} is not a Sweep", remedy=_REMEDY)
     sweeps: tuple[object, ...] = (sweep,) if isinstance(sweep, Sweep) else tuple(sweep)
     if not sweeps:
         raise BadInputError("there is no sweep to run", remedy=_REMEDY)
     configs = tuple(each.config for each in sweeps if isinstance(each, Sweep))
     if len(configs) < len(sweeps):
         wrong = next(each for each in sweeps if not isinstance(each, Sweep))
-        raise BadInputError(f"{wrong!r} is not a Sweep", remedy=_REMEDY)
+        raise BadInputError(f"{shown(wrong)} is not a Sweep", remedy=_REMEDY)
     return configs
+
+
+def _output(output: OutputName, *, resume: bool) -> OutputName:
+    if output is None or output == STDOUT:
+        if resume:
+            raise BadInputError("resume goes on with a file, and none is named", remedy="name it: output=...")
+        return output
+    return path_of(output, what="output", remedy='give the name of a new file, "-" for stdout, or None')
+
+
+def _subscribers(subscribers: Sequence[Subscriber]) -> tuple[Subscriber, ...]:
+    given = tuple(subscribers) if isinstance(subscribers, Iterable) else (subscribers,)
+    if wrong := [each for each in given if not callable(each)]:
+        raise BadInputError(f"subscriber {shown(wrong[0])} cannot be called", remedy="give a list of functions")
+    return given

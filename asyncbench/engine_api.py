@@ -9,8 +9,9 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,14 @@ from asyncbench.bench.compose import make_backend
 from asyncbench.bench.model_under_test import ModelUnderTest, simulated_model
 from asyncbench.error_translation import own_or_system_error
 from asyncbench.errors import BadInputError
-from asyncbench.files.user_file import require_regular_file
+from asyncbench.files.user_file import path_of, require_regular_file
 from asyncbench.models.inputs import make_inputs
 from asyncbench.models.model_argument import model_keys
 from asyncbench.places import cache_folder
+from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.cell import InputKind
-from asyncbench.sweep.config import SweepConfig, check_config
+from asyncbench.sweep.config import SweepConfig
+from asyncbench.sweep.loading import read_arguments
 from asyncbench.tensors import AnyArray, TensorSpec
 
 Array: TypeAlias = "npt.NDArray[Any]"
@@ -169,6 +172,8 @@ class OpenEngine:
     def __init__(self, engine: Engine, *, config: SweepConfig) -> None:
         self._engine = engine
         self._config = config
+        self._open_lanes = 0
+        self._is_closed = False
 
     @property
     def facts(self) -> EngineFacts:
@@ -194,12 +199,14 @@ class OpenEngine:
         """Open `count` lanes for inferences of `batch` items; leaving waits for what is in flight.
 
         Raises:
-            BadInputError: The engine was not opened for that batch, or for so many lanes.
+            BadInputError: The engine was not opened for that batch, or for so many lanes at once; or it is closed.
             DoesNotFitError: Memory was refused; nothing is held.
         """
-        self._check(batch=batch, count=count)
+        batch, count = self._check(batch=batch, count=count)
         zeros = make_inputs(self.inputs, kind=InputKind.ZEROS, batch=batch, seed=0, recipe=None, image_paths=())
         async with AsyncExitStack() as stack:
+            self._open_lanes += count
+            stack.callback(self._forget, count)
             lanes = await _enter(stack, self._engine.open_lanes(batch=batch, count=count, inputs=zeros))
             opened = tuple(OpenLane(lane, self.inputs, batch=batch) for lane in lanes)
             try:
@@ -208,18 +215,32 @@ class OpenEngine:
                 for lane in opened:
                     lane.close()
 
-    def _check(self, *, batch: int, count: int) -> None:
-        if batch not in self._config.batch:
+    def close(self) -> None:
+        """Refuse further lanes."""
+        self._is_closed = True
+
+    def _forget(self, lanes: int) -> None:
+        self._open_lanes -= lanes
+
+    def _check(self, *, batch: object, count: object) -> tuple[int, int]:
+        """Return both as Python's own numbers."""
+        if self._is_closed:
+            raise BadInputError("the engine is closed", remedy="open lanes inside of its `async with`")
+        if not _is_whole(count):
+            raise BadInputError(f"{count!r} lanes were asked for", remedy="give a whole number from 1")
+        if not _is_whole(batch) or batch not in self._config.batch:
             raise BadInputError(
                 f"the engine was opened for batches {', '.join(map(str, self._config.batch))}, not {batch}",
                 remedy=f"open it with batches=[..., {batch}]",
             )
         most = max(self._config.concurrency)
-        if not 1 <= count <= most:
+        if not 1 <= count <= most - self._open_lanes:
+            beside = f" beside {self._open_lanes} that are open" if self._open_lanes else ""
             raise BadInputError(
-                f"{count} lanes were asked for, and the engine was opened for 1 to {most}",
-                remedy=f"open it with concurrency={max(count, 1)}",
+                f"{count} lanes were asked for{beside}, and the engine was opened for 1 to {most}",
+                remedy=f"open it with concurrency={max(count, 1) + self._open_lanes}",
             )
+        return int(batch), int(count)
 
 
 @asynccontextmanager
@@ -244,21 +265,24 @@ async def open_engine(
         batches: Every batch that lanes will be opened for.
         concurrency: The most lanes that will be open at once.
         on_progress: Takes a line about the opening, such as how far a build is.
-        options: Other keys of a configuration, such as `calibration`, or `tensorrt={"completion": "block"}`.
+        options: Other keys of a configuration, such as `calibration`, or `completion="block"` of TensorRT.
 
     Raises:
         BadInputError: The model or an option cannot be used.
         BackendUnavailableError: This machine cannot run it at that precision.
         DoesNotFitError: Memory was refused.
     """
-    config = check_config(
+    if not trio.lowlevel.in_trio_run():
+        raise BadInputError("an engine is opened under Trio, and no Trio is running", remedy="call it under trio.run")
+    name = path_of(model, what="model", remedy="give a built-in network, or an ONNX file")
+    config = read_arguments(
         {
             "input": InputKind.ZEROS,
-            **model_keys(os.fspath(model), None),
+            **model_keys(model if isinstance(model, str) else str(name), None),
             "backend": backend,
             "device": device,
             "precision": precision,
-            "batch": list(batches),
+            "batch": batches,
             "concurrency": concurrency,
             **options,
         },
@@ -267,14 +291,24 @@ async def open_engine(
     if len(config.precision) > 1 or len(config.device) > 1:
         raise BadInputError("an engine has one precision and one device", remedy="open an engine for each")
     async with AsyncExitStack() as stack:
-        yield OpenEngine(await _enter(stack, _opening(config, on_progress)), config=config)
+        opened = OpenEngine(await _enter(stack, _opening(config, on_progress)), config=config)
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 @asynccontextmanager
 async def _opening(config: SweepConfig, on_progress: Callable[[str], None]) -> AsyncIterator[Engine]:
     backend = await trio.to_thread.run_sync(make_backend, config, on_progress)
+<<<<<<< HEAD
     model = await trio.to_thread.run_sync(_find_model, config)
     request = model.request(precision=config.precision[0], device=config.device[0])
+=======
+    check_backend_options(config, backend=backend.name, flags=config.given_keys())
+    subject = await trio.to_thread.run_sync(_find_subject, config)
+    request = subject.request(precision=config.precision[0], device=config.device[0])
+>>>>>>> attack
     async with backend.open_engine(request) as engine:
         yield engine
 
@@ -288,6 +322,10 @@ def _find_model(config: SweepConfig) -> ModelUnderTest:
     if config.model_file is not None:
         require_regular_file(Path(config.model_file), what="the model", remedy="name an ONNX file")
     return find_model_under_test(config, model_folder=cache_folder() / "models")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 async def _enter(stack: AsyncExitStack, context: AbstractAsyncContextManager[T]) -> T:

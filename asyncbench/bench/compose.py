@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, cast
 
 from asyncbench.backends.base import Backend, BackendFactory, Report
+from asyncbench.error_translation import own_or_system_error
 from asyncbench.errors import BackendUnavailableError
 from asyncbench.sweep.backends.descriptor import BackendDescriptor
-from asyncbench.sweep.backends.registry import AUTO_BACKEND, AUTOMATIC, REFERENCE, find_backend, need_backend
+from asyncbench.sweep.backends.registry import AUTO_BACKEND, AUTOMATIC, BUILT_IN, REFERENCE, find_backend, need_backend
 from asyncbench.sweep.cell import Precision
 from asyncbench.sweep.config import SweepConfig
 
@@ -40,15 +41,43 @@ def first_available(backends: Iterable[BackendDescriptor]) -> BackendDescriptor:
 
 def _make(backend: BackendDescriptor, config: SweepConfig, report: Report) -> Backend:
     factory: BackendFactory[Any] = _load(backend, backend.factory)
-    return factory(config.options_of(backend), config=config, report=report)
+    if backend.name in BUILT_IN:
+        return factory(config.options_of(backend), config=config, report=report)
+    return _make_added(factory, backend, config, report)
+
+
+def _make_added(
+    factory: BackendFactory[Any], backend: BackendDescriptor, config: SweepConfig, report: Report
+) -> Backend:
+    """Return a backend of another package, whose mistakes are not ours."""
+    try:
+        made: object = factory(config.options_of(backend), config=config, report=report)
+    except (Exception, SystemExit) as error:
+        if (known := own_or_system_error(error)) is not None:
+            raise known from error
+        why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+        raise _unusable(backend, f"{backend.factory} failed: {why}") from error
+    if not (hasattr(made, "name") and hasattr(made, "open_engine")):
+        raise _unusable(backend, f"{backend.factory} returned {type(made).__name__}, and no Backend")
+    return cast("Backend", made)
+
+
+def _unusable(backend: BackendDescriptor, why: str) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"the {backend.name} backend cannot be used: {why}",
+        remedy="repair the package that adds it, or choose another --backend",
+    )
 
 
 def _load(backend: BackendDescriptor, import_string: str) -> Callable[..., Any]:
     try:
         loaded: Callable[..., Any] = resolve_name(import_string)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # the code of another package, perhaps
+        if backend.name in BUILT_IN and not isinstance(error, ImportError | AttributeError | ValueError):
+            raise
+        why = " ".join(str(error).split()) or type(error).__name__
         raise BackendUnavailableError(
-            f"the {backend.name} backend cannot be loaded: {import_string}: {error}",
+            f"the {backend.name} backend cannot be loaded: {import_string}: {why}",
             remedy="install what it needs, or choose another --backend",
         ) from error
     return loaded

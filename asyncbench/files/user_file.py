@@ -31,6 +31,21 @@ _KINDS = {
 }
 
 
+def path_of(name: object, *, what: str, remedy: str) -> Path:
+    """Return the path that a program names; opens nothing.
+
+    Raises:
+        BadInputError: It is no name of a file.
+    """
+    try:
+        text = os.fsdecode(name)  # type: ignore[arg-type] # a program may give anything
+    except TypeError as error:
+        raise BadInputError(f"{what} is of type {type(name).__name__}, and no path", remedy=remedy) from error
+    if "\0" in text:
+        raise BadInputError(f"{what} has a NUL in its name", remedy=remedy)
+    return Path(text)
+
+
 def require_regular_file(path: Path, *, what: str, remedy: str) -> None:
     """Check that a path is a file that can be opened more than once. Never blocks on a pipe.
 

@@ -93,11 +93,6 @@ class Histogram:
         return self._count
 
     @property
-    def size_bytes(self) -> int:
-        """Memory of the counters; docs/statistics.md has the figure."""
-        return self._counts.nbytes
-
-    @property
     def clamped(self) -> int:
         """Values that were longer than `HIGHEST_NS`."""
         return self._clamped

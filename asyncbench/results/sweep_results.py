@@ -41,6 +41,10 @@ class SweepResults:
         self._require_one_model()
         if latency_limit is None:
             return best_throughput(self.cells)
+        if not isinstance(latency_limit, str):
+            raise BadInputError(
+                f"{latency_limit!r} is not a latency limit", remedy='write "p99=20ms", or "20ms" for p99'
+            )
         return best_under_latency_limit(self.cells, parse_latency_limit(latency_limit))
 
     def knee(self) -> BestCell | None:

@@ -20,7 +20,7 @@ from asyncbench.conditions.host import host_facts
 from asyncbench.conditions.versions import library_versions
 from asyncbench.error_group import own_error_alone
 from asyncbench.error_translation import innermost, own_or_system_error
-from asyncbench.errors import ExitCode
+from asyncbench.errors import BadInputError, ExitCode
 from asyncbench.memory.host.probe import HostMemory
 from asyncbench.places import BENCH_COMMAND
 from asyncbench.results.reader import ResultsRead, final_cells
@@ -174,11 +174,19 @@ class SweepContext:
         self._subscribers = tuple(subscribers)
         self._are_settled = are_settled
         self._request = StopRequest()
+        self._was_entered = False
         self._closing: ExitStack
         self._running: RunningSweep
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery]
 
     async def __aenter__(self) -> RunningSweep:
+        if not trio.lowlevel.in_trio_run():
+            raise BadInputError(
+                "a sweep is opened under Trio, and no Trio is running", remedy="use trio.run, or asyncbench.run(sweep)"
+            )
+        if self._was_entered:
+            raise BadInputError("this sweep was run already", remedy="call open_sweep again")
+        self._was_entered = True
         with ExitStack() as stack:
             run, running, output = await self._prepare(stack)
             self._closing = stack.pop_all()
@@ -215,10 +223,12 @@ class SweepContext:
         try:
             await self._nursery_manager.__aexit__(None, None, None)
         except BaseExceptionGroup as group:
-            # Ctrl-C that reached the sweep's own task in place of the one that waits for it.
-            if group.subgroup(KeyboardInterrupt) is None:
+            # Ctrl-C that reached the sweep's own task in place of the one that waits for it; sys.exit of a subscriber.
+            ending = group.subgroup((KeyboardInterrupt, SystemExit))
+            if ending is None:
                 raise
-            raise KeyboardInterrupt from group
+            first = innermost(ending)
+            raise type(first)(*first.args) from group
 
     async def _prepare(self, stack: ExitStack) -> tuple[SweepRun, RunningSweep, Output]:
         """Check and open everything that the sweep needs; nothing is measured and nothing written."""

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from numbers import Integral
 from pathlib import PurePath
 from typing import get_args
 
@@ -66,9 +65,11 @@ def load_config(
         BadInputError: The text is not JSON, or holds something else than sweeps and tasks.
     """
     document = parse_json(text, source=source)
-    if moved := moved_keys(document):
+    entries = document if isinstance(document, list) else [document]
+    # What stands beside a task's own keys is ignored, wherever it is.
+    if moved := moved_keys([entry for entry in entries if isinstance(entry, dict) and not is_task(entry)]):
         notice(f"{source}: {moved_text(moved)}")
-    if not isinstance(document, list):
+    if document is not entries:
         return (_read_entry(document, source=source, base_folder=base_folder),)
     if not document:
         raise BadInputError(f"{source}: the list is empty", remedy=_REMEDY)
@@ -127,7 +128,8 @@ def read_flags(values: Mapping[str, object]) -> SweepConfig:
 def read_arguments(values: Mapping[str, object], *, source: str) -> SweepConfig:
     """Return what the arguments of a call say, in Python's own values.
 
-    Beside what a file can hold, paths, enums, `timedelta`, `range`, tuples and whole numbers of NumPy are taken.
+    Beside what a file can hold, paths, enums, `timedelta`, `range`, tuples, and arrays and numbers of NumPy are taken.
+    Options of a backend may stand in its section or, as on the command line, at the top.
 
     Args:
         source: What was called; it starts every message.
@@ -135,7 +137,12 @@ def read_arguments(values: Mapping[str, object], *, source: str) -> SweepConfig:
     Raises:
         BadInputError: An unknown key, a wrong type or value, or keys that contradict each other.
     """
-    plain = {key: _plain(value) for key, value in values.items()}
+    try:
+        plain = {key: _plain(value) for key, value in values.items()}
+    except RecursionError as error:
+        raise BadInputError(
+            f"{source}: a value contains itself", remedy="give values as a file could hold them"
+        ) from error
     config = check_config(in_sections(plain, source=source), source=source)
     # A record must be able to hold it: what comes from a file has passed this before.
     parse_json(json.dumps(config.model_dump()), source=source)
@@ -176,8 +183,8 @@ def _plain(value: object) -> object:
         return os.fspath(value)
     if isinstance(value, timedelta):
         return f"{value // timedelta(microseconds=1)}us"
-    if type(value) is not bool and isinstance(value, Integral):  # such as NumPy's
-        return int(value)
+    if callable(tolist := getattr(value, "tolist", None)):  # NumPy's, which is not imported for it
+        return tolist()
     if isinstance(value, list | tuple | range):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):

@@ -5,7 +5,7 @@ Files and headers of before are still read; on the command line the options keep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.problems import quoted_key
@@ -23,10 +23,9 @@ MOVED_KEYS: Mapping[str, str] = {
 """Each with the section that holds it now, under the same name."""
 
 
-def moved_keys(document: object) -> tuple[str, ...]:
-    """Return the keys of before that a configuration file still has at the top of its sweeps, each once."""
-    entries = document if isinstance(document, list) else [document]
-    found = (key for entry in entries if isinstance(entry, dict) for key in entry if key in MOVED_KEYS)
+def moved_keys(sweeps: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
+    """Return the keys of before that the sweeps of a configuration file still have at their top, each once."""
+    found = (key for sweep in sweeps for key in sweep if key in MOVED_KEYS)
     return tuple(dict.fromkeys(found))
 
 

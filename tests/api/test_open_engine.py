@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 import trio
@@ -137,11 +139,37 @@ async def test_a_lane_is_closed_with_its_context(engine):
 
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [({"batch": 3}, "opened for batches 1, 2"), ({"count": 4}, "4 lanes"), ({"count": 0}, "0 lanes")],
+    [
+        ({"batch": 3}, "opened for batches 1, 2"),
+        ({"batch": True}, "opened for batches 1, 2, not True"),
+        ({"count": 4}, "4 lanes"),
+        ({"count": 0}, "0 lanes"),
+        ({"count": 1.5}, "1.5 lanes were asked for"),
+        ({"count": None}, "None lanes were asked for"),
+    ],
 )
 async def test_lanes_that_the_engine_was_not_opened_for_are_refused(engine, asked, message):
     with pytest.raises(BadInputError, match=message):
         async with engine.open_lanes(**asked):
+            pass
+
+
+async def test_lanes_of_several_contexts_count_together(engine):
+    async with engine.open_lanes(count=2), engine.open_lanes(count=np.int64(1)):
+        with pytest.raises(BadInputError, match="1 lanes were asked for beside 3 that are open"):
+            async with engine.open_lanes():
+                pass
+
+    async with engine.open_lanes(count=3) as lanes:
+        assert len(lanes) == 3
+
+
+async def test_a_closed_engine_opens_no_lanes(network):
+    async with asyncbench.open_engine(network, backend="simulated") as engine:
+        pass
+
+    with pytest.raises(BadInputError, match="the engine is closed"):
+        async with engine.open_lanes():
             pass
 
 
@@ -174,9 +202,35 @@ async def test_several_inputs_are_given_by_name(two_inputs):
         ("mobilenet", {"bacthes": 1}, '"bacthes" is unknown'),
         ("mobilenet", {"precision": ["fp32", "fp16"]}, "one precision"),
         ("mobilenet", {"backend": "simulated", "simulated": {"slots": 0}}, "slots"),
+        ("mobilenet", {"backend": "simulated", "depth": 4}, "--depth: only the tensorrt backend knows this"),
+        ("mobilenet", {"backend": "simulated", "tensorrt": {"depth": 4}}, "--depth: only the tensorrt backend"),
+        ("mobilenet", {"batches": None}, '"batch"'),
+        (5, {}, "model is of type int"),
+        (None, {}, "model is of type NoneType"),
     ],
 )
 async def test_what_cannot_be_opened_is_refused(model, options, message):
     with pytest.raises(BadInputError, match=message):
         async with asyncbench.open_engine(model, **options):
             pass
+
+
+@pytest.mark.parametrize("batches", [2, "2", np.array([2]), range(2, 3)])
+async def test_arguments_are_values_as_those_of_a_sweep(network, batches):
+    options = {"backend": "onnxruntime", "intra_op_threads": np.int64(1), "concurrency": np.int64(1)}
+    async with (
+        asyncbench.open_engine(network, batches=batches, **options) as engine,
+        engine.open_lanes(batch=2) as (lane,),
+    ):
+        outputs = await lane.infer(noise(2))
+
+    assert outputs["output"].shape[0] == 2
+
+
+def test_another_event_loop_is_told_what_to_call(network):
+    async def enter():
+        async with asyncbench.open_engine(network, backend="simulated"):
+            pass
+
+    with pytest.raises(BadInputError, match=r"no Trio is running: call it under trio\.run"):
+        asyncio.run(enter())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,32 @@ async def test_an_error_of_a_subscriber_ends_the_sweep_and_is_raised(make_sweep,
 
     with pytest.raises(ZeroDivisionError):
         await read_all(make_sweep(), output=tmp_path / "r.jsonl", subscribers=[fail])
+
+
+async def test_a_subscriber_that_exits_the_program_does_so(make_sweep):
+    with pytest.raises(SystemExit) as ended:
+        await read_all(make_sweep(), subscribers=[lambda _: sys.exit(7)])
+
+    assert ended.value.code == 7
+
+
+async def test_a_context_that_was_left_runs_nothing_more(make_sweep):
+    context = asyncbench.open_sweep(make_sweep())
+    async with context as running:
+        running.stop()
+
+    with pytest.raises(BadInputError, match="this sweep was run already: call open_sweep again"):
+        async with context:
+            pass
+
+
+def test_another_event_loop_is_told_what_to_call(make_sweep):
+    async def enter():
+        async with asyncbench.open_sweep(make_sweep()):
+            pass
+
+    with pytest.raises(BadInputError, match=r"no Trio is running: use trio\.run, or asyncbench\.run"):
+        asyncio.run(enter())
 
 
 async def test_a_refused_engine_is_raised_where_records_are_waited_for_and_leaves_no_file(make_sweep, tmp_path):

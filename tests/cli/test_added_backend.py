@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from asyncbench.bench.compose import make_backend
 from asyncbench.cli.doctor import added_backend_findings
-from asyncbench.errors import BadInputError
+from asyncbench.errors import BackendUnavailableError, BadInputError
 from asyncbench.sweep.backend_options import check_backend_options
 from asyncbench.sweep.backends import registry
 from asyncbench.sweep.config import check_config, config_with
@@ -29,6 +30,27 @@ FACTORY = "abacus_backend:make_abacus"
 ABACUS = BackendDescriptor(name="abacus", options=AbacusOptions, factory=FACTORY, is_simulated=True)
 SCALE = BackendDescriptor(name="scale", options=AbacusOptions, factory=FACTORY)
 NOT_A_DESCRIPTOR = "a text"
+"""
+FACTORIES = """
+from asyncbench.sweep.backends.descriptor import BackendDescriptor, BackendOptions
+
+
+def fail(options, *, config, report):
+    raise RuntimeError("no beads\\nat all")
+
+
+def leave(options, *, config, report):
+    raise SystemExit(0)
+
+
+def make_nothing(options, *, config, report):
+    return None
+
+
+FAILS, LEAVES, NOTHING = (
+    BackendDescriptor(name=name, options=BackendOptions, factory=f"factories:{factory}", is_simulated=True)
+    for name, factory in (("fails", "fail"), ("leaves", "leave"), ("nothing", "make_nothing"))
+)
 """
 BACKEND = '''
 from contextlib import asynccontextmanager
@@ -58,12 +80,32 @@ class AbacusBackend:
 def make_abacus(options, *, config, report):
     return AbacusBackend(options.beads, config.seed, report)
 '''
+<<<<<<< HEAD
 ENTRY_POINT = {"abacus": "abacus_descriptor:ABACUS"}
 BROKEN = {"broken": "no_such_module:BACKEND"}
 OFFERED = {
     "group": "asyncbench.backends",
     "modules": {"abacus_descriptor": DESCRIPTOR, "abacus_backend": BACKEND},
 }
+=======
+ENTRY_POINT = "abacus = abacus_descriptor:ABACUS"
+BROKEN = "broken = no_such_module:BACKEND"
+
+
+def install(folder, *entry_points):
+    """Put a distribution into a folder, as an installer would leave it."""
+    folder.mkdir()
+    (folder / "factories.py").write_text(FACTORIES)
+    (folder / "leaving.py").write_text("raise SystemExit(0)")
+    (folder / "talking.py").write_text("print('hello')\nfrom abacus_descriptor import ABACUS")
+    (folder / "abacus_descriptor.py").write_text(DESCRIPTOR)
+    (folder / "abacus_backend.py").write_text(BACKEND)
+    info = folder / "abacus-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: abacus\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(["[asyncbench.backends]", *entry_points, ""]))
+    return folder
+>>>>>>> attack
 
 
 @pytest.fixture
@@ -81,7 +123,7 @@ def offer(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(write_distribution(tmp_path, "abacus", entry_points=entry_points, **OFFERED))
 
     yield install_here
-    for name in ("abacus_descriptor", "abacus_backend"):
+    for name in ("abacus_descriptor", "abacus_backend", "factories", "leaving", "talking"):
         sys.modules.pop(name, None)
     config_with.cache_clear()
 
@@ -193,10 +235,18 @@ def test_auto_never_takes_it(offer):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
+<<<<<<< HEAD
         ("abacus", "abacus_descriptor:NOT_A_DESCRIPTOR", "is no BackendDescriptor but str"),
         ("counter", "abacus_descriptor:ABACUS", "describes a backend with another name, 'abacus'"),
         ("abacus", "abacus_descriptor:NOTHING", "cannot be loaded: AttributeError"),
         ("batch", "abacus_descriptor:ABACUS", "describes a backend with another name"),
+=======
+        ("abacus = abacus_descriptor:NOT_A_DESCRIPTOR", "is no BackendDescriptor but str"),
+        ("counter = abacus_descriptor:ABACUS", "describes a backend with another name, 'abacus'"),
+        ("abacus = abacus_descriptor:NOTHING", "cannot be loaded: AttributeError"),
+        ("abacus = leaving:ABACUS", "cannot be loaded: SystemExit: 0"),
+        ("batch = abacus_descriptor:ABACUS", "describes a backend with another name"),
+>>>>>>> attack
     ],
 )
 def test_an_entry_point_that_is_no_backend_is_named(offer, name, value, said):
@@ -206,6 +256,45 @@ def test_an_entry_point_that_is_no_backend_is_named(offer, name, value, said):
         check_config({"backend": name}, source="")
 
     assert f"backend {name}: the entry point '{value}' of abacus {said}" in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("fails", "factories:fail failed: RuntimeError: no beads at all"),
+        ("leaves", "factories:leave failed: SystemExit: 0"),
+        ("nothing", "factories:make_nothing returned NoneType, and no Backend"),
+    ],
+)
+def test_a_factory_that_makes_no_backend_is_its_package_s_mistake(offer, name, said):
+    offer(f"{name} = factories:{name.upper()}")
+    config = check_config({"backend": name}, source="")
+
+    with pytest.raises(BackendUnavailableError) as refusal:
+        make_backend(config, lambda _: None)
+
+    assert refusal.value.message == f"the {name} backend cannot be used: {said}"
+    assert "repair the package that adds it" in refusal.value.remedy
+
+
+def test_two_packages_with_one_name_are_named_and_neither_is_chosen(offer, tmp_path, monkeypatch):
+    offer(ENTRY_POINT)
+    info = tmp_path / "second" / "beads-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: beads\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[asyncbench.backends]\nabacus = talking:ABACUS\n")
+    monkeypatch.syspath_prepend(info.parent)
+
+    with pytest.raises(BadInputError, match="backend abacus is added by abacus and beads: uninstall all but one"):
+        registry.find_backend("abacus")
+
+
+def test_what_it_prints_when_it_is_loaded_does_not_mix_with_records(offer, capsys):
+    offer("abacus = talking:ABACUS")
+
+    registry.need_backend("abacus")
+
+    assert capsys.readouterr().out == ""
 
 
 def test_a_backend_of_ours_is_never_replaced(offer):

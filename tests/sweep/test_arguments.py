@@ -54,7 +54,7 @@ def test_values_of_python_say_the_same_as_a_file(values, written):
         ({"batch": [1, 2.0]}, "[1, 2.0] is not an axis"),
         ({"batch": None}, "null is not an axis"),
         ({"batch": {(1, 2): 3}}, "{(1, 2): 3} is not an axis"),
-        ({"batch": np.array([1, 2])}, '"array([1, 2])" is not an axis'),
+        ({"batch": np.array([1.5, 2])}, "[1.5, 2.0] is not an axis"),
         ({"precision": ["fp16", "fp17"]}, 'key "precision[1]" is "fp17": make it "fp32", '),
         ({"duration": 5}, 'key "duration" is 5: make it a text in quotes'),
         ({"duration": timedelta(0)}, "'0us' is out of range: write more than 0ns"),

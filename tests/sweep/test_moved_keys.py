@@ -54,6 +54,15 @@ def test_whoever_writes_them_is_told_once_where_they_belong():
     assert example == '"tensorrt": {"depth": ..., "engine": ...}, "onnxruntime": {"intra_op_threads": ...}'
 
 
+def test_of_what_a_task_of_the_predecessor_ignores_nothing_is_said():
+    task = {"target": "tensorrt", "workload": "resnet50", "params": {}, "depth": 4}
+
+    configs, said = load([task])
+
+    assert said == []
+    assert configs[0].tensorrt.depth == 1
+
+
 def test_of_a_file_in_the_new_form_nothing_is_said():
     assert load({"tensorrt": {"depth": 2}})[1] == []
 
