@@ -301,14 +301,9 @@ async def open_engine(
 @asynccontextmanager
 async def _opening(config: SweepConfig, on_progress: Callable[[str], None]) -> AsyncIterator[Engine]:
     backend = await trio.to_thread.run_sync(make_backend, config, on_progress)
-<<<<<<< HEAD
+    check_backend_options(config, backend=backend.name, flags=config.given_keys())
     model = await trio.to_thread.run_sync(_find_model, config)
     request = model.request(precision=config.precision[0], device=config.device[0])
-=======
-    check_backend_options(config, backend=backend.name, flags=config.given_keys())
-    subject = await trio.to_thread.run_sync(_find_subject, config)
-    request = subject.request(precision=config.precision[0], device=config.device[0])
->>>>>>> attack
     async with backend.open_engine(request) as engine:
         yield engine
 

@@ -80,32 +80,18 @@ class AbacusBackend:
 def make_abacus(options, *, config, report):
     return AbacusBackend(options.beads, config.seed, report)
 '''
-<<<<<<< HEAD
 ENTRY_POINT = {"abacus": "abacus_descriptor:ABACUS"}
 BROKEN = {"broken": "no_such_module:BACKEND"}
 OFFERED = {
     "group": "asyncbench.backends",
-    "modules": {"abacus_descriptor": DESCRIPTOR, "abacus_backend": BACKEND},
+    "modules": {
+        "abacus_descriptor": DESCRIPTOR,
+        "abacus_backend": BACKEND,
+        "factories": FACTORIES,
+        "leaving": "raise SystemExit(0)",
+        "talking": "print('hello')\nfrom abacus_descriptor import ABACUS",
+    },
 }
-=======
-ENTRY_POINT = "abacus = abacus_descriptor:ABACUS"
-BROKEN = "broken = no_such_module:BACKEND"
-
-
-def install(folder, *entry_points):
-    """Put a distribution into a folder, as an installer would leave it."""
-    folder.mkdir()
-    (folder / "factories.py").write_text(FACTORIES)
-    (folder / "leaving.py").write_text("raise SystemExit(0)")
-    (folder / "talking.py").write_text("print('hello')\nfrom abacus_descriptor import ABACUS")
-    (folder / "abacus_descriptor.py").write_text(DESCRIPTOR)
-    (folder / "abacus_backend.py").write_text(BACKEND)
-    info = folder / "abacus-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: abacus\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("\n".join(["[asyncbench.backends]", *entry_points, ""]))
-    return folder
->>>>>>> attack
 
 
 @pytest.fixture
@@ -216,7 +202,7 @@ def test_its_options_are_in_the_schema(offer):
 
 
 def test_doctor_names_it_and_the_broken_one(offer):
-    offer(ENTRY_POINT, BROKEN)
+    offer(ENTRY_POINT | BROKEN)
 
     found = {finding.what: (finding.works, finding.found) for finding in added_backend_findings()}
 
@@ -235,18 +221,11 @@ def test_auto_never_takes_it(offer):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-<<<<<<< HEAD
         ("abacus", "abacus_descriptor:NOT_A_DESCRIPTOR", "is no BackendDescriptor but str"),
         ("counter", "abacus_descriptor:ABACUS", "describes a backend with another name, 'abacus'"),
         ("abacus", "abacus_descriptor:NOTHING", "cannot be loaded: AttributeError"),
+        ("abacus", "leaving:ABACUS", "cannot be loaded: SystemExit: 0"),
         ("batch", "abacus_descriptor:ABACUS", "describes a backend with another name"),
-=======
-        ("abacus = abacus_descriptor:NOT_A_DESCRIPTOR", "is no BackendDescriptor but str"),
-        ("counter = abacus_descriptor:ABACUS", "describes a backend with another name, 'abacus'"),
-        ("abacus = abacus_descriptor:NOTHING", "cannot be loaded: AttributeError"),
-        ("abacus = leaving:ABACUS", "cannot be loaded: SystemExit: 0"),
-        ("batch = abacus_descriptor:ABACUS", "describes a backend with another name"),
->>>>>>> attack
     ],
 )
 def test_an_entry_point_that_is_no_backend_is_named(offer, name, value, said):
@@ -267,7 +246,7 @@ def test_an_entry_point_that_is_no_backend_is_named(offer, name, value, said):
     ],
 )
 def test_a_factory_that_makes_no_backend_is_its_package_s_mistake(offer, name, said):
-    offer(f"{name} = factories:{name.upper()}")
+    offer({name: f"factories:{name.upper()}"})
     config = check_config({"backend": name}, source="")
 
     with pytest.raises(BackendUnavailableError) as refusal:
@@ -279,18 +258,17 @@ def test_a_factory_that_makes_no_backend_is_its_package_s_mistake(offer, name, s
 
 def test_two_packages_with_one_name_are_named_and_neither_is_chosen(offer, tmp_path, monkeypatch):
     offer(ENTRY_POINT)
-    info = tmp_path / "second" / "beads-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: beads\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[asyncbench.backends]\nabacus = talking:ABACUS\n")
-    monkeypatch.syspath_prepend(info.parent)
+    second = write_distribution(
+        tmp_path / "second", "beads", group="asyncbench.backends", entry_points={"abacus": "talking:ABACUS"}, modules={}
+    )
+    monkeypatch.syspath_prepend(second)
 
     with pytest.raises(BadInputError, match="backend abacus is added by abacus and beads: uninstall all but one"):
         registry.find_backend("abacus")
 
 
 def test_what_it_prints_when_it_is_loaded_does_not_mix_with_records(offer, capsys):
-    offer("abacus = talking:ABACUS")
+    offer({"abacus": "talking:ABACUS"})
 
     registry.need_backend("abacus")
 
