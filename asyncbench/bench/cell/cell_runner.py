@@ -203,16 +203,27 @@ class CellRunner:
 
     async def _run(self, loop: LoadGenerator, governor: Governor, body: Callable[[], Awaitable[None]]) -> None:
         """Run the loop with the governor beside its body."""
+        is_body_whole = True
 
         async def governed() -> None:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(governor.run, loop)
-                await body()
-                nursery.cancel_scope.cancel()
+            nonlocal is_body_whole
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(governor.run, loop)
+                    await body()
+                    nursery.cancel_scope.cancel()
+            except Exception:
+                is_body_whole = False
+                raise
 
         self._meter.start(self._engine.now_ns())
         self._heartbeat.start()
-        await loop.run(governed)
+        try:
+            await loop.run(governed)
+        except Exception as error:
+            if is_body_whole and (failed := self._policy.load.failure(error)) is not None:
+                raise failed from error
+            raise
         self._meter.finish(self._engine.now_ns())
         self._load_statistics = loop.statistics()
 

@@ -13,8 +13,11 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from asyncbench.backends.base import Lane
+from asyncbench.error_translation import innermost, own_or_system_error
+from asyncbench.errors import InternalError
 from asyncbench.measurement.stamps import Completions
 from asyncbench.sweep.cell import Driver
+from asyncbench.sweep.load import CLOSED
 
 Record = Callable[[Completions, int], None]
 """Takes at least one completion of one source, and the number of the source. The arrays may be reused afterwards.
@@ -122,6 +125,14 @@ class ChosenLoad:
     def is_closed_loop(self) -> bool:
         """See `LoadDescriptor.is_closed_loop`."""
         return self.descriptor.is_closed_loop
+
+    def failure(self, error: Exception) -> InternalError | None:
+        """Return what to tell of an error of a load of another package; None where the error is ours or known."""
+        if self.name == CLOSED or own_or_system_error(error) is not None:
+            return None
+        foreign = innermost(error)
+        why = " ".join(f"{type(foreign).__name__}: {foreign}".split()).rstrip(": ")
+        return InternalError(f"load {self.name} failed: {why}", remedy="report it to whoever wrote that load")
 
     def make(
         self,

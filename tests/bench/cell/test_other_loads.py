@@ -9,9 +9,23 @@ from pathlib import Path
 import pytest
 import trio
 
+from asyncbench.backends.base import EngineRequest
+from asyncbench.backends.simulated.backend import SimulatedBackend
+from asyncbench.backends.simulated.spec import parse_simulated_spec
+from asyncbench.bench.cell.admitted_cell import measure_admitted
+from asyncbench.bench.cell.cell_policy import CellPolicy
+from asyncbench.bench.cell.cell_record import RecordBase, measured_record
+from asyncbench.bench.cell.cell_runner import CellRunner
+from asyncbench.bench.cell.output_check import OutputCheck
+from asyncbench.bench.input_supply import InputSupply
+from asyncbench.bench.load.generator import ChosenLoad, LoadDescriptor, NoOptions
 from asyncbench.bench.load.registry import choose_load
 from asyncbench.bench.memory.admission_controller import MemoryPolicy
 from asyncbench.clock import NS_PER_MS, NS_PER_S
+from asyncbench.error_translation import own_error_of
+from asyncbench.errors import InternalError
+from asyncbench.measurement.stopping import StopRule
+from asyncbench.memory.host.probe import HostReading
 from asyncbench.results.status import Status
 from asyncbench.sweep.load import LoadConfig
 from asyncbench.testing import (
@@ -101,3 +115,22 @@ async def test_while_its_only_lane_is_withheld_a_load_waits_from_the_instants_th
     assert [change.lanes for change in record.memory.lane_changes] == [0, 1]
     assert record.latency.wait.max_ns > withheld_s * NS_PER_S
     assert record.latency.service.max_ns == SERVICE_MS * NS_PER_MS
+
+
+class FailingLoad:
+    async def run(self, _body):
+        await trio.lowlevel.checkpoint()
+        raise ZeroDivisionError("no\ninferences")
+
+
+async def test_an_error_of_another_package_s_load_names_the_load():
+    descriptor = LoadDescriptor(make=lambda _: FailingLoad(), options=NoOptions)
+    load = ChosenLoad(name="failing", descriptor=descriptor, options=NoOptions())
+
+    with pytest.raises(Exception) as failed:  # noqa: PT011 # inside a group of the nursery beside the cell
+        await run_cell(load)
+
+    own = own_error_of(failed.value)
+    assert isinstance(own, InternalError)
+    assert own.message == "load failing failed: ZeroDivisionError: no inferences"
+    assert own.remedy == "report it to whoever wrote that load"
