@@ -9,23 +9,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from asyncbench.backends.base import EngineRequest
-from asyncbench.backends.simulated.backend import SimulatedBackend
-from asyncbench.backends.simulated.spec import parse_simulated_spec
-from asyncbench.bench.cell.admitted_cell import measure_admitted
-from asyncbench.bench.cell.cell_policy import CellPolicy
-from asyncbench.bench.cell.cell_record import RecordBase, measured_record
-from asyncbench.bench.cell.cell_runner import CellRunner
-from asyncbench.bench.cell.output_check import OutputCheck
-from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.load.generator import ChosenLoad, LoadDescriptor, NoOptions
 from asyncbench.bench.load.registry import choose_load
 from asyncbench.bench.memory.admission_controller import MemoryPolicy
 from asyncbench.clock import NS_PER_MS, NS_PER_S
 from asyncbench.error_translation import own_error_of
 from asyncbench.errors import InternalError
-from asyncbench.measurement.stopping import StopRule
-from asyncbench.memory.host.probe import HostReading
 from asyncbench.results.status import Status
 from asyncbench.sweep.load import LoadConfig
 from asyncbench.testing import (
