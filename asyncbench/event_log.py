@@ -14,7 +14,7 @@ import structlog
 def get_logger() -> Any:  # noqa: ANN401 # structlog's own loggers have no narrower type
     """Return a logger whose events are passed on to structlog as it is set up when they come."""
     return structlog.wrap_logger(
-        None,
+        object(),  # for None structlog would make one that prints, and a process may have no stdout
         processors=[_pass_on],
         wrapper_class=structlog.make_filtering_bound_logger(0),
         context_class=dict,

@@ -204,7 +204,7 @@ def _read(held: _Held[CellWatch], read: Callable[[CellWatch], None]) -> None:
     try:
         if held.value is not None:
             read(held.value)
-    except Exception as error:  # noqa: BLE001 # foreign code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code
         held.give_up(error)
 
 
@@ -219,7 +219,7 @@ def _closed(watch: CellWatch) -> None:
 def _block_of(held: _Held[CellWatch], window: Span | None) -> Block | None:
     try:
         return None if held.value is None else checked_block(held.value.block(window))
-    except Exception as error:  # noqa: BLE001 # foreign code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 # foreign code
         held.give_up(error)
         return None
 
@@ -301,7 +301,7 @@ class _Held(Generic[_Value]):
         self.value = None
         self._leaving.set()
 
-    def give_up(self, error: Exception) -> None:
+    def give_up(self, error: BaseException) -> None:
         """Leave it alone from now on, for something failed that was called."""
         self.value = None
         self.report(_fault_text(error))

@@ -83,6 +83,22 @@ def test_nothing_is_printed_and_logging_stays_as_it_was(tmp_path):
     assert done.returncode == 0
 
 
+def test_a_program_without_stdin_stdout_and_stderr_runs_sweeps(tmp_path):
+    program = """
+        import os, sys
+        sys.stdout = sys.stderr = None
+        for descriptor in range(3):
+            os.close(descriptor)
+        import asyncbench
+        sweep = asyncbench.Sweep(backend="simulated", concurrency=1, batch=1, iterations=5, warmup="none")
+        asyncbench.run(sweep, output="r.jsonl")
+    """
+    done = start(program, tmp_path)
+
+    assert done.wait(timeout=60) == 0
+    assert len(asyncbench.read(tmp_path / "r.jsonl").cells) == 1
+
+
 def test_ctrl_c_ends_the_bench_process_and_keeps_what_was_written(tmp_path):
     program = """
         import asyncbench

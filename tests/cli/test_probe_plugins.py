@@ -58,6 +58,7 @@ THERMOMETER = """
 NO_SENSOR = 'raise RuntimeError("no sensor")'
 FAULTY = {
     "in_window": THERMOMETER.replace('self.edges.append("opened")', NO_SENSOR),
+    "that_exits": THERMOMETER.replace('self.edges.append("closed")', "raise SystemExit(0)"),
     "in_its_task": THERMOMETER.replace("self.samples += 1", NO_SENSOR),
     "at_opening": THERMOMETER.replace("yield Thermometer(device)", f"{NO_SENSOR}\n        yield"),
     "junk": THERMOMETER.replace("return {", 'return {"celsius": float("nan"),'),
@@ -67,6 +68,7 @@ FAULTY = {
 }
 COMPLAINTS = {
     "in_window": "RuntimeError: no sensor",
+    "that_exits": "SystemExit: 0",
     "in_its_task": "RuntimeError: no sensor",
     "at_opening": "RuntimeError: no sensor",
     "junk": "nan is no JSON number",
