@@ -226,8 +226,10 @@ def test_threads_together_stay_below_the_limit_and_give_everything_back():
 # -- through the bindings' own class: Python calls C++, which calls our override
 
 
-@pytest.fixture(params=[name for name in MODULE_NAMES if importlib.util.find_spec(name) is not None])
+@pytest.fixture(params=[name for name in MODULE_NAMES if importlib.util.find_spec(name) is not None] or [None])
 def module(request: pytest.FixtureRequest) -> ModuleType:
+    if request.param is None:
+        pytest.skip("bindings of TensorRT are not installed")
     return importlib.import_module(request.param)
 
 
