@@ -95,7 +95,8 @@ def test_a_program_without_stdin_stdout_and_stderr_runs_sweeps(tmp_path):
     """
     done = start(program, tmp_path)
 
-    assert done.wait(timeout=60) == 0
+    assert done.communicate(timeout=60) == ("", "")
+    assert done.returncode == 0
     assert len(asyncbench.read(tmp_path / "r.jsonl").cells) == 1
 
 
