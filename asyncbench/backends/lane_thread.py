@@ -15,6 +15,7 @@ import trio
 from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
+from asyncbench.backends.lane_guard import LaneGuard
 from asyncbench.clock import NS_PER_MS, now_ns
 from asyncbench.errors import AsyncbenchError, DoesNotFitError, LaneError, LimitError
 from asyncbench.event_log import get_logger
@@ -49,6 +50,7 @@ class ThreadLane:
     def __init__(self, *, index: int, body: RunnableBody, max_credits: int = MIN_CREDITS) -> None:
         self.index = index
         self.max_credits = max_credits
+        self._guard = LaneGuard(index=index, max_credits=max_credits)
         self._body = body
         self._has_memory = True
         self._starts: SimpleQueue[_Lot | None] = SimpleQueue()  # None: the end of the thread
@@ -67,13 +69,7 @@ class ThreadLane:
 
     def give_credits(self, count: int) -> None:
         """Allow `count` more inferences; see `Lane.give_credits`."""
-        self._raise_if_without_memory()
-        outstanding = self._granted - self._ring.taken
-        if outstanding + count > self.max_credits:
-            message = (
-                f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {self.max_credits} may be"
-            )
-            raise ValueError(message)
+        self._guard.check_grant(count, outstanding=self._outstanding(), has_memory=self._has_memory)
         self._granted += count
         lot = repeat(None, count)
         self._lots = [lot, *filter(length_hint, self._lots)]
@@ -100,9 +96,7 @@ class ThreadLane:
     async def infer(self) -> InferenceStamps:
         """Run one inference; see `Lane.infer`."""
         self._raise_failure()
-        if self._granted != self._ring.taken:
-            message = f"lane {self.index} has credits, or completions that were not taken"
-            raise ValueError(message)
+        self._guard.check_free(outstanding=self._outstanding())
         self.give_credits(1)
         await self._wait_news()
         self._raise_failure()
@@ -119,23 +113,17 @@ class ThreadLane:
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """Return copies of the last outputs; see `Lane.read_outputs`."""
-        if not self._is_idle():
-            message = f"lane {self.index} is running: its outputs are being written"
-            raise ValueError(message)
+        self._guard.check_outputs_readable(is_idle=self._is_idle())
         return self._body.read_outputs()
 
     def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
         """Replace the inputs; see `Lane.write_inputs`."""
-        if not self._is_idle():
-            message = f"lane {self.index} is running: its inputs are being read"
-            raise ValueError(message)
+        self._guard.check_inputs_writable(is_idle=self._is_idle())
         self._body.write_inputs(inputs)
 
     async def free_memory(self) -> None:
         """Give the memory back; see `Lane.free_memory`."""
-        if self._granted != self._ring.taken:
-            message = f"lane {self.index} has credits, or completions that were not taken"
-            raise ValueError(message)
+        self._guard.check_free(outstanding=self._outstanding())
         self._has_memory = False
         with trio.CancelScope(shield=True):
             await self._body.free_memory()
@@ -238,10 +226,8 @@ class ThreadLane:
             if not self._has_news():
                 await self._changed.park()
 
-    def _raise_if_without_memory(self) -> None:
-        if not self._has_memory:
-            message = f"lane {self.index} has no memory"
-            raise ValueError(message)
+    def _outstanding(self) -> int:
+        return self._granted - self._ring.taken
 
     def _is_idle(self) -> bool:
         return self._granted == self._ring.pushed or self._failure is not None

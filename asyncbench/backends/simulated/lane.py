@@ -9,6 +9,7 @@ import trio
 
 from asyncbench.backends.completion_ring import CompletionRing
 from asyncbench.backends.lane_credits import credits_at
+from asyncbench.backends.lane_guard import LaneGuard
 from asyncbench.backends.simulated.device import NEVER_NS, LaneQueue, SimulatedDevice
 from asyncbench.clock import NS_PER_MS, NS_PER_S
 from asyncbench.errors import LaneError
@@ -58,6 +59,7 @@ class SimulatedLane:
     ) -> None:
         self.index = queue.index
         self.max_credits = queue.ring.capacity
+        self._guard = LaneGuard(index=self.index, max_credits=self.max_credits)
         self.abandoned = False
         self.has_memory = True
         self._device = device
@@ -73,15 +75,7 @@ class SimulatedLane:
 
     def give_credits(self, count: int) -> None:
         """Allow `count` more inferences; see `Lane.give_credits`."""
-        if not self.has_memory:
-            message = f"lane {self.index} has no memory"
-            raise ValueError(message)
-        outstanding = self._granted - self._ring.taken
-        if outstanding + count > self.max_credits:
-            message = (
-                f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {self.max_credits} may be"
-            )
-            raise ValueError(message)
+        self._guard.check_grant(count, outstanding=self._outstanding(), has_memory=self.has_memory)
         self._granted += count
         now_ns = self._advance()
         self._device.give(self._queue, count, at_ns=now_ns)
@@ -110,9 +104,7 @@ class SimulatedLane:
     async def infer(self) -> InferenceStamps:
         """Run one inference; see `Lane.infer`."""
         self._raise_failure()
-        if self._granted != self._ring.taken:
-            message = f"lane {self.index} has credits, or completions that were not taken"
-            raise ValueError(message)
+        self._guard.check_free(outstanding=self._outstanding())
         self.give_credits(1)
         await self._wait_news()
         self._raise_failure()
@@ -127,26 +119,20 @@ class SimulatedLane:
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """Return the outputs of the last inference; see `Lane.read_outputs`."""
-        if not self._is_idle():
-            message = f"lane {self.index} is running: its outputs are being written"
-            raise ValueError(message)
+        self._guard.check_outputs_readable(is_idle=self._is_idle())
         is_wrong = self._wrong_from is not None and self._ring.pushed > self._wrong_from
         return {name: array + 1 if is_wrong else array.copy() for name, array in self._outputs.items()}
 
     def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
         """Replace the inputs; see `Lane.write_inputs`."""
         # On any thread, so not by asking the clock: what has completed but was not looked at counts as running.
-        if self._queue.completes_at_ns is not None and not self.abandoned:
-            message = f"lane {self.index} is running: its inputs are being read"
-            raise ValueError(message)
+        self._guard.check_inputs_writable(is_idle=self._queue.completes_at_ns is None or self.abandoned)
         self._outputs = self._compute(inputs)
 
     async def free_memory(self) -> None:
         """Give the memory back to the device; see `Lane.free_memory`."""
         await trio.lowlevel.cancel_shielded_checkpoint()
-        if self._granted != self._ring.taken:
-            message = f"lane {self.index} has credits, or completions that were not taken"
-            raise ValueError(message)
+        self._guard.check_free(outstanding=self._outstanding())
         if self.has_memory:
             self._device.free_bytes += self._memory_bytes
             self.has_memory = False
@@ -165,6 +151,9 @@ class SimulatedLane:
         self.abandoned = True
         self._queue.failure = self._queue.failure or LaneError(f"lane {self.index} was abandoned: {reason}")
         self._changed.unpark_all()
+
+    def _outstanding(self) -> int:
+        return self._granted - self._ring.taken
 
     def _advance(self) -> int:
         now_ns = trio_now_ns()

@@ -12,6 +12,7 @@ from asyncbench import _pump
 from asyncbench.backends.draining import DRAIN_LIMIT_S, drained
 from asyncbench.backends.lane_body import EmptyBody, GraphBody
 from asyncbench.backends.lane_credits import credits_per_lane
+from asyncbench.backends.lane_guard import LaneGuard
 from asyncbench.backends.tensorrt.run.cuda_device import cuda_error
 from asyncbench.backends.tensorrt.settings import LaneSettings
 from asyncbench.errors import BackendUnavailableError, DeviceLostError, LaneError
@@ -161,6 +162,7 @@ class PumpLane:
     ) -> None:
         self.index = index
         self.max_credits = max_credits
+        self._guard = LaneGuard(index=index, max_credits=max_credits)
         self.number = number
         self.abandoned = False
         self._reactor = reactor
@@ -172,13 +174,7 @@ class PumpLane:
 
     def give_credits(self, count: int) -> None:
         """See `Lane.give_credits`."""
-        self._raise_if_closed()
-        outstanding = self._outstanding
-        if outstanding + count > self.max_credits:
-            message = (
-                f"lane {self.index}: {outstanding} + {count} credits outstanding, at most {self.max_credits} may be"
-            )
-            raise ValueError(message)
+        self._guard.check_grant(count, outstanding=self._outstanding, has_memory=not self._closed)
         self._pump.give_credits(self.number, count)
         self._outstanding += count
         self._reactor.arm_if_waiting(self.number)
@@ -219,9 +215,8 @@ class PumpLane:
         """See `Lane.infer`."""
         if self._outstanding:
             self._raise_failure()
-            message = f"lane {self.index} has credits, or completions that were not taken"
-            raise ValueError(message)
-        self._raise_if_closed()
+        self._guard.check_free(outstanding=self._outstanding)
+        self._guard.check_grant(1, outstanding=0, has_memory=not self._closed)
         self._pump.give_credits(self.number, 1)
         self._outstanding = 1
         await self._reactor.wait_ready(self.number, armed=True)
@@ -241,23 +236,17 @@ class PumpLane:
 
     def read_outputs(self) -> Mapping[str, AnyArray]:
         """See `Lane.read_outputs`."""
-        if not self._is_idle():
-            message = f"lane {self.index} is running: its outputs are being written"
-            raise ValueError(message)
+        self._guard.check_outputs_readable(is_idle=self._is_idle())
         return self._body.read_outputs()
 
     def write_inputs(self, inputs: Mapping[str, AnyArray]) -> None:
         """See `Lane.write_inputs`."""
-        if not self._is_idle():
-            message = f"lane {self.index} is running: its inputs are being read"
-            raise ValueError(message)
+        self._guard.check_inputs_writable(is_idle=self._is_idle())
         self._body.write_inputs(inputs)
 
     async def free_memory(self) -> None:
         """See `Lane.free_memory`."""
-        if self._outstanding or not self._is_idle():
-            message = f"lane {self.index} has credits, or completions that were not taken"
-            raise ValueError(message)
+        self._guard.check_free(outstanding=self._outstanding or int(not self._is_idle()))
         self._take_from_pump()
         with trio.CancelScope(shield=True):
             await self._body.free_memory()
@@ -280,11 +269,6 @@ class PumpLane:
         if not self.abandoned:
             self._take_from_pump()
             self._body = EmptyBody()
-
-    def _raise_if_closed(self) -> None:
-        if self._closed:
-            message = f"lane {self.index} has no memory"
-            raise ValueError(message)
 
     def _take_from_pump(self) -> None:
         if not self._closed:
