@@ -14,7 +14,7 @@ from typing import TypeAlias
 import trio
 
 from asyncbench.errors import BadInputError, InternalError
-from asyncbench.files.user_file import path_of
+from asyncbench.files.user_file import path_of, require_regular_file
 from asyncbench.results.reader import read_results
 from asyncbench.results.sweep_results import SweepResults
 from asyncbench.supervisor.events import Subscriber
@@ -28,6 +28,7 @@ Axis: TypeAlias = "int | str | Sequence[int]"
 Texts: TypeAlias = "str | Sequence[str]"
 File: TypeAlias = "str | os.PathLike[str]"
 
+_NAME_RESULTS = "name a results file of asyncbench"
 _REMEDY = "write asyncbench.Sweep(model=..., concurrency=..., batch=...)"
 
 
@@ -189,7 +190,9 @@ def read(path: File) -> SweepResults:
     Raises:
         BadInputError: The file cannot be read, or is no results file of this version.
     """
-    found = read_results(path_of(path, what="a results file", remedy="give its name"), allow_torn=True)
+    file = path_of(path, what="a results file", remedy=_NAME_RESULTS)
+    require_regular_file(file, what="the results", remedy=_NAME_RESULTS)
+    found = read_results(file, allow_torn=True)
     cells = tuple(found.cells[index] for index in sorted(found.cells))
     return SweepResults(header=found.header, cells=cells, trailer=found.trailer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,14 @@ def test_options_of_a_run_that_cannot_be_used_are_refused_before_anything_starts
 def test_what_names_no_file_cannot_be_read(name):
     with pytest.raises(BadInputError, match="a results file"):
         asyncbench.read(name)
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_as_results_and_waits_for_nobody(tmp_path):
+    pipe = tmp_path / "results"
+    os.mkfifo(pipe)
+
+    with pytest.raises(BadInputError, match="results"):
+        asyncbench.read(pipe)
 
 
 def test_a_limit_that_is_no_text_is_refused():
