@@ -98,7 +98,8 @@ def test_a_fixed_number_of_iterations_is_measured_exactly(tool):
     tool.run("sweep", "--config", config, "--output", "out.jsonl")
 
     assert [cell["n"] for cell in tool.cells()] == [50, 50]
-    assert {cell["status"] for cell in tool.cells()} == {"measured"}
+    # Lanes that a busy machine kept waiting are named, and the cell is imprecise then.
+    assert {cell["status"] for cell in tool.cells()} <= {"measured", "imprecise"}
 
 
 def test_a_bench_process_killed_in_a_cell_costs_that_cell_alone(tool):
