@@ -19,7 +19,7 @@ import trio
 
 from asyncbench.backends.base import Engine, EngineFacts, Lane
 from asyncbench.bench.compose import make_backend
-from asyncbench.bench.model_under_test import ModelUnderTest, simulated_model
+from asyncbench.bench.model_under_test import ModelUnderTest, model_of
 from asyncbench.error_translation import own_or_system_error
 from asyncbench.errors import BadInputError
 from asyncbench.files.user_file import path_of, require_regular_file
@@ -309,14 +309,9 @@ async def _opening(config: SweepConfig, on_progress: Callable[[str], None]) -> A
 
 
 def _find_model(config: SweepConfig) -> ModelUnderTest:
-    if config.runs_simulated:
-        return simulated_model(config)
-    # Not above: it takes onnx, and a simulated engine needs none.
-    from asyncbench.bench.find_model import find_model_under_test  # noqa: PLC0415
-
-    if config.model_file is not None:
+    if config.model_file is not None and not config.runs_simulated:
         require_regular_file(Path(config.model_file), what="the model", remedy="name an ONNX file")
-    return find_model_under_test(config, model_folder=cache_folder() / "models")
+    return model_of(config, model_folder=cache_folder() / "models")
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

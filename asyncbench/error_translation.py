@@ -15,6 +15,7 @@ from asyncbench.errors import (
     DoesNotFitError,
     InternalError,
     LimitError,
+    text_line,
 )
 from asyncbench.event_log import get_logger
 from asyncbench.memory.host.process_limits import (
@@ -83,7 +84,7 @@ def _system_error(error: BaseException) -> AsyncbenchError | None:
     # Onnxruntime's own errors have no base class: what they are is in the text.
     if isinstance(error, MemoryError) or speaks_of_memory(str(error)):
         limit = address_space_limit_text()
-        why = "; ".join(filter(None, (_one_line(error), limit)))
+        why = "; ".join(filter(None, (text_line(error), limit)))
         return DoesNotFitError(
             f"host memory was refused{f': {why}' if why else ''}",
             remedy="lower --batch or --concurrency, or free memory",
@@ -102,7 +103,7 @@ def _file_error(error: OSError) -> AsyncbenchError | None:
         limit = open_files_limit_text() if error.errno == errno.EMFILE else "of the whole machine"
         return LimitError(f"too many open files ({limit})", remedy="raise the limit, such as by ulimit -n 1024")
     if error.errno == errno.ENOMEM:
-        return DoesNotFitError(f"host memory was refused: {_one_line(error)}", remedy="free memory, or lower --batch")
+        return DoesNotFitError(f"host memory was refused: {text_line(error)}", remedy="free memory, or lower --batch")
     if error.errno == errno.EAGAIN:  # of fork and clone; no file of ours is non-blocking outside of Trio
         return LimitError(
             f"one more process was refused: {thread_limit_text()}", remedy="end other processes, or raise that limit"
@@ -115,7 +116,7 @@ def _file_error(error: OSError) -> AsyncbenchError | None:
 
 
 def _internal(error: BaseException) -> InternalError:
-    text = _one_line(error)
+    text = text_line(error)
     return InternalError(
         f"an internal error: {type(error).__name__}{f': {text}' if text else ''}{_place(error)}",
         remedy="please report it, with the traceback that --log FILE or --verbose shows",
@@ -131,7 +132,3 @@ def _place(error: BaseException) -> str:
     if not frames:
         return ""
     return f" ({Path(frames[-1].filename).relative_to(_PACKAGE.parent)}:{frames[-1].lineno})"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -106,3 +106,13 @@ class DownloadError(AsyncbenchError):
 
 class InternalError(AsyncbenchError):
     """A mistake of ours. What failed of it is one cell, or one engine; the process that it happened in is replaced."""
+
+
+def text_line(error: BaseException) -> str:
+    """Return what an error says, without its line breaks."""
+    return " ".join(str(error).split())
+
+
+def named_line(error: BaseException) -> str:
+    """Return the type of an error of somebody else's and what it says, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")

@@ -12,7 +12,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from asyncbench.errors import ExitCode
+from asyncbench.errors import ExitCode, named_line
 from asyncbench.memory.host.process_limits import speaks_of_memory
 
 _ALWAYS_TAKEN = (signal.SIGINT, signal.SIGTERM)
@@ -76,7 +76,7 @@ def ignore_signals() -> None:
 
 def why_not_started(error: Exception) -> str | None:
     """Return what keeps the program itself from being loaded, in one line; None where that is a fault of ours."""
-    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(" :")
+    text = named_line(error)
     if speaks_of_memory(text):
         return f"there is no memory to start in ({text}): raise ulimit -v, or free memory"
     if isinstance(error, OSError) or os.strerror(errno.EMFILE) in text:

@@ -17,7 +17,7 @@ from asyncbench.backends.draining import drained
 from asyncbench.backends.lane_body import EmptyBody, RunnableBody
 from asyncbench.backends.lane_guard import LaneGuard
 from asyncbench.clock import NS_PER_MS, now_ns
-from asyncbench.errors import AsyncbenchError, DoesNotFitError, LaneError, LimitError
+from asyncbench.errors import AsyncbenchError, DoesNotFitError, LaneError, LimitError, text_line
 from asyncbench.event_log import get_logger
 from asyncbench.measurement.stamps import Completions, InferenceStamps
 from asyncbench.memory.host.process_limits import thread_limit_text
@@ -238,7 +238,7 @@ class ThreadLane:
             return
         if isinstance(self._failure, LaneError | DoesNotFitError):
             raise self._failure
-        text, remedy = " ".join(str(self._failure).split()), ""
+        text, remedy = text_line(self._failure), ""
         if isinstance(self._failure, AsyncbenchError):
             text, remedy = self._failure.message, self._failure.remedy
         raise LaneError(f"lane {self.index}: {text}", remedy=remedy, lane=self.index, error=text) from self._failure

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from asyncbench.backends.base import Backend, BackendFactory, Report
 from asyncbench.error_translation import own_or_system_error
-from asyncbench.errors import BackendUnavailableError
+from asyncbench.errors import BackendUnavailableError, named_line, text_line
 from asyncbench.sweep.backends.descriptor import BackendDescriptor
 from asyncbench.sweep.backends.registry import AUTO_BACKEND, AUTOMATIC, BUILT_IN, REFERENCE, find_backend, need_backend
 from asyncbench.sweep.cell import Precision
@@ -55,8 +55,7 @@ def _make_added(
     except (Exception, SystemExit) as error:
         if (known := own_or_system_error(error)) is not None:
             raise known from error
-        why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
-        raise _unusable(backend, f"{backend.factory} failed: {why}") from error
+        raise _unusable(backend, f"{backend.factory} failed: {named_line(error)}") from error
     if not (hasattr(made, "name") and hasattr(made, "open_engine")):
         raise _unusable(backend, f"{backend.factory} returned {type(made).__name__}, and no Backend")
     return cast("Backend", made)
@@ -75,7 +74,7 @@ def _load(backend: BackendDescriptor, import_string: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:  # the code of another package, perhaps
         if backend.name in BUILT_IN and not isinstance(error, ImportError | AttributeError | ValueError):
             raise
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = text_line(error) or type(error).__name__
         raise BackendUnavailableError(
             f"the {backend.name} backend cannot be loaded: {import_string}: {why}",
             remedy="install what it needs, or choose another --backend",

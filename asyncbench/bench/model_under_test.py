@@ -108,7 +108,21 @@ class ModelUnderTest:
         return self.config.model_file is not None
 
 
-def simulated_model(config: SweepConfig) -> ModelUnderTest:
+def model_of(config: SweepConfig, *, model_folder: Path) -> ModelUnderTest:
+    """Return what a sweep runs. Blocking: see `find_model_under_test`.
+
+    Raises:
+        BadInputError: The model, the images or their labels cannot be used.
+    """
+    if config.runs_simulated:
+        return _simulated_model(config)
+    # Not above: it takes onnx, and a simulated sweep has no graph.
+    from asyncbench.bench.find_model import find_model_under_test  # noqa: PLC0415
+
+    return find_model_under_test(config, model_folder=model_folder)
+
+
+def _simulated_model(config: SweepConfig) -> ModelUnderTest:
     """Return one without a file: a simulated device only needs something to be fed with."""
     return ModelUnderTest(config=config, path=Path(config.backend), info=None, images=images_of(config))
 

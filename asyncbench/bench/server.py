@@ -23,7 +23,7 @@ from asyncbench.bench.cell.output_check import ForeignReference, OutputCheck
 from asyncbench.bench.cell.reference_outputs import ask_foreign
 from asyncbench.bench.input_supply import InputSupply
 from asyncbench.bench.memory.admission_controller import AdmissionController, ReadHost, memory_policy_of
-from asyncbench.bench.model_under_test import ModelUnderTest, simulated_model
+from asyncbench.bench.model_under_test import ModelUnderTest, model_of
 from asyncbench.bench.opened_engine import OpenedEngine, describe_device, describe_engine
 from asyncbench.bench.runner_cost import runner_cost_ns
 from asyncbench.clock import now_ns
@@ -150,7 +150,7 @@ class BenchServer:
         backend = self._make_backend(config, self._report)
         if unused := check_backend_options(config, backend=backend.name, flags=request.flags):
             await self._send(EngineNotice(text=unused, lasting=True))
-        model = await trio.to_thread.run_sync(self._find_model, config)
+        model = await trio.to_thread.run_sync(partial(model_of, config, model_folder=self._model_folder))
         wanted = model.request(precision=request.precision, device=request.device, may_build=request.may_build)
         quality = await self._open_quality(backend, model, wanted)
         engine = await engine_stack.enter_async_context(backend.open_engine(wanted))
@@ -206,14 +206,6 @@ class BenchServer:
         if reference is None:
             return None
         return await ask_foreign(reference, wanted, await inputs.of(min(wanted.batches)))
-
-    def _find_model(self, config: SweepConfig) -> ModelUnderTest:
-        if config.runs_simulated:
-            return simulated_model(config)
-        # Not above: it takes onnx, and a simulated sweep has no graph.
-        from asyncbench.bench.find_model import find_model_under_test  # noqa: PLC0415
-
-        return find_model_under_test(config, model_folder=self._model_folder)
 
     async def _run_cell(self, request: RunCell, probes: Probes) -> None:
         opened = self._need_opened()
@@ -308,7 +300,7 @@ class BenchServer:
 
 
 def _inspect_network(path: Path) -> NetworkInspected:
-    from asyncbench.bench.find_model import inspect_network  # noqa: PLC0415 # see _find_model
+    from asyncbench.bench.find_model import inspect_network  # noqa: PLC0415 # see model_of
 
     return inspect_network(path)
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import onnxruntime as ort
 
+from asyncbench.errors import text_line
+
 _RUNTIME = f"ONNX Runtime {ort.__version__}"
 _NEWER = "or install a newer onnxruntime"
 # `[ONNXRuntimeError] : 1 : FAIL : `, `Load model from PATH failed:`, and where in its source with which signature.
@@ -104,7 +106,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], _Explain], ...] = (
 
 def explain_unusable(error: Exception) -> Explanation:
     """Return why a session cannot be opened on a model."""
-    text = one_line(error)
+    text = text_line(error)
     if isinstance(error, UnicodeDecodeError):
         return Explanation(
             text="has a name in it that is not UTF-8: the file is damaged", remedy="export or download it again"
@@ -120,7 +122,7 @@ def explain_unusable(error: Exception) -> Explanation:
 
 def batch_inside(error: Exception, *, batch: int) -> int | None:
     """Return the batch that a Reshape in the graph has as a constant, of an inference that failed at another one."""
-    found = _RESHAPED.search(one_line(error))
+    found = _RESHAPED.search(text_line(error))
     if found is None or int(found[1]) != batch or int(found[2]) in (0, batch):
         return None
     return int(found[2])
@@ -128,9 +130,4 @@ def batch_inside(error: Exception, *, batch: int) -> int | None:
 
 def plain_text(error: Exception) -> str:
     """Return what the runtime says without its codes, source files and signatures, on one line."""
-    return " ".join(_NOISE.sub("", one_line(error)).split())
-
-
-def one_line(error: Exception) -> str:
-    """Return the text of an error without its line breaks."""
-    return " ".join(str(error).split())
+    return " ".join(_NOISE.sub("", text_line(error)).split())

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from asyncbench.added_packages import check_unambiguous, load_entry_point, package_of
 from asyncbench.bench.load.closed_loop import CLOSED_LOOP
 from asyncbench.bench.load.generator import ChosenLoad, LoadDescriptor, NoOptions
-from asyncbench.errors import BadInputError
+from asyncbench.errors import BadInputError, named_line
 from asyncbench.sweep.load import CLOSED, LoadConfig
 from asyncbench.sweep.problems import bad_input, did_you_mean, quoted_key, shown
 
@@ -52,9 +53,7 @@ def _installed(name: str) -> LoadDescriptor[Any]:
     found = [each for each in offered if each.name == name]
     if not found:
         raise _unknown(name, offered)
-    if len({each.value for each in found}) > 1:
-        packages = " and ".join(sorted(_package(each) for each in found))
-        raise BadInputError(f"load {shown(name)} is offered by {packages}", remedy="uninstall all but one of them")
+    check_unambiguous(found, f"load {shown(name)} is offered by")
     return _load(found[0])
 
 
@@ -63,18 +62,15 @@ def _entry_points() -> Sequence[EntryPoint]:
         return tuple(entry_points(group=ENTRY_POINT_GROUP))
     except Exception as error:  # what others wrote into the metadata of their packages may be anything
         raise BadInputError(
-            f"the installed packages cannot be searched for loads: {_one_line(error)}",
+            f"the installed packages cannot be searched for loads: {named_line(error)}",
             remedy="mend or uninstall the one whose metadata are damaged",
         ) from error
 
 
 def _load(entry_point: EntryPoint) -> LoadDescriptor[Any]:
-    where = f"load {shown(entry_point.name)} of {_package(entry_point)} ({entry_point.value})"
+    where = f"load {shown(entry_point.name)} of {package_of(entry_point)} ({entry_point.value})"
     remedy = f"mend it, or choose --load {' or '.join(BUILT_IN)}"
-    try:
-        loaded = entry_point.load()
-    except (Exception, SystemExit) as error:  # the code of others may end in any way, and must not end this process
-        raise BadInputError(f"{where} cannot be loaded: {_one_line(error)}", remedy=remedy) from error
+    loaded = load_entry_point(entry_point, where=where, remedy=remedy)
     if not isinstance(loaded, LoadDescriptor):
         raise BadInputError(f"{where} is of type {type(loaded).__name__}, and no LoadDescriptor", remedy=remedy)
     return loaded
@@ -85,11 +81,3 @@ def _unknown(name: str, offered: Sequence[EntryPoint]) -> BadInputError:
     return BadInputError(
         f"there is no load {shown(name)}", remedy=f"{did_you_mean(name, names)}choose {', '.join(names)}"
     )
-
-
-def _package(entry_point: EntryPoint) -> str:
-    return (entry_point.dist.name if entry_point.dist else None) or "an unnamed package"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -6,10 +6,9 @@ where a sweep names that backend: a broken package costs nobody else's sweep.
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from importlib.metadata import EntryPoint, entry_points
 
+from asyncbench.added_packages import check_unambiguous, load_entry_point, package_of
 from asyncbench.errors import BadInputError
 from asyncbench.sweep.backends.descriptor import BackendDescriptor
 from asyncbench.sweep.backends.onnxruntime import ONNXRUNTIME
@@ -43,9 +42,7 @@ def find_backend(name: str) -> BackendDescriptor | None:
     if name in BUILT_IN or name == AUTO_BACKEND:
         return BUILT_IN.get(name)
     found = tuple(entry_points(group=ENTRY_POINT_GROUP, name=name))
-    if len({one.value for one in found}) > 1:
-        packages = " and ".join(sorted(_package(one) for one in found))
-        raise BadInputError(f"backend {name} is added by {packages}", remedy="uninstall all but one of them")
+    check_unambiguous(found, f"backend {name} is added by")
     return _load(found[0]) if found else None
 
 
@@ -68,20 +65,11 @@ def unknown_backend(name: str) -> BadInputError:
 
 
 def _load(entry_point: EntryPoint) -> BackendDescriptor:
-    where = f"backend {entry_point.name}: the entry point {entry_point.value!r} of {_package(entry_point)}"
+    where = f"backend {entry_point.name}: the entry point {entry_point.value!r} of {package_of(entry_point)}"
     remedy = f"repair or remove that package, or choose one of {', '.join(BUILT_IN)}"
-    try:
-        with redirect_stdout(sys.stderr):  # records may be written to stdout
-            loaded = entry_point.load()
-    except (Exception, SystemExit) as error:  # the code of others may end in any way, and must not end this process
-        why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
-        raise BadInputError(f"{where} cannot be loaded: {why}", remedy=remedy) from error
+    loaded = load_entry_point(entry_point, where=where, remedy=remedy)
     if not isinstance(loaded, BackendDescriptor):
         raise BadInputError(f"{where} is no BackendDescriptor but {type(loaded).__name__}", remedy=remedy)
     if loaded.name != entry_point.name:
         raise BadInputError(f"{where} describes a backend with another name, {loaded.name!r}", remedy=remedy)
     return loaded
-
-
-def _package(entry_point: EntryPoint) -> str:
-    return (entry_point.dist.name if entry_point.dist else None) or "an unnamed package"
